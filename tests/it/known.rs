@@ -100,6 +100,16 @@ fn values_of_every_type_are_as_known_in_the_simulated_cloud() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     let arns: Vec<&str> = known.iter().filter_map(|name| name.strip_suffix(".arn")).collect();
     let expected = [
+        "aurora_cluster",
+        "aurora_instance",
+        "aurora_parameter_group",
+        "cache_cluster",
+        "cache_parameter_group",
+        "cache_replication_group",
+        "cache_subnet_group",
+        "cache_user",
+        "cache_user_group",
+        "dynamodb_table",
         "ecr_repository",
         "eks_cluster",
         "iam_policy",

@@ -51,12 +51,13 @@ pub(in crate::aws::types) fn check(
         problems.push(Problem::new(at, message).help(format!("a window looks like `{example}`")));
         None
     };
-    let backup = read(backup, minute_of_day, DAY, at_backup, "02:00-03:00");
+    let backup = read(backup, minute_of_day, DAY, at_backup.clone(), "02:00-03:00");
     let maintenance = read(maintenance, minute_of_week, WEEK, at_maintenance.clone(), "sun:04:00-sun:05:00");
     if let (Some(backup), Some(maintenance)) = (backup, maintenance)
         && maintenance.overlaps_daily(backup)
     {
-        problems.push(Problem::new(at_maintenance, "overlaps the backup window").help("move one of them"));
+        let message = format!("overlaps `{}`", at_backup.as_str().trim_start_matches('/'));
+        problems.push(Problem::new(at_maintenance, message).help("move one of them"));
     }
     problems
 }
