@@ -240,7 +240,8 @@ async fn associations(aws: &Aws, id: &str) -> Result<Vec<ec2::TransitGatewayRout
 async fn associate(cx: &Cx<'_>, id: &str, attachment: &str) -> Result<()> {
     let filter = Filter::builder().name("transit-gateway-attachment-id").values(attachment).build();
     let found = cx.ec2.describe_transit_gateway_attachments().filters(filter).send().await?.transit_gateway_attachments;
-    let current = found.into_iter().flatten().find_map(|attachment| attachment.association);
+    let mut found = found.into_iter().flatten().filter(|one| one.transit_gateway_attachment_id() == Some(attachment));
+    let current = found.find_map(|one| one.association);
     let table = current.as_ref().and_then(|association| association.transit_gateway_route_table_id.as_deref());
     match (table, current.as_ref().and_then(|association| association.state.as_ref())) {
         (Some(table), Some(AssociationState::Associated | AssociationState::Associating)) if table == id => Ok(()),
