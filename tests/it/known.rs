@@ -100,17 +100,26 @@ fn values_of_every_type_are_as_known_in_the_simulated_cloud() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     let arns: Vec<&str> = known.iter().filter_map(|name| name.strip_suffix(".arn")).collect();
     let expected = [
+        "backup_vault",
+        "budget",
+        "composite_alarm",
+        "dashboard",
         "ecr_repository",
         "eks_cluster",
+        "event_rule",
         "iam_policy",
         "iam_role",
         "instance_profile",
+        "log_group",
+        "metric_alarm",
         "oidc_provider",
         "rds_instance",
         "rds_parameter_group",
         "rds_subnet_group",
         "s3_bucket",
+        "sns_topic",
         "sqs_queue",
+        "trail",
     ];
     assert_eq!(arns, expected);
 }

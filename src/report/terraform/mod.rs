@@ -6,8 +6,12 @@
 mod firewall;
 mod identity;
 mod kubernetes;
+mod logs;
 mod mapping;
+mod messaging;
+mod monitoring;
 mod network;
+mod operations;
 mod storage;
 mod traffic;
 mod values;

@@ -1,7 +1,11 @@
 //! Exchanges as AWS documents them, for behaviour that no stand-in has: intermediate states, error codes, pages.
 
 mod acm;
+mod backup;
 mod blockers;
+mod budgets;
+mod cloudtrail;
+mod cloudwatch;
 mod denials;
 mod dns;
 mod ec2;
@@ -10,10 +14,12 @@ mod eks;
 mod eks_auto_mode;
 mod eks_components;
 mod elastic_ips;
+mod events;
 mod iam;
 mod kms;
 mod listeners_and_firewalls;
 mod load_balancers;
+mod logs;
 mod network;
 mod pagination;
 mod preflight;
@@ -24,4 +30,5 @@ mod rds_delete;
 mod rds_restore;
 mod s3;
 mod secrets;
+mod sns;
 mod unmanaged;

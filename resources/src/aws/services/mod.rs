@@ -13,16 +13,23 @@ use crate::core::{Error, ErrorKind, Result, ServiceInfo, TagChange};
 #[macro_use]
 mod macros;
 pub mod acm;
+pub mod backup;
+pub mod budgets;
+pub mod cloudtrail;
+pub mod cloudwatch;
+pub mod cloudwatchlogs;
 pub mod ec2;
 pub mod ecr;
 pub mod eks;
 pub mod elbv2;
+pub mod eventbridge;
 pub mod iam;
 pub mod kms;
 pub mod rds;
 pub mod route53;
 pub mod s3;
 pub mod secretsmanager;
+pub mod sns;
 pub mod sqs;
 #[cfg(test)]
 mod tests;
@@ -67,16 +74,23 @@ macro_rules! services {
 
 services! {
     acm,
+    backup,
+    budgets,
+    cloudtrail,
+    cloudwatch,
+    cloudwatchlogs,
     ec2,
     ecr,
     eks,
     elbv2,
+    eventbridge,
     iam,
     kms,
     rds,
     route53,
     s3,
     secretsmanager,
+    sns,
     sqs,
     wafv2,
 }

@@ -4,7 +4,12 @@ use std::sync::LazyLock;
 
 use crate::core::ResourceType;
 
+pub mod backup_plan;
+pub mod backup_vault;
+pub mod budget;
 pub mod certificate;
+pub mod composite_alarm;
+pub mod dashboard;
 pub mod dns_record;
 pub mod dns_zone;
 pub mod ecr_repository;
@@ -15,6 +20,7 @@ pub mod eks_fargate_profile;
 pub mod eks_node_group;
 pub mod eks_pod_identity;
 pub mod elastic_ip;
+pub mod event_rule;
 pub mod flow_log;
 pub mod iam_policy;
 pub mod iam_role;
@@ -23,6 +29,8 @@ pub mod internet_gateway;
 pub mod kms_key;
 pub mod listener;
 pub mod load_balancer;
+pub mod log_group;
+pub mod metric_alarm;
 pub mod nat_gateway;
 pub mod oidc_provider;
 mod prelude;
@@ -34,9 +42,11 @@ pub mod s3_bucket;
 pub mod secret;
 pub mod security_group;
 pub mod security_group_rule;
+pub mod sns_topic;
 pub mod sqs_queue;
 pub mod subnet;
 pub mod target_group;
+pub mod trail;
 pub mod vpc;
 pub mod vpc_endpoint;
 pub mod waf_association;
@@ -46,7 +56,12 @@ pub mod waf_web_acl;
 /// All resource types, in alphabetical order.
 pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
     vec![
+        ResourceType::of::<backup_plan::BackupPlan>(),
+        ResourceType::of::<backup_vault::BackupVault>(),
+        ResourceType::of::<budget::Budget>(),
         ResourceType::of::<certificate::Certificate>(),
+        ResourceType::of::<composite_alarm::CompositeAlarm>(),
+        ResourceType::of::<dashboard::Dashboard>(),
         ResourceType::of::<dns_record::DnsRecord>(),
         ResourceType::of::<dns_zone::DnsZone>(),
         ResourceType::of::<ecr_repository::EcrRepository>(),
@@ -57,6 +72,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<eks_node_group::EksNodeGroup>(),
         ResourceType::of::<eks_pod_identity::EksPodIdentity>(),
         ResourceType::of::<elastic_ip::ElasticIp>(),
+        ResourceType::of::<event_rule::EventRule>(),
         ResourceType::of::<flow_log::FlowLog>(),
         ResourceType::of::<iam_policy::IamPolicy>(),
         ResourceType::of::<iam_role::IamRole>(),
@@ -65,6 +81,8 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<kms_key::KmsKey>(),
         ResourceType::of::<listener::Listener>(),
         ResourceType::of::<load_balancer::LoadBalancer>(),
+        ResourceType::of::<log_group::LogGroup>(),
+        ResourceType::of::<metric_alarm::MetricAlarm>(),
         ResourceType::of::<nat_gateway::NatGateway>(),
         ResourceType::of::<oidc_provider::OidcProvider>(),
         ResourceType::of::<rds_instance::RdsInstance>(),
@@ -75,9 +93,11 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<secret::Secret>(),
         ResourceType::of::<security_group::SecurityGroup>(),
         ResourceType::of::<security_group_rule::SecurityGroupRule>(),
+        ResourceType::of::<sns_topic::SnsTopic>(),
         ResourceType::of::<sqs_queue::SqsQueue>(),
         ResourceType::of::<subnet::Subnet>(),
         ResourceType::of::<target_group::TargetGroup>(),
+        ResourceType::of::<trail::Trail>(),
         ResourceType::of::<vpc::Vpc>(),
         ResourceType::of::<vpc_endpoint::VpcEndpoint>(),
         ResourceType::of::<waf_association::WafAssociation>(),
