@@ -24,7 +24,7 @@ pub(super) fn check(alarm: &MetricAlarm) -> Vec<Problem> {
         // A day, or with periods of an hour and longer, a week.
         let longest: i64 = if metric.period_seconds >= 3600 { 7 * 86_400 } else { 86_400 };
         if i64::from(metric.period_seconds) * i64::from(alarm.evaluation_periods) > longest {
-            let message = format!("the evaluated periods are longer than {} seconds together", longest);
+            let message = format!("the evaluated periods are longer than {longest} seconds together");
             problems.push(Problem::new(MetricAlarm::POINTERS.evaluation_periods, message).help("use fewer or shorter periods"));
         }
     }
