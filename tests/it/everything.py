@@ -103,6 +103,18 @@ listed('dynamodb_backup', [b['BackupArn'] for b in client('dynamodb').list_backu
 listed('ecr_repository', [r['repositoryName'] for r in every('ecr', 'describe_repositories', 'repositories')])
 listed('s3_bucket', [b['Name'] for b in client('s3').list_buckets().get('Buckets', [])])
 listed('secret', [s['Name'] for s in every('secretsmanager', 'list_secrets', 'SecretList') if not s.get('DeletedDate')])
+listed('log_group', [g['logGroupName'] for g in every('logs', 'describe_log_groups', 'logGroups')])
+listed('sns_topic', [t['TopicArn'] for t in every('sns', 'list_topics', 'Topics')])
+listed('sns_subscription', [s['SubscriptionArn'] for s in every('sns', 'list_subscriptions', 'Subscriptions')])
+alarms = client('cloudwatch').describe_alarms(AlarmTypes=['MetricAlarm', 'CompositeAlarm'])
+listed('alarm', [a['AlarmName'] for key in ('MetricAlarms', 'CompositeAlarms') for a in alarms.get(key, [])])
+listed('dashboard', [d['DashboardName'] for d in client('cloudwatch').list_dashboards().get('DashboardEntries', [])])
+listed('event_rule', [r['Arn'] for r in client('events').list_rules()['Rules'] if not r.get('ManagedBy')])
+listed('trail', [t['TrailARN'] for t in client('cloudtrail').describe_trails(includeShadowTrails=False)['trailList']])
+listed('backup_vault', [v['BackupVaultName'] for v in every('backup', 'list_backup_vaults', 'BackupVaultList')])
+listed('backup_plan', [p['BackupPlanId'] for p in every('backup', 'list_backup_plans', 'BackupPlansList')])
+account = client('sts').get_caller_identity()['Account']
+listed('budget', [b['BudgetName'] for b in client('budgets').describe_budgets(AccountId=account).get('Budgets', [])])
 listed('sqs_queue', every('sqs', 'list_queues', 'QueueUrls'))
 zones = [z['Id'] for z in every('route53', 'list_hosted_zones', 'HostedZones')]
 listed('hosted_zone', zones)

@@ -5,11 +5,11 @@ https://smithy.io/2.0/aws/protocols/"""
 import functools, json, re, sys
 from urllib.parse import parse_qsl, unquote
 from xml.etree import ElementTree
-import botocore.session
+import botocore.session, cbor2
 
 SESSION = botocore.session.get_session()
 # Names of botocore's models that differ from the names that requests are signed with.
-MODELS = {"elasticloadbalancing": "elbv2", "tagging": "resourcegroupstaggingapi"}
+MODELS = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
 # Shapes of WAF's ids and tokens, which acme sends back: stand-ins and scripts make up shorter ones.
 ECHOED = {"EntityId", "LockToken"}
 SCALARS = {"string", "character", "integer", "long", "float", "double", "boolean", "timestamp", "blob"}
@@ -188,6 +188,11 @@ def decode(request):
     """Operation and parameters of a request; no operation if the model has none like it."""
     of, body = model(request["service"]), request["body"].encode("latin-1")
     protocol = of.metadata["protocol"]
+    if "/operation/" in request["path"]:
+        name = request["path"].rsplit("/", 1)[-1]
+        shape = of.operation_model(name).input_shape if name in of.operation_names else None
+        body = request["body"].encode("latin-1")
+        return of, shape and name, from_json(shape, cbor2.loads(body) if body else {}) if shape else None
     if protocol == "json":
         name = dict(request["headers"])["x-amz-target"].rsplit(".", 1)[-1]
         known = name in of.operation_names

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     acme::{Acme, CommandOutput, write_file},
     request_model,
-    wire::{Request, Response, Server, form, header, is_write, service_and_action},
+    wire::{Request, Response, Server, cbor, form, header, is_cbor, is_write, service_and_action},
 };
 
 /// Responses to calls, in chapters: each replaces responses of the previous ones.
@@ -161,6 +161,10 @@ impl EndpointState {
             self.stage += 1;
         }
         self.calls.push((action, request.clone(), status));
+        if is_cbor(request) {
+            let body = serde_json::from_str(&body).unwrap_or_else(|_| json!({}));
+            return cbor(status, &body);
+        }
         let kind = if body.starts_with('<') { "text/xml" } else { "application/json" };
         let headers = [("content-type", kind), ("x-amzn-requestid", "req-1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         Response { status, headers: headers.into(), body: body.into_bytes() }
@@ -168,7 +172,7 @@ impl EndpointState {
 
     /// Response of the latest chapter with this call.
     fn next_answer(&mut self, action: &str, request: &Request) -> Option<Answer> {
-        let body = String::from_utf8_lossy(&request.body);
+        let body = if is_cbor(request) { parse_body(request).to_string().into() } else { String::from_utf8_lossy(&request.body) };
         let fits = |exchange: &Exchange| {
             exchange.action == action && (request.path.contains(exchange.containing) || body.contains(exchange.containing))
         };
@@ -185,7 +189,7 @@ fn default_answer(service: &str, action: &str, request: &Request) -> Answer {
     if request.method == "HEAD" {
         return (404, String::new());
     }
-    let json = header(&request.headers, "x-amz-target").is_some() || action.contains(' ');
+    let json = header(&request.headers, "x-amz-target").is_some() || is_cbor(request) || action.contains(' ');
     match (is_write(request, action), json, service) {
         (true, true, _) => json_error(400, "NotScripted", action),
         (true, false, "ec2") => ec2_error(400, "NotScripted", action),
@@ -249,15 +253,18 @@ impl Endpoint {
     pub fn call_count(&self, action: &str) -> usize {
         self.request_bodies(action).len()
     }
-    /// Body of every call of an action: JSON unchanged, a form as an object, anything else as text.
+    /// Body of every call of an action: JSON unchanged, CBOR as JSON, a form as an object, anything else as text.
     pub fn request_bodies(&self, action: &str) -> Vec<Value> {
         let state = lock(&self.state);
-        let bodies = state.calls.iter().filter(|(of, ..)| of == action).map(|(_, request, _)| &request.body);
-        bodies.map(|body| parse_body(body)).collect()
+        state.calls.iter().filter(|(of, ..)| of == action).map(|(_, request, _)| parse_body(request)).collect()
     }
 }
 
-fn parse_body(body: &[u8]) -> Value {
+fn parse_body(request: &Request) -> Value {
+    let body = request.body.as_slice();
+    if is_cbor(request) {
+        return if body.is_empty() { json!({}) } else { ciborium::from_reader(body).expect("CBOR") };
+    }
     let text = String::from_utf8_lossy(body);
     match text.chars().next() {
         Some('{') => serde_json::from_str(&text).expect("JSON"),

@@ -15,8 +15,8 @@ use std::{
 
 use serde_json::Value;
 
-/// Packages of the virtual environment; another text creates another environment.
-const REQUIREMENTS: &[&str] = &["moto[server]==5.2.1", "ministack==1.5.33", "boto3==1.43.106"];
+/// Packages of the virtual environment; another text creates another one. Without cbor2, ministack answers CBOR with JSON.
+const REQUIREMENTS: &[&str] = &["moto[server]==5.2.1", "ministack==1.5.33", "boto3==1.43.106", "cbor2==5.7.1"];
 
 /// Ends the server when the test's end of the pipe closes, so that it never outlives a killed test run. `save NAME` on that pipe saves
 /// ministack's state, `load NAME` restores it.
@@ -109,6 +109,13 @@ if which == 'moto':
     from moto.core.responses import ActionResult
     from moto.dynamodb.responses import DynamoHandler
     DynamoHandler.describe_contributor_insights = lambda handler: ActionResult({'ContributorInsightsStatus': 'DISABLED'})
+    # The path of Backup's ListTags may end without a slash.
+    from moto.backup.responses import BackupResponse
+    list_tags = BackupResponse.list_tags
+    def list_tags_of(response):
+        response.path = response.path.rstrip('/') + '/'
+        return list_tags(response)
+    BackupResponse.list_tags = list_tags_of
     from moto.server import main
     main(['-H', '127.0.0.1', '-p', port])
 else:
@@ -125,6 +132,24 @@ else:
     # A new bucket blocks all public access at AWS; ministack's does so only when it checks signatures.
     from ministack.services import s3
     s3._new_bucket_public_access_block = lambda: {'_public_access_block': s3._NEW_BUCKET_PUBLIC_ACCESS_BLOCK}
+    # It keeps the tags of alarms, but not those of dashboards.
+    from ministack.services import cloudwatch
+    put_dashboard, validate_arn = cloudwatch._put_dashboard, cloudwatch._validate_alarm_tag_arn
+    def arn_of(dashboard):
+        return f'arn:aws:cloudwatch::{cloudwatch.get_account_id()}:dashboard/{dashboard}'
+    def put_dashboard_with_tags(params, data, is_cbor, is_json=False):
+        if data.get('Tags'):
+            cloudwatch._resource_tags[arn_of(data['DashboardName'])] = {tag['Key']: tag['Value'] for tag in data['Tags']}
+        return put_dashboard(params, data, is_cbor, is_json)
+    def validate_any_arn(arn, is_json=False, is_cbor=False):
+        return None if any(arn == arn_of(name) for name in cloudwatch._dashboards) else validate_arn(arn, is_json, is_cbor)
+    cloudwatch._put_dashboard, cloudwatch._validate_alarm_tag_arn = put_dashboard_with_tags, validate_any_arn
+    # In CBOR, the time of a dashboard's last change is a text, which is no time.
+    cbor_ok = cloudwatch._cbor_ok
+    def without_times(data):
+        entries = [{**entry, 'LastModified': None} for entry in data.get('DashboardEntries', [])]
+        return cbor_ok({**data, 'DashboardEntries': entries})
+    cloudwatch._cbor_ok = without_times
     # It offers a few database classes, versions and endpoint services, and accepts all: so it must not be asked.
     from ministack.services import rds
     for actions, action in [

@@ -18,6 +18,20 @@ elif kind == 'kms_key':
     client('kms').untag_resource(KeyId=id, TagKeys=keys)
 elif kind == 'secret':
     client('secretsmanager').untag_resource(SecretId=id, TagKeys=keys)
+elif kind == 'log_group':
+    client('logs').untag_resource(resourceArn=arn, tagKeys=keys)
+elif kind == 'sns_topic':
+    client('sns').untag_resource(ResourceArn=arn, TagKeys=keys)
+elif kind in ('metric_alarm', 'composite_alarm', 'dashboard'):
+    client('cloudwatch').untag_resource(ResourceARN=arn, TagKeys=keys)
+elif kind == 'event_rule':
+    client('events').untag_resource(ResourceARN=arn, TagKeys=keys)
+elif kind == 'trail':
+    client('cloudtrail').remove_tags(ResourceId=arn, TagsList=[{'Key': key} for key in keys])
+elif kind in ('backup_vault', 'backup_plan'):
+    client('backup').untag_resource(ResourceArn=arn, TagKeyList=keys)
+elif kind == 'budget':
+    client('budgets').untag_resource(ResourceARN=arn, ResourceTagKeys=keys)
 elif kind == 'sqs_queue':
     client('sqs').untag_queue(QueueUrl=id, TagKeys=keys)
 elif kind == 'certificate':

@@ -127,6 +127,22 @@ pub fn rest_json_error(status: u16, code: &str, message: &str) -> Response {
     Response { status, headers, body: serde_json::json!({ "message": message }).to_string().into_bytes() }
 }
 
+/// Whether the request has parameters in CBOR.
+pub fn is_cbor(request: &Request) -> bool {
+    header(&request.headers, "smithy-protocol") == Some("rpc-v2-cbor")
+}
+
+pub fn cbor_error(status: u16, code: &str, message: &str) -> Response {
+    cbor(status, &serde_json::json!({ "__type": code, "message": message }))
+}
+
+pub fn cbor(status: u16, value: &serde_json::Value) -> Response {
+    let mut body = Vec::new();
+    ciborium::into_writer(value, &mut body).expect("every JSON value has a form in CBOR");
+    let headers = vec![("content-type".into(), "application/cbor".into()), ("smithy-protocol".into(), "rpc-v2-cbor".into())];
+    Response { status, headers, body }
+}
+
 pub fn json_error(code: &str, message: &str) -> Response {
     let headers = vec![("content-type".into(), "application/x-amz-json-1.1".into())];
     Response { status: 400, headers, body: serde_json::json!({ "__type": code, "message": message }).to_string().into_bytes() }

@@ -60,7 +60,8 @@ impl PatternInputs<'_> {
     pub fn value(&self, placeholder: &str) -> Option<String> {
         if let Some((field, choices)) = placeholder.split_once('|') {
             let value = self.spec.get(field).unwrap_or(&Value::Null);
-            return (!has_reference(value)).then(|| choose(choices, &text_of(value).unwrap_or_default()).to_owned());
+            let text = text_of(value).unwrap_or_default();
+            return (!has_reference(value)).then(|| choose(choices, &text).replace('*', &text));
         }
         if let Some((whole, start)) = placeholder.split_once(':') {
             return rest_after(&self.value(whole)?, start);
@@ -127,7 +128,7 @@ fn split_placeholder(pattern: &str) -> Option<(&str, &str, &str)> {
     Some((before, name, after))
 }
 
-/// The choice for a value: `network=net|app` is `net` for `network`, and `app` for any other.
+/// The choice for a value: `network=net|app` is `net` for `network`, and `app` for any other. A `*` in it stands for the value.
 pub fn choose<'a>(choices: &'a str, value: &str) -> &'a str {
     let (choices, otherwise) = choices.rsplit_once('|').unwrap_or(("", choices));
     let chosen = choices.split('|').find_map(|choice| choice.split_once('=').filter(|(of, _)| *of == value));
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn determines_arns_of_named_resources_in_every_partition() {
-        let spec = json!({ "name": "web", "url": "https://example.com/id/1" });
+        let spec = json!({ "name": "web", "url": "https://example.com/id/1", "bus": "orders" });
         for (type_name, region, arn) in [
             ("iam_role", "eu-west-1", "arn:aws:iam::123456789012:role/acme/shop/test/web"),
             ("iam_role", "cn-north-1", "arn:aws-cn:iam::123456789012:role/acme/shop/test/web"),
@@ -182,6 +183,9 @@ mod tests {
             ("s3_bucket", "us-iso-east-1", "arn:aws-iso:s3:::web"),
             ("sqs_queue", "cn-north-1", "arn:aws-cn:sqs:cn-north-1:123456789012:web"),
             ("eks_cluster", "us-isob-east-1", "arn:aws-iso-b:eks:us-isob-east-1:123456789012:cluster/web"),
+            ("event_rule", "eu-west-1", "arn:aws:events:eu-west-1:123456789012:rule/orders/web"),
+            ("log_group", "eu-west-1", "arn:aws:logs:eu-west-1:123456789012:log-group:web"),
+            ("dashboard", "eu-west-1", "arn:aws:cloudwatch::123456789012:dashboard/web"),
             ("ecr_repository", "eu-west-1", "arn:aws:ecr:eu-west-1:123456789012:repository/web"),
             ("rds_instance", "eu-west-1", "arn:aws:rds:eu-west-1:123456789012:db:web"),
             ("rds_subnet_group", "eu-west-1", "arn:aws:rds:eu-west-1:123456789012:subgrp:web"),

@@ -81,6 +81,11 @@ impl Scope {
         let indexed = || self.tag_index.as_ref().filter(|_| !self.bypass_tag_index).and_then(|index| index.get(arn));
         self.tags_on_create.get(arn).or_else(name).or_else(indexed).cloned()
     }
+    /// Same, for a type whose ids may contain slashes or colons, so that the last part of an ARN could be the id of another resource.
+    pub fn tags_by_id(&self, id: &str, arn: &str) -> Option<Tags> {
+        let indexed = || self.tag_index.as_ref().filter(|_| !self.bypass_tag_index).and_then(|index| index.get(arn));
+        self.tags_on_create.get(id).or_else(indexed).cloned()
+    }
     /// Returns its tags from [`Scope::tags`], otherwise from the service. `None`: it no longer exists.
     ///
     /// # Errors

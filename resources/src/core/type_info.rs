@@ -12,9 +12,10 @@ pub struct TypeInfo {
     /// AWS service.
     pub service: &'static ServiceInfo,
     /// Pattern of its physical ids: literal text, `{field}` for a field of the spec, `{field|value=text|other}` for `text` if the field has
-    /// this value and `other` if not, `{region}`, `{endpoint_domain}`, `{account}`, `{path}` for the stack's IAM path, `{arn}`, and for parts that AWS generates
-    /// `{hex8}` (8 hexadecimal digits), `{upper14}` (14 uppercase letters and digits), `{uuid}` or `{host}` (of the service's endpoint). A
-    /// pattern without generated parts is exact: the planner knows the id before the resource exists.
+    /// this value and `other` if not (a `*` in these texts stands for the value), `{region}`, `{endpoint_domain}`, `{account}`, `{path}` for
+    /// the stack's IAM path, `{arn}`, and for parts that AWS generates `{hex8}` (8 hexadecimal digits), `{upper14}` (14 uppercase letters and
+    /// digits), `{uuid}` or `{host}` (of the service's endpoint). A pattern without generated parts is exact: the planner knows the id before
+    /// the resource exists.
     pub id: &'static str,
     /// Pattern of its ARNs, like [`TypeInfo::id`], with `{id}` in addition; the partition `aws` stands for the region's. Empty for a type
     /// without ARNs.

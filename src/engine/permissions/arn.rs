@@ -64,6 +64,8 @@ impl ArnScope<'_> {
         let (region, account) = match known.map_or(ArnParts::RegionAndAccount, |known| known.arn_parts) {
             ArnParts::Neither => ("", ""),
             ArnParts::Account => ("", self.account()),
+            // Some types have ARNs without a region, such as dashboards.
+            ArnParts::RegionAndAccount if known == Some(&kind.service) && kind.arn.split(':').nth(3) == Some("") => ("", self.account()),
             ArnParts::RegionAndAccount => (self.region, self.account()),
         };
         let resource = resource

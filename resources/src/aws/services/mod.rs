@@ -14,18 +14,25 @@ use crate::core::{Error, ErrorKind, Result, ServiceInfo, TagChange};
 mod macros;
 pub mod acm;
 pub mod applicationautoscaling;
+pub mod backup;
+pub mod budgets;
+pub mod cloudtrail;
+pub mod cloudwatch;
+pub mod cloudwatchlogs;
 pub mod dynamodb;
 pub mod ec2;
 pub mod ecr;
 pub mod eks;
 pub mod elasticache;
 pub mod elbv2;
+pub mod eventbridge;
 pub mod iam;
 pub mod kms;
 pub mod rds;
 pub mod route53;
 pub mod s3;
 pub mod secretsmanager;
+pub mod sns;
 pub mod sqs;
 #[cfg(test)]
 mod tests;
@@ -71,18 +78,25 @@ macro_rules! services {
 services! {
     acm,
     applicationautoscaling,
+    backup,
+    budgets,
+    cloudtrail,
+    cloudwatch,
+    cloudwatchlogs,
     dynamodb,
     ec2,
     ecr,
     eks,
     elasticache,
     elbv2,
+    eventbridge,
     iam,
     kms,
     rds,
     route53,
     s3,
     secretsmanager,
+    sns,
     sqs,
     wafv2,
 }

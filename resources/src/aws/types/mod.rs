@@ -7,6 +7,9 @@ use crate::core::ResourceType;
 pub mod aurora_cluster;
 pub mod aurora_instance;
 pub mod aurora_parameter_group;
+pub mod backup_plan;
+pub mod backup_vault;
+pub mod budget;
 pub mod cache_cluster;
 pub mod cache_parameter_group;
 pub mod cache_replication_group;
@@ -14,6 +17,8 @@ pub mod cache_subnet_group;
 pub mod cache_user;
 pub mod cache_user_group;
 pub mod certificate;
+pub mod composite_alarm;
+pub mod dashboard;
 pub mod dns_record;
 pub mod dns_zone;
 pub mod dynamodb_table;
@@ -27,6 +32,7 @@ pub mod eks_fargate_profile;
 pub mod eks_node_group;
 pub mod eks_pod_identity;
 pub mod elastic_ip;
+pub mod event_rule;
 pub mod flow_log;
 pub mod health_check;
 pub mod iam_policy;
@@ -37,6 +43,8 @@ pub mod kms_key;
 pub mod launch_template;
 pub mod listener;
 pub mod load_balancer;
+pub mod log_group;
+pub mod metric_alarm;
 pub mod nat_gateway;
 pub mod network_acl;
 pub mod oidc_provider;
@@ -49,9 +57,11 @@ pub mod s3_bucket;
 pub mod secret;
 pub mod security_group;
 pub mod security_group_rule;
+pub mod sns_topic;
 pub mod sqs_queue;
 pub mod subnet;
 pub mod target_group;
+pub mod trail;
 pub mod transit_gateway;
 pub mod transit_gateway_attachment;
 pub mod transit_gateway_route_table;
@@ -68,6 +78,9 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<aurora_cluster::AuroraCluster>(),
         ResourceType::of::<aurora_instance::AuroraInstance>(),
         ResourceType::of::<aurora_parameter_group::AuroraParameterGroup>(),
+        ResourceType::of::<backup_plan::BackupPlan>(),
+        ResourceType::of::<backup_vault::BackupVault>(),
+        ResourceType::of::<budget::Budget>(),
         ResourceType::of::<cache_cluster::CacheCluster>(),
         ResourceType::of::<cache_parameter_group::CacheParameterGroup>(),
         ResourceType::of::<cache_replication_group::CacheReplicationGroup>(),
@@ -75,6 +88,8 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<cache_user::CacheUser>(),
         ResourceType::of::<cache_user_group::CacheUserGroup>(),
         ResourceType::of::<certificate::Certificate>(),
+        ResourceType::of::<composite_alarm::CompositeAlarm>(),
+        ResourceType::of::<dashboard::Dashboard>(),
         ResourceType::of::<dns_record::DnsRecord>(),
         ResourceType::of::<dns_zone::DnsZone>(),
         ResourceType::of::<dynamodb_table::DynamodbTable>(),
@@ -88,6 +103,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<eks_node_group::EksNodeGroup>(),
         ResourceType::of::<eks_pod_identity::EksPodIdentity>(),
         ResourceType::of::<elastic_ip::ElasticIp>(),
+        ResourceType::of::<event_rule::EventRule>(),
         ResourceType::of::<flow_log::FlowLog>(),
         ResourceType::of::<health_check::HealthCheck>(),
         ResourceType::of::<iam_policy::IamPolicy>(),
@@ -98,6 +114,8 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<launch_template::LaunchTemplate>(),
         ResourceType::of::<listener::Listener>(),
         ResourceType::of::<load_balancer::LoadBalancer>(),
+        ResourceType::of::<log_group::LogGroup>(),
+        ResourceType::of::<metric_alarm::MetricAlarm>(),
         ResourceType::of::<nat_gateway::NatGateway>(),
         ResourceType::of::<network_acl::NetworkAcl>(),
         ResourceType::of::<oidc_provider::OidcProvider>(),
@@ -109,9 +127,11 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<secret::Secret>(),
         ResourceType::of::<security_group::SecurityGroup>(),
         ResourceType::of::<security_group_rule::SecurityGroupRule>(),
+        ResourceType::of::<sns_topic::SnsTopic>(),
         ResourceType::of::<sqs_queue::SqsQueue>(),
         ResourceType::of::<subnet::Subnet>(),
         ResourceType::of::<target_group::TargetGroup>(),
+        ResourceType::of::<trail::Trail>(),
         ResourceType::of::<transit_gateway::TransitGateway>(),
         ResourceType::of::<transit_gateway_attachment::TransitGatewayAttachment>(),
         ResourceType::of::<transit_gateway_route_table::TransitGatewayRouteTable>(),

@@ -7,7 +7,7 @@ pub(super) use serde::{Deserialize, Serialize};
 pub(super) use crate::{
     aws::{Aws, Cx, for_each_concurrent, partition, services},
     core::{
-        ArnOutput, ArnRef, Cidr, Created, DataProtection, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed,
-        Phase, Policy, Problem, Questions, RangeErrors, Ref, Resource, Result, Scope, Spec, TypeInfo, ok_or_not_found,
+        ArnOutput, ArnRef, Cidr, Created, DataProtection, Declared, Deletion, Document, Error, Existing, GrantTarget, IamActions, IamGrant,
+        Observed, Phase, Policy, Problem, Questions, RangeErrors, Ref, Resource, Result, Scope, Spec, TypeInfo, ok_or_not_found,
     },
 };

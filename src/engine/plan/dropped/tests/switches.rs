@@ -8,6 +8,13 @@ use crate::{
 
 /// Fields, each with a resource that has it and the same one without it.
 const SWITCHES: &[(&str, &str, &str)] = &[
+    ("backup_vault/notifications", "notifications: { topic: orders, events: [BACKUP_JOB_FAILED] }", ""),
+    ("budget/amount", "amount: 5", "auto_adjust: {}"),
+    ("budget/auto_adjust", "auto_adjust: {}", "amount: 5"),
+    ("budget/auto_adjust/past_periods", "auto_adjust: { past_periods: 3 }", "auto_adjust: {}"),
+    ("budget/end", "amount: 5, end: '2030-01-01'", "amount: 5"),
+    ("budget/metric", "amount: 5, metric: AmortizedCost", "amount: 5"),
+    ("budget/start", "amount: 5, start: '2026-01-01'", "amount: 5"),
     (
         "aurora_cluster/serverless/pause_after_seconds",
         "engine: aurora-postgresql, version: '16', subnet_group: reports, security_groups: [metrics], serverless: { min: 0, max: 4, pause_after_seconds: 600 }",
@@ -131,6 +138,13 @@ const SWITCHES: &[(&str, &str, &str)] = &[
         "type: network, subnet_mappings: [{ subnet: a }], deletion_protection: false",
         "type: network, subnets: [a], deletion_protection: false",
     ),
+    ("metric_alarm/metric", METRIC_ALARM, BAND_ALARM),
+    (
+        "metric_alarm/metric/unit",
+        "metric: { namespace: Shop, name: Errors, statistic: Sum, period_seconds: 60, unit: Count }, comparison: GreaterThanThreshold, threshold: 5, evaluation_periods: 1",
+        METRIC_ALARM,
+    ),
+    ("metric_alarm/threshold", METRIC_ALARM, BAND_ALARM),
     ("nat_gateway/elastic_ip", "subnet: b, elastic_ip: { id: eipalloc-0123456789abcdef0 }", "subnet: b, connectivity: private"),
     ("s3_bucket/encryption/kms_key", "encryption: { algorithm: 'aws:kms', kms_key: files }", "encryption: { algorithm: 'aws:kms' }"),
     ("sqs_queue/dead_letter_queue", "dead_letter_queue: failed-orders, max_receives: 5", ""),
@@ -183,7 +197,13 @@ const SWITCHES: &[(&str, &str, &str)] = &[
         "vpc: main, port: 80, protocol: TCP, unhealthy_connection_termination: false",
     ),
     ("waf_web_acl/logging", "logging: { destination: 'arn:aws:logs:eu-west-1:123456789012:log-group:aws-waf-logs-shop' }", ""),
+    ("trail/log_group", LOGGED_TRAIL, "bucket: audit"),
+    ("trail/log_role", LOGGED_TRAIL, "bucket: audit"),
 ];
+
+const METRIC_ALARM: &str = "metric: { namespace: Shop, name: Errors, statistic: Sum, period_seconds: 60 }, comparison: GreaterThanThreshold, threshold: 5, evaluation_periods: 1";
+const BAND_ALARM: &str = "queries: { m: { metric: { namespace: Shop, name: Errors, statistic: Sum, period_seconds: 60 }, compared: true }, band: { expression: ANOMALY_DETECTION_BAND(m), compared: true } }, comparison: GreaterThanUpperThreshold, threshold_query: band, evaluation_periods: 1";
+const LOGGED_TRAIL: &str = "bucket: audit, log_group: shop, log_role: 'arn:aws:iam::123456789012:role/audit'";
 
 const NETWORK_LISTENER: &str =
     "load_balancer: net, port: 8090, protocol: TCP, default_action: { forward: { target_groups: [{ target_group: tcp }] } }";
