@@ -46,9 +46,14 @@ const SECTION_TYPES: &[(&str, &str)] = &[
     ("storage", "s3_bucket"),
     ("tables", "dynamodb_table"),
     ("queues", "sqs_queue"),
+    ("topics", "sns_topic"),
     ("secrets", "secret"),
     ("keys", "kms_key"),
     ("roles", "iam_role"),
+    ("logs", "log_group"),
+    ("alarms", "metric_alarm"),
+    ("dashboards", "dashboard"),
+    ("budgets", "budget"),
 ];
 
 /// Properties of the stack that sections use.

@@ -163,12 +163,21 @@ pub static SECTIONS: &[Section] = &[
     Section { name: "tables", description: "DynamoDB tables.", body: SectionBody::Entries(of_type("dynamodb_table")) },
     Section { name: "queues", description: "Message queues.", body: SectionBody::Entries(of_type("sqs_queue")) },
     Section {
+        name: "topics",
+        description: "Topics that deliver messages to subscribers.",
+        body: SectionBody::Entries(of_type("sns_topic")),
+    },
+    Section {
         name: "secrets",
         description: "Secrets. Their values never appear in plans, records or logs.",
         body: SectionBody::Entries(of_type("secret")),
     },
     Section { name: "keys", description: "Encryption keys.", body: SectionBody::Entries(of_type("kms_key")) },
     Section { name: "roles", description: "IAM roles.", body: SectionBody::Entries(of_type("iam_role")) },
+    Section { name: "logs", description: "Log groups.", body: SectionBody::Entries(of_type("log_group")) },
+    Section { name: "alarms", description: "Alarms about metrics.", body: SectionBody::Entries(of_type("metric_alarm")) },
+    Section { name: "dashboards", description: "Dashboards of CloudWatch.", body: SectionBody::Entries(of_type("dashboard")) },
+    Section { name: "budgets", description: "Budgets of the account.", body: SectionBody::Entries(of_type("budget")) },
 ];
 
 #[cfg(test)]
