@@ -31,10 +31,16 @@ pub const SECTION_NAMES: &[&str] = &[
     "firewall",
     "load_balancers",
     "storage",
+    "tables",
     "queues",
+    "topics",
     "secrets",
     "keys",
     "roles",
+    "logs",
+    "alarms",
+    "dashboards",
+    "budgets",
 ];
 
 /// Sections whose entries are one resource each, for references: `databases.orders.endpoint`.
