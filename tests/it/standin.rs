@@ -160,6 +160,11 @@ else:
         del actions._ACTION_MAP[action]
     from ministack.services import elasticache
     elasticache._describe_engine_versions = lambda p: elasticache._error('InvalidAction', 'not known', 400)
+    # It has no logging of firewalls: none logs.
+    from ministack.services import waf
+    waf_error = waf.error_response_json
+    waf.error_response_json = lambda code, message, status=400: waf_error(
+        'WAFNonexistentItemException' if message.endswith('GetLoggingConfiguration') else code, message, status)
     # It has no Application Auto Scaling: nothing is scaled.
     from ministack import app
     from ministack.core.router import SERVICE_PATTERNS
@@ -198,7 +203,6 @@ pub struct Standin {
     _slot: StartSlot,
 }
 
-/// A process that answers each line with a line.
 /// A process that answers each line with a line.
 pub struct LineChannel(ChildStdin, BufReader<ChildStdout>);
 
