@@ -91,17 +91,20 @@ fn a_plan_says_what_a_deleted_capability_leaves() {
 
 #[test]
 fn reports_mistakes_at_their_lines() {
-    let wrong = "  iam_role: { nodes: { trust: { services: [ec2.amazonaws.com] } } }
-  eks_capability:
-    a: { cluster: { id: shop-main }, type: argocd, role: nodes }
-    b: { cluster: { id: shop-main }, type: ack, role: 'arn:aws:iam::123456789012:role/x', argocd: { identity_center: 'arn:aws:sso:::instance/i' } }
-";
-    let done = Script::new().start(wrong).run("plan", &[]);
-    for problem in [
-        "Argo CD needs the instance of IAM Identity Center with its users",
-        "`argocd` goes with `type: argocd`",
-        "does not trust `capabilities.eks.amazonaws.com`",
-    ] {
+    let role = "arn:aws:iam::123456789012:role/x";
+    let wrong = format!(
+        "  eks_capability:
+    a: {{ cluster: {{ id: shop-main }}, type: argocd, role: '{role}' }}
+    b: {{ cluster: {{ id: shop-main }}, type: ack, role: '{role}', argocd: {{ identity_center: 'arn:aws:sso:::instance/i' }} }}
+"
+    );
+    let done = Script::new().start(&wrong).run("plan", &[]);
+    for problem in ["Argo CD needs the instance of IAM Identity Center with its users", "`argocd` goes with `type: argocd`"] {
         assert!(done.stderr.contains(problem), "{problem}: {}", done.combined_output());
     }
+    let untrusted = "  iam_role: { nodes: { trust: { services: [ec2.amazonaws.com] } } }
+  eks_capability: { a: { cluster: { id: shop-main }, type: kro, role: nodes } }
+";
+    let done = Script::new().start(untrusted).run("plan", &[]);
+    assert!(done.stderr.contains("does not trust `capabilities.eks.amazonaws.com`"), "{}", done.combined_output());
 }

@@ -19,8 +19,8 @@ use crate::{
         },
     },
     core::{
-        ArnOutput, Created, Deletion, DnsName, Error, Existing, IamActions, Observed, Problem, Ref, Resource, Result, STACK_TAG, Scope,
-        TagChange, TypeInfo,
+        ArnOutput, Created, Deletion, DnsName, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource,
+        Result, STACK_TAG, Scope, TagChange, TypeInfo,
     },
 };
 
@@ -143,8 +143,8 @@ impl Resource for HealthCheck {
             IamActions::new("route53:healthcheck/*")
                 .list(&["route53:ListHealthChecks"])
                 .read(&["route53:GetHealthCheck", "route53:ListTagsForResource", "route53:ListTagsForResources"])
-                .create(&["route53:CreateHealthCheck"])
-                .change(&["route53:DeleteHealthCheck", "route53:UpdateHealthCheck"]),
+                .change(&["route53:DeleteHealthCheck", "route53:UpdateHealthCheck"])
+                .grants(&[IamGrant::change(&["route53:CreateHealthCheck"], GrantTarget::AllResources)]),
         );
     type Api = Aws;
     type Outputs = ArnOutput;
