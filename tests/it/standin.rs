@@ -109,6 +109,9 @@ if which == 'moto':
     from moto.core.responses import ActionResult
     from moto.dynamodb.responses import DynamoHandler
     DynamoHandler.describe_contributor_insights = lambda handler: ActionResult({'ContributorInsightsStatus': 'DISABLED'})
+    # It names automated backups of clusters by the minute and keeps them, so a cluster could not be created again at once.
+    from moto.rds.models import DBCluster
+    DBCluster.save_automated_backup = lambda cluster: None
     # The path of Backup's ListTags may end without a slash.
     from moto.backup.responses import BackupResponse
     list_tags = BackupResponse.list_tags

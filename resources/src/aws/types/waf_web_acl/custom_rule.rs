@@ -48,7 +48,7 @@ pub enum Verdict {
     Allow,
     /// Blocks the request.
     Block,
-    /// Counts the request and goes on to the next rule.
+    /// Counts the request; later rules are evaluated.
     Count,
     /// Lets a person solve a puzzle.
     Captcha,
