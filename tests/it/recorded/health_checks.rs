@@ -53,6 +53,7 @@ fn resets_a_path_with_the_version_that_was_read() {
     let path = "<ResourcePath>/healthz</ResourcePath>";
     let mismatch = xml_error(409, "HealthCheckVersionMismatch", "The value of HealthCheckVersion does not match");
     let endpoint = Script::new()
+        .with_tagged_resources(&[("arn:aws:route53:::healthcheck/abcdef11-2222-3333-4444-555555fedcba", "health_check.web")])
         .on("GET /healthcheck", [list(&check("r", 7, &https(path, 3)))])
         .on("POST /tags/-", [own_tags()])
         .on("POST /healthcheck/-", [mismatch, xml(UPDATED)])
@@ -71,6 +72,15 @@ fn resets_a_path_with_the_version_that_was_read() {
 fn leaves_a_check_without_tags_alone_that_another_stack_created() {
     let other = check("acme/other/default/web/0123456789abcdef", 1, &https("", 3));
     let endpoint = Script::new().on("GET /healthcheck", [list(&other)]).on("POST /tags/-", [tags("")]).start(&definition(""));
+    assert_eq!(endpoint.planned_changes(), ["create health_check.web"]);
+}
+
+/// Of Application Recovery Controller.
+#[test]
+fn ignores_checks_of_a_type_that_it_does_not_manage() {
+    let config = "<Type>RECOVERY_CONTROL</Type><RoutingControlArn>arn:aws:route53-recovery-control::123456789012:controlpanel/1/routingcontrol/2\
+                  </RoutingControlArn>";
+    let endpoint = Script::new().on("GET /healthcheck", [list(&check("r", 1, config))]).start(&definition(""));
     assert_eq!(endpoint.planned_changes(), ["create health_check.web"]);
 }
 

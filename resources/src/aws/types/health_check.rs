@@ -152,21 +152,26 @@ impl Resource for HealthCheck {
     /// One page has 100 checks, of which an account has 200 at most by default.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let all: Vec<SdkHealthCheck> = aws.route53.list_health_checks().into_paginator().items().send().try_collect().await?;
+        let is_known = |check: &SdkHealthCheck| check.health_check_config().is_some_and(|config| kind(&config.r#type).is_some());
+        // Route 53 is global and its tags are indexed in us-east-1 only.
+        let may_own = |arn: &str, id: &str| scope.tag_index.is_none() || aws.region != "us-east-1" || scope.covers(id, arn);
         let (mut own, mut unknown) = (Vec::new(), Vec::new());
-        for check in all.into_iter().filter(|check| check.linked_service.is_none()) {
-            match scope.tags(&arn(aws, &check.id)) {
+        for check in all.into_iter().filter(|check| check.linked_service.is_none() && is_known(check)) {
+            let address = |name: &str| format!("{}.{name}", Self::TYPE.name);
+            let ownership = ownership_from_reference(&check.caller_reference, scope, address);
+            let arn = arn(aws, &check.id);
+            match scope.tags(&arn) {
                 Some(tags) => own.push((check, tags)),
-                None => unknown.push(check),
+                None if ownership.is_some() || may_own(&arn, &check.id) => unknown.push((check, ownership)),
+                None => {}
             }
         }
-        let ids = unknown.iter().map(|check| check.id.clone()).collect();
-        let mut tags = if unknown.is_empty() { Default::default() } else { read_tags(aws, TagResourceType::Healthcheck, ids).await? };
-        for check in unknown {
+        let ids = unknown.iter().map(|(check, _)| check.id.clone()).collect();
+        let mut tags = read_tags(aws, TagResourceType::Healthcheck, ids).await?;
+        for (check, ownership) in unknown {
             let mut tags = tags.remove(&check.id).unwrap_or_default();
-            let given_up = tags.contains_key(ABANDONED_TAG);
-            if !tags.contains_key(STACK_TAG) && !given_up {
-                let address = |name: &str| format!("{}.{name}", Self::TYPE.name);
-                tags.extend(ownership_from_reference(&check.caller_reference, scope, address).unwrap_or_default());
+            if !tags.contains_key(STACK_TAG) && !tags.contains_key(ABANDONED_TAG) {
+                tags.extend(ownership.unwrap_or_default());
             }
             own.push((check, tags));
         }
@@ -298,15 +303,7 @@ impl HealthCheck {
     }
 
     fn read(config: HealthCheckConfig) -> Result<HealthCheck> {
-        let kind = match config.r#type {
-            HealthCheckType::Http | HealthCheckType::HttpStrMatch => HealthCheckKind::Http,
-            HealthCheckType::Https | HealthCheckType::HttpsStrMatch => HealthCheckKind::Https,
-            HealthCheckType::Tcp => HealthCheckKind::Tcp,
-            HealthCheckType::CloudwatchMetric => HealthCheckKind::Alarm,
-            HealthCheckType::Calculated => HealthCheckKind::Calculated,
-            // Those of Application Recovery Controller are not managed by acme.
-            _ => return Err(Error::missing_field("supported Type")),
-        };
+        let kind = kind(&config.r#type).ok_or_else(|| Error::missing_field("Type"))?;
         let regions: BTreeSet<String> = config.regions().iter().map(|region| region.as_str().to_owned()).collect();
         let missing = match config.insufficient_data_health_status {
             Some(InsufficientDataHealthStatus::Healthy) => MissingData::Healthy,
@@ -336,6 +333,18 @@ impl HealthCheck {
                 on_missing_data: missing,
             }),
         })
+    }
+}
+
+/// `None` for a type that acme does not manage, such as those of Application Recovery Controller.
+fn kind(kind: &HealthCheckType) -> Option<HealthCheckKind> {
+    match kind {
+        HealthCheckType::Http | HealthCheckType::HttpStrMatch => Some(HealthCheckKind::Http),
+        HealthCheckType::Https | HealthCheckType::HttpsStrMatch => Some(HealthCheckKind::Https),
+        HealthCheckType::Tcp => Some(HealthCheckKind::Tcp),
+        HealthCheckType::CloudwatchMetric => Some(HealthCheckKind::Alarm),
+        HealthCheckType::Calculated => Some(HealthCheckKind::Calculated),
+        _ => None,
     }
 }
 
