@@ -107,7 +107,9 @@ listed('log_group', [g['logGroupName'] for g in every('logs', 'describe_log_grou
 listed('sns_topic', [t['TopicArn'] for t in every('sns', 'list_topics', 'Topics')])
 listed('sns_subscription', [s['SubscriptionArn'] for s in every('sns', 'list_subscriptions', 'Subscriptions')])
 alarms = client('cloudwatch').describe_alarms(AlarmTypes=['MetricAlarm', 'CompositeAlarm'])
-listed('alarm', [a['AlarmName'] for key in ('MetricAlarms', 'CompositeAlarms') for a in alarms.get(key, [])])
+# Application Auto Scaling deletes the alarms of a policy with it; moto keeps them when the policy goes with its target.
+listed('alarm', [a['AlarmName'] for key in ('MetricAlarms', 'CompositeAlarms') for a in alarms.get(key, [])
+                 if not a['AlarmName'].startswith('TargetTracking-')])
 listed('dashboard', [d['DashboardName'] for d in client('cloudwatch').list_dashboards().get('DashboardEntries', [])])
 listed('event_rule', [r['Arn'] for r in client('events').list_rules()['Rules'] if not r.get('ManagedBy')])
 listed('trail', [t['TrailARN'] for t in client('cloudtrail').describe_trails(includeShadowTrails=False)['trailList']])
