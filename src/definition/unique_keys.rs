@@ -6,7 +6,10 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::{DesiredResource, Stack, compiler::Compiler, diagnostic::Diagnostic};
-use crate::core::{OverlapKey, ResourceType, expression::references};
+use crate::{
+    aws::exclusive_uses,
+    core::{OverlapKey, ResourceType, expression::references},
+};
 
 /// Values of the fields of a key, in a region.
 type Key<'a> = (Option<&'a str>, Vec<&'a Value>);
@@ -40,7 +43,7 @@ pub fn check_unique_keys(c: &mut Compiler<'_>, stack: &Stack) {
 fn check_exclusive_uses(c: &mut Compiler<'_>, stack: &Stack) {
     let mut users: BTreeMap<String, &DesiredResource> = BTreeMap::new();
     for declared in stack.resources.values() {
-        for used in declared.resource_type.operations.exclusive_uses(&declared.spec) {
+        for used in exclusive_uses(declared.resource_type, &declared.spec, distinguishing_region(declared)) {
             let used = plain(&Value::String(used));
             let Some(other) = users.insert(used.clone(), declared).filter(|other| other.address.type_name != declared.address.type_name)
             else {

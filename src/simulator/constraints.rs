@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::resource::SimulatedResource;
 use crate::{
-    aws::types,
+    aws::{exclusive_uses, types},
     core::{Error, ErrorCodes, ErrorKind, ResourceType},
 };
 
@@ -40,7 +40,7 @@ pub(super) fn unique_claims(entry: &SimulatedResource, kind: Option<&ResourceTyp
     }
     if let Some(kind) = kind {
         // Of whatever type the resource is.
-        let used: BTreeSet<String> = kind.operations.exclusive_uses(entry.spec()).into_iter().collect();
+        let used: BTreeSet<String> = exclusive_uses(kind, entry.spec(), None).into_iter().collect();
         claims.extend(used.into_iter().map(|used| format!("the use of {used}")));
     }
     if kind.is_some_and(|kind| kind.has_names_by_region()) {

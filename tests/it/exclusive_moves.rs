@@ -104,6 +104,26 @@ fn an_address_moves_between_a_nat_gateway_and_a_load_balancer() {
     assert_eq!(plans[2].changes(), ["create nat_gateway.main", "delete load_balancer.main"]);
 }
 
+/// Metric and composite alarms have one set of names.
+#[test]
+fn a_name_moves_between_two_types_that_share_their_names() {
+    let alarm = |key: &str| {
+        format!(
+            "    {key}:\n      metric: {{ namespace: Shop, name: Errors, statistic: Sum, period_seconds: 60 }}\n      comparison: \
+             GreaterThanThreshold\n      threshold: 5\n      evaluation_periods: 1\n"
+        )
+    };
+    let metric = format!("resources:\n  metric_alarm:\n{}{}", alarm("errors"), alarm("orders"));
+    let composite = format!(
+        "resources:\n  metric_alarm:\n{}  composite_alarm: {{ orders: {{ rule: 'ALARM({{{{ metric_alarm.errors.name }}}})' }} }}\n",
+        alarm("errors")
+    );
+    let plans = apply_all(&[&metric, &composite, &metric]);
+    assert!(plans.iter().all(|plan| codes(plan).is_empty()), "{plans:#?}");
+    assert_eq!(plans[1].changes(), ["create composite_alarm.orders", "delete metric_alarm.orders"]);
+    assert_eq!(plans[2].changes(), ["create metric_alarm.orders", "delete composite_alarm.orders"]);
+}
+
 #[test]
 fn what_only_one_can_use_is_refused_at_its_line() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -116,6 +136,15 @@ fn what_only_one_can_use_is_refused_at_its_line() {
     let nat = format!("{NETWORK}  nat_gateway: {{ main: {{ subnet: a, elastic_ip: one }} }}\n");
     let balancer = "  load_balancer: { main: { type: network, subnet_mappings: [{ subnet: a, elastic_ip: one }] } }\n";
     refused(&format!("{nat}{balancer}"), "both use `elastic_ip.one`");
+    let names = format!(
+        "{NETWORK}  rds_subnet_group: {{ main: {{ subnets: [a, b] }} }}
+  aurora_cluster: {{ main: {{ engine: aurora-postgresql, version: '16', subnet_group: main, security_groups: [web] }} }}
+  aurora_instance: {{ main: {{ cluster: main, class: db.r7g.large }} }}
+  rds_instance:
+    main: {{ engine: postgres, version: '16', class: db.t4g.micro, storage_gib: 20, subnet_group: main, security_groups: [web] }}
+"
+    );
+    refused(&names, "both use `arn:aws:rds:*:*:db:shop-main`");
     let both = listener("one", "one", &forward("app")) + &listener("two", "two", &forward("app"));
     refused(&balancers(&both), "can't exist beside");
     let endpoint = "type: interface, subnets: [a], private_dns: true";

@@ -4,6 +4,7 @@ mod call_guard;
 mod call_pacer;
 mod concurrent;
 mod error;
+mod exclusive_uses;
 mod https;
 #[macro_use]
 pub mod services;
@@ -31,6 +32,7 @@ use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagCh
 pub use call_guard::CallGuard;
 pub use call_pacer::{CallCount, CallPacer};
 pub use concurrent::for_each_concurrent;
+pub use exclusive_uses::exclusive_uses;
 pub use spelling::{from_aws, to_aws};
 pub use unanswered_calls::optional_reads;
 

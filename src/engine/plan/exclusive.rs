@@ -14,7 +14,7 @@ use super::{
     planner::{Planner, irreversible_effect},
 };
 use crate::{
-    aws::types,
+    aws::{exclusive_uses, types},
     core::{Address, ChangedFields, DataProtection, LiveResource, ResourceType},
 };
 
@@ -96,12 +96,13 @@ impl Planner<'_> {
         let mut released: HashMap<String, Vec<(&Address, &'static ResourceType)>> = HashMap::new();
         for (old, change) in &self.changes {
             let (Some(kind), Some(live)) = (types::resource_type(&old.type_name), &change.before) else { continue };
+            let region = region_of(kind, live.region.as_deref());
             let kept = match change.action {
                 Action::Delete | Action::Replace => Vec::new(),
-                Action::Update => self.desired.get(old).map(|wanted| kind.operations.exclusive_uses(wanted)).unwrap_or_default(),
+                Action::Update => self.desired.get(old).map(|wanted| exclusive_uses(kind, wanted, region)).unwrap_or_default(),
                 Action::None | Action::Create | Action::Forget => continue,
             };
-            for used in kind.operations.exclusive_uses(&live.spec).into_iter().filter(|used| !kept.contains(used)) {
+            for used in exclusive_uses(kind, &live.spec, region).into_iter().filter(|used| !kept.contains(used)) {
                 released.entry(used).or_default().push((old, kind));
             }
         }
@@ -111,7 +112,8 @@ impl Planner<'_> {
         let mut found = Vec::new();
         for (new, wanted) in &self.desired {
             let Some(kind) = types::resource_type(&new.type_name) else { continue };
-            let uses: BTreeSet<String> = kind.operations.exclusive_uses(wanted).into_iter().collect();
+            let region = self.changes.get(new).and_then(|change| region_of(kind, change.region.as_deref()));
+            let uses: BTreeSet<String> = exclusive_uses(kind, wanted, region).into_iter().collect();
             let old = uses.iter().filter_map(|used| released.get(used)).flatten().filter(|(old, _)| *old != new);
             found.extend(old.map(|(old, kind)| Conflict { new: new.clone(), old: (*old).clone(), kind }));
         }

@@ -1,7 +1,7 @@
 //! A definition of every type that the stand-in supports, made from the types' lifecycles, so that a new type is in it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -32,7 +32,9 @@ fn definition(folder: &Path, name: &str, kind: StandinKind, replaces: Option<boo
         let before = resources.entry(of.to_owned()).or_default().insert(name.to_owned(), spec.clone());
         assert!(before.is_none_or(|before| before == spec), "two lifecycles define {of}.{name} differently");
     };
-    for (of, lifecycle) in lifecycles().iter().filter(|(_, lifecycle)| !lifecycle.except.contains_key(kind.name())) {
+    let lifecycles = lifecycles();
+    let mut arns = BTreeSet::new();
+    for (of, lifecycle) in lifecycles.iter().filter(|(_, lifecycle)| !lifecycle.except.contains_key(kind.name())) {
         for (given, named) in &lifecycle.given {
             named.iter().for_each(|(name, spec)| add(given, name, spec.clone()));
         }
@@ -42,7 +44,10 @@ fn definition(folder: &Path, name: &str, kind: StandinKind, replaces: Option<boo
         if resource_type(of).is_some_and(|kind| kind.data_protection != DataProtection::None) {
             spec.entry("on_delete").or_insert_with(|| "delete".into());
         }
-        add(of, "it", spec.into());
+        // Types with the same ARN pattern share their names.
+        let arn = resource_type(of).map(|kind| kind.arn).filter(|arn| arn.contains("{name}"));
+        let name = if arns.insert(arn.unwrap_or(of)) { "it" } else { "other" };
+        add(of, name, spec.into());
     }
     let definition = json!({ "stack": "all-types", "region": "us-east-1", "resources": resources });
     write_file(folder, name, &serde_yaml::to_string(&definition).expect("a definition is YAML"))

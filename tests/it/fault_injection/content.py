@@ -101,6 +101,18 @@ for e in every('ec2', 'describe_vpc_endpoints', 'VpcEndpoints'):
 for f in every('ec2', 'describe_flow_logs', 'FlowLogs'):
     add('flow_log', f, f.get('Tags'), f['FlowLogId'])
 
+for a in ours('describe_network_acls', 'NetworkAcls'):
+    if not a['IsDefault']:
+        add('network_acl', a, a.get('Tags'), a['NetworkAclId'])
+for g in every('ec2', 'describe_egress_only_internet_gateways', 'EgressOnlyInternetGateways'):
+    add('egress_only_gateway', g, g.get('Tags'), g['EgressOnlyInternetGatewayId'])
+for t in every('ec2', 'describe_launch_templates', 'LaunchTemplates'):
+    versions = ec2.describe_launch_template_versions(LaunchTemplateId=t['LaunchTemplateId'], Versions=['$Default'])
+    # A rollback makes another version with the earlier content.
+    t = {k: v for k, v in t.items() if not k.endswith('VersionNumber')}
+    t['data'] = versions['LaunchTemplateVersions'][0]['LaunchTemplateData']
+    add('launch_template', t, t.get('Tags'), t['LaunchTemplateId'])
+
 for r in every('iam', 'list_roles', 'Roles'):
     if r['Path'].startswith('/aws-service-role/'):
         continue
@@ -256,8 +268,114 @@ for url in every('sqs', 'list_queues', 'QueueUrls'):
     queue = {k: v for k, v in queue.items() if not k.startswith('Approximate') and not k.endswith('Timestamp')}
     add('sqs_queue', queue, tags)
 
+logs = client('logs')
+for g in every('logs', 'describe_log_groups', 'logGroups'):
+    g['metric_filters'] = every('logs', 'describe_metric_filters', 'metricFilters', logGroupName=g['logGroupName'])
+    g['subscriptions'] = every('logs', 'describe_subscription_filters', 'subscriptionFilters', logGroupName=g['logGroupName'])
+    g = {k: v for k, v in g.items() if k not in ('creationTime', 'storedBytes')}
+    add('log_group', g, logs.list_tags_log_group(logGroupName=g['logGroupName'])['tags'])
+
+cloudwatch = client('cloudwatch')
+alarms = cloudwatch.describe_alarms(AlarmTypes=['MetricAlarm', 'CompositeAlarm'])
+for a in [a for key in ('MetricAlarms', 'CompositeAlarms') for a in alarms.get(key, [])]:
+    a = {k: v for k, v in a.items() if not k.startswith('State') and not k.endswith('Timestamp')}
+    add('alarm', a, cloudwatch.list_tags_for_resource(ResourceARN=a['AlarmArn'])['Tags'])
+for d in cloudwatch.list_dashboards().get('DashboardEntries', []):
+    body = json.loads(cloudwatch.get_dashboard(DashboardName=d['DashboardName'])['DashboardBody'])
+    out.setdefault('dashboard', []).append({'Name': d['DashboardName'], 'body': body})
+
+events = client('events')
+for r in events.list_rules()['Rules']:
+    r['targets'] = events.list_targets_by_rule(Rule=r['Name'])['Targets']
+    add('event_rule', r, events.list_tags_for_resource(ResourceARN=r['Arn'])['Tags'])
+
+cloudtrail = client('cloudtrail')
+for t in cloudtrail.describe_trails(includeShadowTrails=False)['trailList']:
+    t['logging'] = cloudtrail.get_trail_status(Name=t['Name'])['IsLogging']
+    t['selectors'] = gone(cloudtrail.get_event_selectors, TrailName=t['Name'])
+    tags = cloudtrail.list_tags(ResourceIdList=[t['TrailARN']])['ResourceTagList'][0]['TagsList']
+    add('trail', t, tags)
+
+backup = client('backup')
+for v in every('backup', 'list_backup_vaults', 'BackupVaultList'):
+    name = {'BackupVaultName': v['BackupVaultName']}
+    v['policy'] = gone(backup.get_backup_vault_access_policy, **name)
+    v['notifications'] = gone(backup.get_backup_vault_notifications, **name)
+    v['CreatorRequestId'] = None
+    add('backup_vault', v, backup.list_tags(ResourceArn=v['BackupVaultArn'])['Tags'])
+for p in every('backup', 'list_backup_plans', 'BackupPlansList'):
+    plan = backup.get_backup_plan(BackupPlanId=p['BackupPlanId'])['BackupPlan']
+    rules = [{k: v for k, v in rule.items() if k != 'RuleId'} for rule in plan['Rules']]
+    selections = backup.list_backup_selections(BackupPlanId=p['BackupPlanId'])['BackupSelectionsList']
+    selections = [backup.get_backup_selection(BackupPlanId=p['BackupPlanId'], SelectionId=s['SelectionId'])['BackupSelection']
+                  for s in selections]
+    add('backup_plan', {**plan, 'Rules': rules, 'selections': selections}, backup.list_tags(ResourceArn=p['BackupPlanArn'])['Tags'],
+        p['BackupPlanId'])
+
+budgets = client('budgets')
+account = client('sts').get_caller_identity()['Account']
+for b in budgets.describe_budgets(AccountId=account).get('Budgets', []):
+    budget = {'AccountId': account, 'BudgetName': b['BudgetName']}
+    b['notifications'] = [
+        {**n, 'subscribers': budgets.describe_subscribers_for_notification(**budget, Notification=n)['Subscribers']}
+        for n in budgets.describe_notifications_for_budget(**budget).get('Notifications', [])]
+    b = {k: v for k, v in b.items() if k not in ('CalculatedSpend', 'TimePeriod')}
+    arn = f"arn:aws:budgets::{account}:budget/{b['BudgetName']}"
+    add('budget', b, (gone(budgets.list_tags_for_resource, ResourceARN=arn) or {}).get('ResourceTags'))
+
+sns = client('sns')
+for t in every('sns', 'list_topics', 'Topics'):
+    arn = {'TopicArn': t['TopicArn']}
+    topic = {k: v for k, v in sns.get_topic_attributes(**arn)['Attributes'].items() if not k.startswith('Subscriptions')}
+    topic['subscriptions'] = [
+        {**sns.get_subscription_attributes(SubscriptionArn=s['SubscriptionArn'])['Attributes'], 'SubscriptionArn': None}
+        for s in every('sns', 'list_subscriptions_by_topic', 'Subscriptions', **arn) if s['SubscriptionArn'].startswith('arn:')]
+    add('sns_topic', topic, sns.list_tags_for_resource(ResourceArn=t['TopicArn'])['Tags'])
+
+dynamodb = client('dynamodb')
+for name in every('dynamodb', 'list_tables', 'TableNames'):
+    table = dynamodb.describe_table(TableName=name)['Table']
+    table = {k: v for k, v in table.items() if k not in ('TableId', 'LatestStreamArn', 'LatestStreamLabel', 'ItemCount', 'TableSizeBytes')}
+    if 'ProvisionedThroughput' in table:
+        table['ProvisionedThroughput'] = {k: v for k, v in table['ProvisionedThroughput'].items() if k.endswith('Units')}
+    table['ttl'] = dynamodb.describe_time_to_live(TableName=name)['TimeToLiveDescription']
+    recovery = dynamodb.describe_continuous_backups(TableName=name)['ContinuousBackupsDescription']
+    table['recovery'] = recovery.get('PointInTimeRecoveryDescription', {}).get('PointInTimeRecoveryStatus')
+    add('dynamodb_table', table, every('dynamodb', 'list_tags_of_resource', 'Tags', ResourceArn=table['TableArn']))
+
+for c in every('rds', 'describe_db_clusters', 'DBClusters'):
+    c = {k: v for k, v in c.items() if k not in ('ClusterCreateTime', 'DbClusterResourceId', 'EarliestRestorableTime')}
+    add('aurora_cluster', c, rds_tags(c['DBClusterArn']), c.get('MasterUserSecret', {}).get('SecretArn'))
+for g in every('rds', 'describe_db_cluster_parameter_groups', 'DBClusterParameterGroups'):
+    if not g['DBClusterParameterGroupName'].startswith('default.'):
+        set_by = every('rds', 'describe_db_cluster_parameters', 'Parameters',
+                       DBClusterParameterGroupName=g['DBClusterParameterGroupName'], Source='user')
+        add('aurora_parameter_group', {**g, 'parameters': set_by}, rds_tags(g['DBClusterParameterGroupArn']))
+for s in rds.describe_db_cluster_snapshots(SnapshotType='manual')['DBClusterSnapshots']:
+    add('aurora_snapshot', s, s.get('TagList'))
+
+cache = client('elasticache')
+
+
+def cached(kind, call, key, id_key, more=lambda item: {}):
+    for i in every('elasticache', call, key):
+        # The default user is AWS's own.
+        if not i[id_key].startswith('default'):
+            i = {k: v for k, v in i.items() if not k.endswith(('CreateTime', 'CreatedTime')) and k not in ('CacheNodes', 'NodeGroups')}
+            add(kind, {**i, **more(i)}, cache.list_tags_for_resource(ResourceName=i['ARN'])['TagList'])
+
+
+cached('cache_cluster', 'describe_cache_clusters', 'CacheClusters', 'CacheClusterId')
+cached('cache_replication_group', 'describe_replication_groups', 'ReplicationGroups', 'ReplicationGroupId')
+cached('cache_subnet_group', 'describe_cache_subnet_groups', 'CacheSubnetGroups', 'CacheSubnetGroupName')
+cached('cache_parameter_group', 'describe_cache_parameter_groups', 'CacheParameterGroups', 'CacheParameterGroupName', lambda g: {
+    'parameters': every('elasticache', 'describe_cache_parameters', 'Parameters', CacheParameterGroupName=g['CacheParameterGroupName'],
+                        Source='user')})
+cached('cache_user', 'describe_users', 'Users', 'UserId')
+cached('cache_user_group', 'describe_user_groups', 'UserGroups', 'UserGroupId')
+
 # Ids that carry no marks: what they are of is all that two runs share.
-UNKNOWN = re.compile(r'\b(sgr|eni|eipassoc|rtbassoc|acl|dopt|vpc|subnet|sg|rtb|igw|nat|vpce|fl|eipalloc)-[0-9a-f]{8,17}\b')
+UNKNOWN = re.compile(r'\b(sgr|aclassoc|eigw|lt|eni|eipassoc|rtbassoc|acl|dopt|vpc|subnet|sg|rtb|igw|nat|vpce|fl|eipalloc)-[0-9a-f]{8,17}\b')
 known = re.compile('|'.join(re.escape(i) for i in sorted(names, key=len, reverse=True)) or '$^')
 
 
