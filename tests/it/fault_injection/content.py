@@ -7,14 +7,14 @@ VOLATILE = {
     # When something happened,
     'CreateDate', 'CreateTime', 'CreatedAt', 'CreatedDate', 'CreatedTime', 'CreationDate', 'CreationTime', 'CreationTimestamp',
     'InstanceCreateTime', 'LastAccessedDate', 'LastChangedDate', 'LastModifiedDate', 'LastUpdatedDate', 'LastModifiedTime',
-    'LatestRestorableTime', 'StartTime',
+    'LatestRestorableTime', 'StartTime', 'CreationDateTime', 'LastUpdatedTime', 'LastUpdateDateTime',
     'IssuedAt', 'NotBefore', 'NotAfter', 'RoleLastUsed', 'UpdateDate', 'createdAt', 'modifiedAt', 'ValidTo',
     # what AWS draws for itself and nobody wrote,
     'AllocationId', 'AssociationId', 'CallerReference', 'CustomerOwnedIp', 'DbiResourceId', 'CurrentKeyMaterialId', 'ENI', 'LockToken',
     'Main', 'NetworkInterfaceId', 'NetworkInterfaceIds', 'OwnerId', 'PrivateIp', 'PrivateIpAddress', 'PublicIp', 'RoleId', 'PolicyId',
     'platformVersion',
     'InstanceProfileId', 'RouteTableAssociationId', 'SecurityGroupRuleId', 'SerialNumber', 'VersionIdsToStages', 'certificateAuthority',
-    'endpoint', 'Endpoint', 'NameServers', 'DefaultVersionId', 'resources', 'ResponseMetadata', 'DnsEntries',
+    'endpoint', 'Endpoint', 'ReaderEndpoint', 'NameServers', 'DefaultVersionId', 'resources', 'ResponseMetadata', 'DnsEntries',
     # and what counts how often something was changed.
     'AttachmentCount', 'PermissionsBoundaryUsageCount', 'ResourceRecordSetCount', 'Capacity',
 }
@@ -376,6 +376,8 @@ cached('cache_user_group', 'describe_user_groups', 'UserGroups', 'UserGroupId')
 
 # Ids that carry no marks: what they are of is all that two runs share.
 UNKNOWN = re.compile(r'\b(sgr|aclassoc|eigw|lt|eni|eipassoc|rtbassoc|acl|dopt|vpc|subnet|sg|rtb|igw|nat|vpce|fl|eipalloc)-[0-9a-f]{8,17}\b')
+# Names of the secrets that RDS keeps for its databases.
+OWNED_SECRET = re.compile(r'rds!(cluster|db)-[0-9a-f]{8}-[0-9a-f-]{27}')
 known = re.compile('|'.join(re.escape(i) for i in sorted(names, key=len, reverse=True)) or '$^')
 
 
@@ -385,7 +387,8 @@ def said(value):
     if isinstance(value, (list, tuple)):
         return sorted((said(v) for v in value), key=lambda v: json.dumps(v, sort_keys=True, default=str))
     if isinstance(value, str):
-        return UNKNOWN.sub(r'<\1>', known.sub(lambda match: names[match[0]], value))
+        value = OWNED_SECRET.sub(r'rds!\1', known.sub(lambda match: names[match[0]], value))
+        return UNKNOWN.sub(r'<\1>', value)
     return value
 
 
