@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::{algo::tarjan_scc, graph::DiGraph};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{DesiredResource, Stack, compiler::Compiler, diagnostic::Diagnostic, nearest::suggestion, source::child_pointer};
+use super::{DesiredResource, Stack, compiler::Compiler, diagnostic::Diagnostic, nearest::suggestion, sections, source::child_pointer};
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     core::{
@@ -26,18 +26,54 @@ pub struct KnownResources {
 impl KnownResources {
     /// Targets at these addresses.
     pub fn new(addresses: BTreeSet<Address>, absent: &BTreeSet<Address>) -> KnownResources {
-        let absent = absent.difference(&addresses).cloned().collect();
+        let exists = |kind: &str, name: &str| addresses.contains(&Address::new(kind, name));
+        let of_chosen_type = |address: &Address| match sections::chosen_type(&address.type_name, &address.name, exists) {
+            Some(kind) => Address::new(kind, &address.name),
+            None => address.clone(),
+        };
+        let absent: BTreeSet<Address> = absent.iter().map(of_chosen_type).filter(|address| !addresses.contains(address)).collect();
         KnownResources { addresses, absent, outputs: BTreeMap::new() }
     }
 
     /// Value without references to resources whose `when` is false: such an output is null, and no element of a list.
     pub fn without_absent(&self, value: Value) -> Value {
+        let value = self.with_chosen_types(value);
         if self.absent.is_empty() { value } else { self.replace_absent(value, false) }
     }
 
     /// Same for a spec, where such a field is unset.
     pub fn unset_absent(&self, value: Value) -> Value {
         if self.absent.is_empty() { value } else { self.replace_absent(value, true) }
+    }
+
+    /// Replaces references to entries of sections by references to the resources that the sections made of them.
+    pub fn with_chosen_types(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => self.text_with_chosen_types(text).into(),
+            Value::Array(list) => list.into_iter().map(|entry| self.with_chosen_types(entry)).collect(),
+            Value::Object(map) => self.map_with_chosen_types(map).into(),
+            other => other,
+        }
+    }
+
+    /// Same for a spec.
+    pub fn map_with_chosen_types(&self, map: Map<String, Value>) -> Map<String, Value> {
+        map.into_iter().map(|(key, entry)| (self.text_with_chosen_types(key), self.with_chosen_types(entry))).collect()
+    }
+
+    fn text_with_chosen_types(&self, text: String) -> String {
+        let mut out = text;
+        if !out.contains("${") {
+            return out;
+        }
+        for one in references(&out.clone()) {
+            let exists = |kind: &str, name: &str| self.addresses.contains(&Address::new(kind, name));
+            if let Some(kind) = sections::chosen_type(one.type_name, one.name, exists) {
+                let (section, name) = (one.type_name, one.name);
+                out = out.replace(&format!("${{{section}.{name}."), &format!("${{{kind}.{name}."));
+            }
+        }
+        out
     }
 
     fn replace_absent(&self, value: Value, unset: bool) -> Value {

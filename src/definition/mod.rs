@@ -47,7 +47,7 @@ pub(crate) use self::{
     compiler::{Compiler, describe_type},
     dependencies::deferrable_dependencies,
     draft::{Draft, SelfReferring},
-    physical_name::{default_name, physical_name},
+    physical_name::{default_name, name_prefix, physical_name},
     problems::parse_section,
     source::child_pointer,
 };
@@ -163,11 +163,7 @@ pub struct Stack {
 impl Stack {
     /// Prefix of physical names: `<stack>-<environment>-`, or `<stack>-` if the definition has no environments.
     pub fn prefix(&self) -> String {
-        if self.environment == EnvironmentName::default() {
-            format!("{}-", self.name)
-        } else {
-            format!("{}-{}-", self.name, self.environment)
-        }
+        name_prefix(&self.name, &self.environment)
     }
 
     /// Whether ownership tags name this stack and environment.

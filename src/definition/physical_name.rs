@@ -4,7 +4,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Stack, draft::Draft};
-use crate::core::Naming;
+use crate::core::{EnvironmentName, Naming};
 
 /// Sets the physical name, or adds a missing prefix and suffix to the user's. Returns whether the name was generated.
 pub fn set_physical_name(draft: &mut Draft, naming: Naming, stack: &Stack, account: &str, region: &str) -> bool {
@@ -24,6 +24,11 @@ pub fn set_physical_name(draft: &mut Draft, naming: Naming, stack: &Stack, accou
         _ => {}
     }
     false
+}
+
+/// Prefix of physical names: `<stack>-<environment>-`, or `<stack>-` if the definition has no environments.
+pub fn name_prefix(stack: &str, environment: &str) -> String {
+    if environment == &*EnvironmentName::default() { format!("{stack}-") } else { format!("{stack}-{environment}-") }
 }
 
 /// Returns [`physical_name`], followed by account and region if it must be unique among all accounts.

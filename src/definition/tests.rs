@@ -1,5 +1,7 @@
 //! Tests of complete definitions: compiled results and error messages.
 
+mod sections;
+
 use super::*;
 
 fn options(environment: Option<&str>, set: &[(&str, &str)]) -> LoadOptions {
@@ -63,6 +65,10 @@ fn compiles_the_repository_stacks_in_every_environment() {
         ("quickstart", include_str!("../../stacks/quickstart.yaml"), vec![(Some("staging"), 17), (Some("production"), 26)]),
         ("reference", include_str!("../../stacks/reference.yaml"), vec![(Some("staging"), 41), (Some("production"), 45)]),
         ("scale", include_str!("../../stacks/scale.yaml"), vec![(None, 2001)]),
+        ("alb-eks-rds", include_str!("../../stacks/alb-eks-rds.yaml"), vec![(Some("staging"), 84), (Some("production"), 92)]),
+        ("devops-platform", include_str!("../../stacks/devops-platform.yaml"), vec![(Some("staging"), 117), (Some("production"), 121)]),
+        ("gitops", include_str!("../../stacks/gitops.yaml"), vec![(Some("staging"), 53), (Some("production"), 57)]),
+        ("microservices", include_str!("../../stacks/microservices.yaml"), vec![(Some("staging"), 43), (Some("production"), 47)]),
     ];
     for (name, text, environments) in stacks {
         for (environment, count) in environments {

@@ -107,10 +107,14 @@ fn section_text(out: &mut String, section: &Section) {
 }
 
 fn body_text(out: &mut String, path: &str, part: &SectionBody) {
-    let (form, path) = match part {
-        SectionBody::Fields(form) => (form, path.to_owned()),
-        SectionBody::Entries(form) => (form, format!("{path}.<name>")),
-    };
+    match part {
+        SectionBody::Fields(form) => form_text(out, path, form, ""),
+        SectionBody::Entries(form) => form_text(out, &format!("{path}.<name>"), form, ""),
+    }
+}
+
+/// `condition` begins the sentence: "With `engine: memcached`, ".
+fn form_text(out: &mut String, path: &str, form: &FieldSet, condition: &str) {
     let own = form.own_schema.map(|own| {
         let mut own = simplify_schema(&own().to_value());
         for (field, part) in form.nested {
@@ -126,8 +130,8 @@ fn body_text(out: &mut String, path: &str, part: &SectionBody) {
         own
     });
     match (&form.type_name, &own) {
-        (Some(kind), Some(_)) => push(out, &format!("`{path}` has the fields of [`{kind}`]({kind}.md), and these:\n\n")),
-        (Some(kind), None) => push(out, &format!("`{path}` has the fields of [`{kind}`]({kind}.md).")),
+        (Some(kind), Some(_)) => push(out, &format!("{condition}`{path}` has the fields of [`{kind}`]({kind}.md), and these:\n\n")),
+        (Some(kind), None) => push(out, &format!("{condition}`{path}` has the fields of [`{kind}`]({kind}.md).")),
         (None, _) => push(out, &format!("`{path}`:\n\n")),
     }
     if let Some(own) = &own {
@@ -136,7 +140,11 @@ fn body_text(out: &mut String, path: &str, part: &SectionBody) {
     } else {
         push(out, "\n\n");
     }
-    filled_text(out, &path, form);
+    filled_text(out, path, form);
+    if let Some((engines, other)) = form.by_engine {
+        let engines: Vec<String> = engines.iter().map(|engine| format!("`engine: {engine}`")).collect();
+        form_text(out, path, other, &format!("With {}, ", engines.join(" or ")));
+    }
     for (field, inner) in form.nested {
         body_text(out, &format!("{path}.{field}"), inner);
     }
@@ -147,7 +155,7 @@ fn filled_text(out: &mut String, path: &str, form: &FieldSet) {
         return;
     }
     let filled: Vec<String> = form.filled_in.iter().map(|field| format!("`{field}`")).collect();
-    let tiers = if form.filled_in.contains(&"subnets") { "; `subnets` may be `private` or `public`" } else { "" };
+    let tiers = if form.filled_in.contains(&"subnets") { "; `subnets` may be the name of a tier of the network" } else { "" };
     push(out, &format!("If unset in `{path}`, the section sets {}{tiers}.\n\n", filled.join(", ")));
 }
 

@@ -16,7 +16,10 @@ use crate::{
     core::{DataProtection, ResourceType},
     definition::{
         RollbackPolicy, child_pointer,
-        sections::section_schema::{FieldSet, SECTIONS, SectionBody},
+        sections::{
+            TIERS,
+            section_schema::{FieldSet, SECTIONS, SectionBody},
+        },
     },
 };
 
@@ -324,9 +327,17 @@ fn body_schema(part: &SectionBody) -> Value {
     match part {
         SectionBody::Fields(one) => field_set_schema(one),
         SectionBody::Entries(each) => {
-            let mut schema = field_set_schema(each);
+            let entry_schema = |form: &FieldSet| {
+                let mut schema = field_set_schema(form);
+                allow_for_each(&mut schema);
+                schema
+            };
+            let mut schema = entry_schema(each);
             let named = schema.get("required").is_none();
-            allow_for_each(&mut schema);
+            if let Some((engines, other)) = each.by_engine {
+                let has_engine = json!({ "properties": { "engine": { "enum": engines } }, "required": ["engine"] });
+                schema = json!({ "if": has_engine, "then": entry_schema(other), "else": schema });
+            }
             let mut entries =
                 json!({ "type": ["object", "null", "string"], "pattern": EXPRESSION_PATTERN, "additionalProperties": schema });
             if named && let Some(map) = entries.as_object_mut() {
@@ -417,7 +428,7 @@ fn allow_type(schema: &mut Map<String, Value>, type_name: &str) {
 
 /// Subnets as accepted in a section.
 fn subnets_schema(same: Option<Value>) -> Value {
-    let mut ways = vec![json!({ "enum": ["private", "public"] })];
+    let mut ways = vec![json!({ "enum": TIERS })];
     ways.push(same.unwrap_or_else(|| json!({ "$ref": "#/$defs/rds_subnet_group/properties/subnets" })));
     json!({ "anyOf": ways })
 }

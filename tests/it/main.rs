@@ -50,6 +50,7 @@ mod screens;
 mod scripted_endpoint;
 mod security_group_rules;
 mod simulated_cloud;
+mod stacks;
 mod standin;
 mod tag_index;
 mod terminal;

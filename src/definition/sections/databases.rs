@@ -1,80 +1,91 @@
-//! `databases`: RDS instances in the network's private subnets, reachable from the network unless `security_groups` is set.
+//! `databases`: RDS instances and Aurora clusters in the network's private subnets, reachable from the network unless `security_groups` is set.
 
-use std::collections::BTreeMap;
-
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Expansion, Fields, field_names};
+use super::{
+    Expansion, SectionEntry,
+    data_store::{StoreFields, StoreKind, set_parameter_group},
+    field_names, merged_schema,
+};
 
-/// Fields of a database in addition to those of `rds_instance`.
+/// Engines of Aurora.
+pub(super) const AURORA_ENGINES: &[&str] = &["aurora-mysql", "aurora-postgresql"];
+
+/// Fields of an Aurora database in addition to those of `aurora_cluster`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Database {
-    /// Engine settings, stored in a parameter group with the database's name. Default: AWS's default group.
+pub struct AuroraFields {
+    /// Class of the instances, such as `db.r7g.large`. Default: `db.serverless` if `serverless` is set.
     #[serde(default)]
-    pub parameters: Option<BTreeMap<String, Value>>,
-    /// Family of that group, such as `postgres16`. Default: derived from engine and version.
+    pub class: Option<String>,
+    /// Number of instances, from 1 to 15: a writer, and readers. Default: 2.
     #[serde(default)]
-    pub family: Option<String>,
-    /// Subnets of the subnet group, shared by databases with the same subnets: `private`, `public` or a list. Default: private.
-    #[serde(default)]
-    pub subnets: Value,
+    pub instances: Option<u8>,
+}
+
+/// Fields of an Aurora database of the section itself.
+pub fn aurora_schema() -> Schema {
+    merged_schema::<AuroraFields, StoreFields>()
 }
 
 pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
-    let mut shared = None;
-    for entry in out.parse_entries(value, at) {
-        let mut fields = entry.fields;
+    let mut kind = StoreKind::new("database", "rds_subnet_group");
+    for mut entry in out.parse_entries(value, at) {
         let what = format!("`{}`", entry.name);
-        let own: Database = out.take_own_fields(&mut fields, &entry.pointer, &what).unwrap_or_default();
-        if fields.get("subnet_group").is_none_or(Value::is_null) {
-            let own_subnets = !own.subnets.is_null();
-            let group = if own_subnets { entry.name.clone() } else { "main".to_owned() };
-            fields.insert("subnet_group".into(), group.as_str().into());
-            if own_subnets || shared.is_none() {
-                let mut group_fields = Fields::from_iter([("subnets".to_owned(), own.subnets)]);
-                out.set_default_subnets(&mut group_fields, "private", &entry.pointer, "a database");
-                out.add_resource("rds_subnet_group", group, group_fields, &entry.pointer);
-            }
-            if !own_subnets {
-                shared = Some(());
-            }
+        let is_aurora = entry.text("engine").is_some_and(|engine| AURORA_ENGINES.contains(&engine));
+        let aurora: Option<AuroraFields> =
+            is_aurora.then(|| out.take_own_fields(&mut entry.fields, &entry.pointer, &what).unwrap_or_default());
+        let own: StoreFields = out.take_own_fields(&mut entry.fields, &entry.pointer, &what).unwrap_or_default();
+        kind.set_subnet_group(out, &mut entry, own.subnets);
+        let group_type = if is_aurora { "aurora_parameter_group" } else { "rds_parameter_group" };
+        let family = own.family.or_else(|| parameter_group_family(&entry));
+        set_parameter_group(out, &mut entry, group_type, own.parameters, family);
+        let is_postgres = entry.text("engine").is_some_and(|engine| engine.ends_with("postgres") || engine.ends_with("postgresql"));
+        kind.set_security_group(out, &mut entry, if is_postgres { 5432 } else { 3306 });
+        let mut extra_fields = field_names::<StoreFields>();
+        if let Some(aurora) = aurora {
+            extra_fields.extend(field_names::<AuroraFields>());
+            add_instances(out, &entry, &aurora);
         }
-        if let Some(parameters) = own.parameters.filter(|_| fields.get("parameter_group").is_none_or(Value::is_null)) {
-            let family = own.family.or_else(|| parameter_group_family(&fields));
-            let spec = json!({ "family": family.unwrap_or_default(), "parameters": parameters });
-            out.add_generated("rds_parameter_group", &entry.name, spec, &entry.pointer);
-            fields.insert("parameter_group".into(), entry.name.as_str().into());
-        }
-        if fields.get("security_groups").is_none_or(Value::is_null)
-            && let Some(layout) = &out.network
-        {
-            let rule = json!({ "port": engine_port(&fields), "cidrs": layout.ranges, "description": "The network" });
-            let group = format!("database-{}", entry.name);
-            let description = format!("Access to the database {}", entry.name);
-            fields.insert("security_groups".into(), json!([group]));
-            let spec = json!({ "vpc": "main", "description": description, "ingress": [rule], "egress": [] });
-            out.add_generated("security_group", group, spec, &entry.pointer);
-        }
-        if let Some(draft) = out.add_resource("rds_instance", entry.name, fields, &entry.pointer) {
-            draft.extra_fields = field_names::<Database>();
+        let type_name = if is_aurora { "aurora_cluster" } else { "rds_instance" };
+        if let Some(draft) = out.add_resource(type_name, entry.name, entry.fields, &entry.pointer) {
+            draft.extra_fields = extra_fields;
         }
     }
 }
 
-/// Port the database listens on.
-fn engine_port(fields: &Fields) -> Value {
-    let usual = if fields.get("engine").and_then(Value::as_str) == Some("postgres") { 5432 } else { 3306 };
-    fields.get("port").filter(|port| !port.is_null()).cloned().unwrap_or_else(|| usual.into())
+/// Adds the instances of a cluster: `orders-1`, `orders-2`.
+fn add_instances(out: &mut Expansion<'_, '_>, entry: &SectionEntry, aurora: &AuroraFields) {
+    let number = aurora.instances.unwrap_or(2);
+    if !(1..=15).contains(&number) {
+        let at = format!("{}/instances", entry.pointer);
+        out.compiler.problem(
+            "databases",
+            &at,
+            format!("`instances` must be from 1 to 15, not {number}"),
+            "a cluster has at most 15 instances",
+        );
+        return;
+    }
+    let default = entry.is_set("serverless").then(|| "db.serverless".to_owned());
+    let Some(class) = aurora.class.clone().or(default) else {
+        let message = format!("`{}` needs `class`", entry.name);
+        out.compiler.problem_at_key("databases", &entry.pointer, message, "set a class such as `db.r7g.large`, or `serverless`");
+        return;
+    };
+    for index in 1..=number {
+        let spec = json!({ "cluster": entry.name, "class": class });
+        out.add_generated("aurora_instance", format!("{}-{index}", entry.name), spec, &entry.pointer);
+    }
 }
 
-/// `postgres16`, `mysql8.0`: PostgreSQL's families name the major version, the others' also the minor one.
+/// `postgres16`, `mysql8.0`, `aurora-postgresql16`: PostgreSQL's families name the major version, the others' also the minor one.
 ///
 /// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithDBInstanceParamGroups.html>
-fn parameter_group_family(fields: &Fields) -> Option<String> {
-    let (engine, version) = (fields.get("engine")?.as_str()?, fields.get("version")?.as_str()?);
-    let parts = if engine == "postgres" { 1 } else { 2 };
+fn parameter_group_family(entry: &SectionEntry) -> Option<String> {
+    let (engine, version) = (entry.text("engine")?, entry.text("version")?);
+    let parts = if matches!(engine, "postgres" | "aurora-postgresql") { 1 } else { 2 };
     Some(format!("{engine}{}", version.split('.').take(parts).collect::<Vec<_>>().join(".")))
 }

@@ -1,6 +1,9 @@
 //! Sections: common building blocks, expanded into single resources.
 
+mod backup;
+mod caches;
 mod cluster;
+mod data_store;
 mod databases;
 mod dns;
 mod firewall;
@@ -8,8 +11,10 @@ mod load_balancers;
 mod network;
 pub mod section_schema;
 mod simple;
+mod slo;
+mod trail;
 
-use schemars::{JsonSchema, schema_for};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -26,6 +31,7 @@ pub const SECTION_NAMES: &[&str] = &[
     "network",
     "cluster",
     "databases",
+    "caches",
     "registries",
     "dns",
     "firewall",
@@ -41,11 +47,13 @@ pub const SECTION_NAMES: &[&str] = &[
     "alarms",
     "dashboards",
     "budgets",
+    "slo",
+    "trail",
+    "backup",
 ];
 
-/// Sections whose entries are one resource each, for references: `databases.orders.endpoint`.
+/// Sections whose entries are one resource each, for references: `queues.orders.url`.
 const SECTION_TYPES: &[(&str, &str)] = &[
-    ("databases", "rds_instance"),
     ("registries", "ecr_repository"),
     ("firewall", "waf_web_acl"),
     ("load_balancers", "load_balancer"),
@@ -61,6 +69,14 @@ const SECTION_TYPES: &[(&str, &str)] = &[
     ("dashboards", "dashboard"),
     ("budgets", "budget"),
 ];
+
+/// Sections whose entries are of a type that their engine decides; the usual one first. A reference such as `databases.orders.endpoint` has
+/// the name of the section as its type until every resource is known.
+const CHOSEN_TYPES: &[(&str, &[&str])] =
+    &[("databases", &["rds_instance", "aurora_cluster"]), ("caches", &["cache_replication_group", "cache_cluster"])];
+
+/// Names of subnets in a section: the tiers of the network.
+pub const TIERS: &[&str] = &["private", "public", "database", "intra"];
 
 /// Properties of the stack that sections use.
 #[derive(Clone, Copy)]
@@ -88,6 +104,9 @@ pub fn reference_syntax(head: &str) -> String {
     match head {
         "network" => "network.vpc.output".into(),
         "cluster" => "cluster.output".into(),
+        "trail" => "trail.output".into(),
+        "backup" => "backup.vault.output".into(),
+        "slo" => "slo.name.output".into(),
         "dns" => "dns.zone.output".into(),
         other => format!("{other}.name.output"),
     }
@@ -102,10 +121,15 @@ pub fn resolve_reference(parts: &[&str]) -> Option<(String, String, String)> {
         ["network", "security_groups", name, output] => found("security_group", name, output),
         ["cluster", "node_groups", name, output] => found("eks_node_group", name, output),
         ["cluster", output] => found("eks_cluster", "main", output),
+        ["trail", output] => found("trail", "main", output),
+        ["backup", "vault", output] => found("backup_vault", "main", output),
+        // The topic of its own.
+        ["slo", name, output] => found("sns_topic", &format!("slo-{name}"), output),
+        ["backup", "plan", output] => found("backup_plan", "main", output),
         ["dns", "zone", output] => found("dns_zone", "main", output),
         ["dns", "zones", name, output] => found("dns_zone", name, output),
         ["dns", "records", name, output] => found("dns_record", name, output),
-        ["network" | "cluster" | "dns", ..] => None,
+        ["network" | "cluster" | "dns" | "backup" | "slo", ..] => None,
         // Names may contain dots: `dns_record.www.example.com.id`.
         [head, name @ .., output] if !name.is_empty() => {
             let kind = SECTION_TYPES.iter().find(|(section, _)| section == head).map_or(*head, |(_, kind)| kind);
@@ -113,6 +137,12 @@ pub fn resolve_reference(parts: &[&str]) -> Option<(String, String, String)> {
         }
         _ => None,
     }
+}
+
+/// Type of an entry of a section whose entries differ in type; `None` for other sections and for types.
+pub fn chosen_type(section: &str, name: &str, exists: impl Fn(&str, &str) -> bool) -> Option<&'static str> {
+    let (_, types) = CHOSEN_TYPES.iter().find(|(known, _)| *known == section)?;
+    types.iter().copied().find(|kind| exists(kind, name)).or(types.first().copied())
 }
 
 /// Expands every section of the definition. The network comes first, because others use its subnets.
@@ -128,8 +158,12 @@ pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, 
             "network" => network::expand(&mut out, value, &at),
             "cluster" => cluster::expand(&mut out, value, &at),
             "databases" => databases::expand(&mut out, value, &at),
+            "caches" => caches::expand(&mut out, value, &at),
             "dns" => dns::expand(&mut out, value, &at),
             "firewall" => firewall::expand(&mut out, value, &at),
+            "slo" => slo::expand(&mut out, value, &at),
+            "trail" => trail::expand(&mut out, value, &at),
+            "backup" => backup::expand(&mut out, value, &at),
             "load_balancers" => load_balancers::expand(&mut out, value, &at),
             _ => simple::expand(&mut out, name, value, &at),
         }
@@ -141,6 +175,17 @@ pub(crate) struct SectionEntry {
     name: String,
     fields: Fields,
     pointer: String,
+}
+
+impl SectionEntry {
+    /// Whether a field is set.
+    fn is_set(&self, name: &str) -> bool {
+        is_set(&self.fields, name)
+    }
+    /// Value of a field, if it is a text.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.fields.get(name)?.as_str()
+    }
 }
 
 /// Output of the sections.
@@ -218,13 +263,16 @@ impl Expansion<'_, '_> {
     fn set_default_subnets(&mut self, fields: &mut Fields, tier: &str, at: &str, what: &str) {
         let tier = match fields.get("subnets") {
             None | Some(Value::Null) => tier.to_owned(),
-            Some(Value::String(name)) if name == "private" || name == "public" => name.clone(),
+            Some(Value::String(name)) if TIERS.contains(&name.as_str()) => name.clone(),
             Some(_) => return,
         };
         match &self.network {
-            Some(layout) => {
-                let names = if tier == "public" { &layout.public } else { &layout.private };
-                fields.insert("subnets".into(), names.clone().into());
+            Some(layout) if layout.tiers.contains_key(tier.as_str()) || layout.tiers.is_empty() => {
+                fields.insert("subnets".into(), layout.subnets(&tier).into());
+            }
+            Some(_) => {
+                let message = format!("the network has no tier `{tier}`");
+                self.compiler.problem_at_key("no-network", at, message, format!("add `tiers: [{tier}]` to the network, or use `private`"));
             }
             None => {
                 let message = format!("{what} needs subnets, but the definition has no network");
@@ -254,9 +302,23 @@ fn field_names<T: JsonSchema>() -> Vec<String> {
     schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect()
 }
 
+/// Schema with the fields of both.
+fn merged_schema<A: JsonSchema, B: JsonSchema>() -> Schema {
+    let (mut schema, more) = (schema_for!(A), schema_for!(B));
+    if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        fields.extend(more.get("properties").and_then(Value::as_object).cloned().unwrap_or_default());
+    }
+    schema
+}
+
+/// Whether a field is set.
+fn is_set(fields: &Fields, name: &str) -> bool {
+    fields.get(name).is_some_and(|value| !value.is_null())
+}
+
 /// Sets a field unless it is set.
 fn set_default(fields: &mut Fields, name: &str, value: impl Into<Value>) {
-    if fields.get(name).is_none_or(Value::is_null) {
+    if !is_set(fields, name) {
         fields.insert(name.to_owned(), value.into());
     }
 }

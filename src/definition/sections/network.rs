@@ -56,6 +56,14 @@ pub struct Network {
     /// for that bucket. Default: false.
     #[serde(default)]
     pub flow_logs: Value,
+    /// Additional tiers of subnets without internet access, one subnet in each zone: `database` for databases and caches, and `intra`.
+    /// Default: none.
+    #[serde(default)]
+    pub tiers: BTreeSet<Tier>,
+    /// Network ACLs by name, as in `resources: network_acl:`; `subnets` can be the name of a tier. Default: none, so that the VPC's own
+    /// applies, which allows everything.
+    #[serde(default)]
+    pub acls: BTreeMap<String, Value>,
     /// Security groups by name, as in `resources: security_group:`. Default: none.
     #[serde(default)]
     pub security_groups: BTreeMap<String, Value>,
@@ -84,6 +92,25 @@ pub enum Zones {
     List(Vec<String>),
 }
 
+/// Tier of subnets without internet access.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    /// For databases and caches.
+    Database,
+    /// For anything else.
+    Intra,
+}
+
+impl Tier {
+    fn name(self) -> &'static str {
+        match self {
+            Tier::Database => "database",
+            Tier::Intra => "intra",
+        }
+    }
+}
+
 /// Internet access of private subnets.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -109,14 +136,19 @@ fn default_true() -> bool {
 
 /// Subnet names, for sections that use them.
 pub(crate) struct NetworkLayout {
-    /// Public subnets, by zone.
-    pub public: Vec<String>,
-    /// Private subnets, by zone.
-    pub private: Vec<String>,
+    /// Subnets of each tier, by zone: `public`, `private`, and additional ones.
+    pub tiers: BTreeMap<&'static str, Vec<String>>,
     /// Ranges of the VPC.
     pub ranges: Vec<String>,
     /// Route tables of the private subnets, for resources that need internet access from the start.
     pub private_route_tables: Vec<String>,
+}
+
+impl NetworkLayout {
+    /// Subnets of a tier, by zone.
+    pub fn subnets(&self, tier: &str) -> &[String] {
+        self.tiers.get(tier).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 /// Zone with its letter, which is part of the names of its resources.
@@ -137,11 +169,11 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     let zones = parse_zones(out, &network, at);
     let ranges = std::iter::once(&network.cidr).chain(&network.secondary_cidrs).map(ToString::to_string).collect();
     let routes = zones.iter().map(|zone| format!("route_table.private-{}", zone.letter)).collect();
-    let mut layout = NetworkLayout { public: Vec::new(), private: Vec::new(), ranges, private_route_tables: routes };
+    let mut layout = NetworkLayout { tiers: BTreeMap::new(), ranges, private_route_tables: routes };
     for zone in &zones {
         for (tier, role) in [("public", "elb"), ("private", "internal-elb")] {
             let public = tier == "public";
-            let Some(cidr) = subnet_cidr(out, &network, zone, public, at) else { continue };
+            let Some(cidr) = subnet_cidr(out, &network, zone, tier, at) else { continue };
             let mut tags = if public { network.public_subnet_tags.clone() } else { network.private_subnet_tags.clone() };
             // Load balancer controllers find usable subnets by these tags:
             // <https://docs.aws.amazon.com/eks/latest/userguide/network-load-balancing.html>.
@@ -151,22 +183,29 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
                 "vpc": "main", "cidr": cidr, "availability_zone": zone.name, "tags": tags,
                 "public_ip_on_launch": public && network.public_ip_on_launch,
             });
-            if let Some(draft) = out.add_generated("subnet", &name, spec, at) {
-                if matches!(network.zones, Zones::Count(_)) {
-                    draft.chosen_fields.push("/availability_zone".into());
-                }
-                draft.pointer_overrides = vec![
-                    ("/availability_zone".into(), format!("{at}/zones")),
-                    ("/cidr".into(), format!("{at}/cidr")),
-                    ("/tags".into(), format!("{at}/{tier}_subnet_tags")),
-                ];
-            }
-            if public { layout.public.push(name) } else { layout.private.push(name) }
+            add_subnet(out, &network, &name, spec, at);
+            layout.tiers.entry(tier).or_default().push(name);
         }
+        for tier in network.tiers.iter().map(|tier| tier.name()) {
+            let Some(cidr) = subnet_cidr(out, &network, zone, tier, at) else { continue };
+            let name = format!("{tier}-{}", zone.letter);
+            add_subnet(out, &network, &name, json!({ "vpc": "main", "cidr": cidr, "availability_zone": zone.name }), at);
+            layout.tiers.entry(tier).or_default().push(name);
+        }
+    }
+    for tier in network.tiers.iter().map(|tier| tier.name()) {
+        out.add_generated("route_table", tier, json!({ "vpc": "main", "subnets": layout.subnets(tier) }), &format!("{at}/tiers"));
     }
     add_gateways_and_routes(out, &network, &zones, &layout, at);
     add_endpoints(out, &network, &zones, &layout, at);
     add_flow_logs(out, network.flow_logs, at);
+    for mut entry in out.parse_entries(network.acls.into_iter().collect::<Fields>().into(), &format!("{at}/acls")) {
+        set_default(&mut entry.fields, "vpc", "main");
+        if let Some(subnets) = entry.text("subnets").and_then(|tier| layout.tiers.get(tier)).cloned() {
+            entry.fields.insert("subnets".into(), subnets.into());
+        }
+        out.add_resource("network_acl", entry.name, entry.fields, &entry.pointer);
+    }
     out.network = Some(layout);
     let groups = network.security_groups.into_iter().collect::<Fields>();
     for entry in out.parse_entries(groups.into(), &format!("{at}/security_groups")) {
@@ -229,9 +268,21 @@ fn parse_zones(out: &mut Expansion<'_, '_>, network: &Network, at: &str) -> Vec<
     zones
 }
 
+fn add_subnet(out: &mut Expansion<'_, '_>, network: &Network, name: &str, spec: Value, at: &str) {
+    let Some(draft) = out.add_generated("subnet", name, spec, at) else { return };
+    if matches!(network.zones, Zones::Count(_)) {
+        draft.chosen_fields.push("/availability_zone".into());
+    }
+    draft.pointer_overrides = vec![("/availability_zone".into(), format!("{at}/zones")), ("/cidr".into(), format!("{at}/cidr"))];
+    for tier in ["public", "private"].into_iter().filter(|tier| name.starts_with(tier)) {
+        draft.pointer_overrides.push(("/tags".into(), format!("{at}/{tier}_subnet_tags")));
+    }
+}
+
 /// Range of a zone's subnet. Public subnets are in the lower half of the VPC's range, private ones in the upper, each at the
-/// position of its zone's letter, so that adding or removing zones does not move other ranges.
-fn subnet_cidr(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, public: bool, at: &str) -> Option<String> {
+/// position of its zone's letter, so that adding or removing zones does not move other ranges. Additional tiers are at the ends of the halves.
+fn subnet_cidr(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, tier: &str, at: &str) -> Option<String> {
+    let public = tier == "public";
     let whole = network.cidr.range()?;
     let prefix = network.subnet_prefix.unwrap_or_else(|| (whole.prefix_len() + 4).min(28));
     let Some(newbits) = prefix.checked_sub(whole.prefix_len()).filter(|bits| *bits > 0 && prefix <= 28) else {
@@ -248,7 +299,8 @@ fn subnet_cidr(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, publ
     };
     let half = 1u64 << (newbits - 1);
     let place = u64::from(u32::from(zone.letter) - u32::from('a'));
-    if place >= half {
+    let room = if network.tiers.is_empty() { half } else { half.div_ceil(2) };
+    if place >= room {
         if public {
             let message = format!("{whole} has no room for /{prefix} subnets in zone `{}`", zone.letter);
             out.compiler.problem(
@@ -260,7 +312,13 @@ fn subnet_cidr(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, publ
         }
         return None;
     }
-    cidr_subnet(&whole.to_string(), newbits.into(), if public { place } else { half + place }).ok()
+    let index = match tier {
+        "public" => place,
+        "database" => half - 1 - place,
+        "intra" => 2 * half - 1 - place,
+        _ => half + place,
+    };
+    cidr_subnet(&whole.to_string(), newbits.into(), index).ok()
 }
 
 /// Creates gateways and routes. There is one private route table per zone even with a single NAT gateway, so that a change of `nat`
@@ -281,7 +339,7 @@ fn add_gateways_and_routes(out: &mut Expansion<'_, '_>, network: &Network, zones
     }
     let everywhere = "0.0.0.0/0";
     let routes = json!([{ "destination": everywhere, "gateway": "main" }]);
-    out.add_generated("route_table", "public", json!({ "vpc": "main", "routes": routes, "subnets": layout.public }), at);
+    out.add_generated("route_table", "public", json!({ "vpc": "main", "routes": routes, "subnets": layout.subnets("public") }), at);
     for zone in zones {
         let gateway = if network.nat == Nat::PerAz { Some(zone) } else { gateways.first() };
         let routes: Vec<Value> =
@@ -297,11 +355,12 @@ fn add_endpoints(out: &mut Expansion<'_, '_>, network: &Network, zones: &[Zone],
     for service in &network.endpoints {
         let spec = if matches!(service.as_str(), "s3" | "dynamodb") {
             let tables: Vec<String> = zones.iter().map(|zone| format!("private-{}", zone.letter)).chain(["public".to_owned()]).collect();
+            let tables: Vec<String> = tables.into_iter().chain(network.tiers.iter().map(|tier| tier.name().to_owned())).collect();
             json!({ "vpc": "main", "service": service, "type": "gateway", "route_tables": tables })
         } else {
             interfaces = true;
             json!({
-                "vpc": "main", "service": service, "type": "interface", "subnets": layout.private,
+                "vpc": "main", "service": service, "type": "interface", "subnets": layout.subnets("private"),
                 "security_groups": ["endpoints"], "private_dns": true,
             })
         };

@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, schema_for};
 
-use super::{cluster, databases, dns, firewall, load_balancers, network};
+use super::{backup, caches, cluster, data_store, databases, dns, firewall, load_balancers, network, slo, trail};
 
 /// Description of a section.
 pub struct Section {
@@ -29,7 +29,7 @@ pub struct FieldSet {
     pub type_name: Option<&'static str>,
     /// Additional fields of the section.
     pub own_schema: Option<fn() -> Schema>,
-    /// Fields of the type that the section sets by default; `subnets` may then be `private` or `public`, too.
+    /// Fields of the type that the section sets by default; `subnets` may then be the name of a tier, too.
     pub filled_in: &'static [&'static str],
     /// Short forms: a field, and the type accepted for it or, if the field is a list, for its items.
     pub short_forms: &'static [(&'static str, &'static str)],
@@ -37,9 +37,12 @@ pub struct FieldSet {
     pub short_form: Option<&'static str>,
     /// Own fields that contain resources.
     pub nested: &'static [(&'static str, SectionBody)],
+    /// Other forms, for these values of the field `engine`.
+    pub by_engine: Option<(&'static [&'static str], &'static FieldSet)>,
 }
 
-const EMPTY: FieldSet = FieldSet { type_name: None, own_schema: None, filled_in: &[], short_forms: &[], short_form: None, nested: &[] };
+const EMPTY: FieldSet =
+    FieldSet { type_name: None, own_schema: None, filled_in: &[], short_forms: &[], short_form: None, nested: &[], by_engine: None };
 
 const fn of_type(kind: &'static str) -> FieldSet {
     FieldSet { type_name: Some(kind), ..EMPTY }
@@ -48,6 +51,9 @@ const fn of_type(kind: &'static str) -> FieldSet {
 fn schema<T: JsonSchema>() -> Schema {
     schema_for!(T)
 }
+
+/// Fields that the sections of databases and caches set.
+const STORE_FILLED_IN: &[&str] = &["subnet_group", "parameter_group", "security_groups", "subnets"];
 
 const ZONE: FieldSet = FieldSet { short_form: Some("string"), ..of_type("dns_zone") };
 
@@ -68,6 +74,7 @@ pub static SECTIONS: &[Section] = &[
                         ..of_type("flow_log")
                     }),
                 ),
+                ("acls", SectionBody::Entries(FieldSet { filled_in: &["vpc", "subnets"], ..of_type("network_acl") })),
                 ("security_groups", SectionBody::Entries(FieldSet { filled_in: &["vpc"], ..of_type("security_group") })),
             ],
             ..EMPTY
@@ -97,11 +104,30 @@ pub static SECTIONS: &[Section] = &[
     },
     Section {
         name: "databases",
-        description: "RDS instances in the network's private subnets, reachable from the network unless `security_groups` is set.",
+        description: "RDS instances and Aurora clusters in the network's private subnets, reachable from the network unless \
+                `security_groups` is set.",
         body: SectionBody::Entries(FieldSet {
-            own_schema: Some(schema::<databases::Database>),
-            filled_in: &["subnet_group", "parameter_group", "security_groups", "subnets"],
+            own_schema: Some(schema::<data_store::StoreFields>),
+            filled_in: STORE_FILLED_IN,
+            by_engine: Some((
+                databases::AURORA_ENGINES,
+                &FieldSet { own_schema: Some(databases::aurora_schema), filled_in: STORE_FILLED_IN, ..of_type("aurora_cluster") },
+            )),
             ..of_type("rds_instance")
+        }),
+    },
+    Section {
+        name: "caches",
+        description: "Valkey, Redis OSS and Memcached caches in the network's private subnets, reachable from the network unless \
+                `security_groups` is set.",
+        body: SectionBody::Entries(FieldSet {
+            own_schema: Some(schema::<data_store::StoreFields>),
+            filled_in: STORE_FILLED_IN,
+            by_engine: Some((
+                &[caches::MEMCACHED],
+                &FieldSet { own_schema: Some(caches::memcached_schema), filled_in: STORE_FILLED_IN, ..of_type("cache_cluster") },
+            )),
+            ..of_type("cache_replication_group")
         }),
     },
     Section {
@@ -178,6 +204,26 @@ pub static SECTIONS: &[Section] = &[
     Section { name: "alarms", description: "Alarms about metrics.", body: SectionBody::Entries(of_type("metric_alarm")) },
     Section { name: "dashboards", description: "Dashboards of CloudWatch.", body: SectionBody::Entries(of_type("dashboard")) },
     Section { name: "budgets", description: "Budgets of the account.", body: SectionBody::Entries(of_type("budget")) },
+    Section {
+        name: "slo",
+        description: "Service level objectives of application load balancers: alarms about the rate at which error budgets are used, a \
+                topic, and a dashboard.",
+        body: SectionBody::Entries(FieldSet { own_schema: Some(schema::<slo::Slo>), ..EMPTY }),
+    },
+    Section {
+        name: "trail",
+        description: "A record of the calls of the account, in a dedicated bucket unless `bucket` is set.",
+        body: SectionBody::Fields(FieldSet {
+            own_schema: Some(schema::<trail::TrailFields>),
+            filled_in: &["bucket", "log_group", "log_role"],
+            ..of_type("trail")
+        }),
+    },
+    Section {
+        name: "backup",
+        description: "Backups that meet a recovery point objective: vaults, a plan, and a role for Backup.",
+        body: SectionBody::Fields(FieldSet { own_schema: Some(schema::<backup::Backup>), ..EMPTY }),
+    },
 ];
 
 #[cfg(test)]

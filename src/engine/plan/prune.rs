@@ -52,7 +52,9 @@ pub(super) fn removes_reference(change: &Change, used: &Change) -> bool {
     let Some((live, used)) = change.before.as_ref().zip(used.before.as_ref()) else { return false };
     let mut found = false;
     for value in kind.removed_later.iter().filter_map(|pointer| live.spec.pointer(pointer)) {
-        expression::for_each_string(value, &mut |text| found |= text == used.id || Some(text) == used.arn());
+        // A policy names the objects of a bucket and the streams of a log group by an ARN that begins with theirs.
+        let names = |text: &str| text == used.id || used.arn().is_some_and(|arn| text.contains(arn));
+        expression::for_each_string(value, &mut |text| found |= names(text));
     }
     found
 }
