@@ -53,7 +53,7 @@ fn count_questions(calls: &Calls) -> usize {
 /// A stack whose definition is edited step by step.
 pub struct EditableStack {
     folder: tempfile::TempDir,
-    definition: Value,
+    pub definition: Value,
 }
 
 impl EditableStack {
