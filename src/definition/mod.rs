@@ -52,11 +52,9 @@ pub(crate) use self::{
     source::child_pointer,
 };
 pub(crate) use crate::core::nearest::suggestion;
-use crate::{
-    core::{
-        Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, IgnoredTags, NAME_RULE, OnDelete, REGION_TAG, ResourceType, STACK_TAG,
-        StackName, Tags, Timeouts, expression::references, is_account_id, nearest,
-    },
+use crate::core::{
+    Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, IgnoredTags, NAME_RULE, OnDelete, REGION_TAG, ResourceType, STACK_TAG, StackName,
+    Tags, Timeouts, expression::references, is_account_id, nearest,
 };
 
 /// Resource of the definition, in canonical form.

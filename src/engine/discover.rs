@@ -215,6 +215,8 @@ pub async fn discover_with_index(cloud: &Cloud, stack: &Stack, hints: Hints, tag
         let kinds = RESOURCE_TYPES.iter().filter(|kind| !kind.is_global()).filter(wanted);
         reads.extend(kinds.map(|kind| TypeRead { kind, region: Some(region.clone()) }));
     }
+    // Some APIs are in one region only.
+    reads.retain(|read| read.kind.exists_in(read.region.as_deref().unwrap_or(cloud.region())));
     read_all(cloud, stack, reads, live_state).await
 }
 

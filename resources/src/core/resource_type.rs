@@ -5,9 +5,10 @@ use std::{ops::Deref, sync::OnceLock};
 use serde_json::Value;
 
 use super::{
-    DataProtection, LiveResource, OneWay, Operations, Outputs, Problem, RegionScope, Resource, TypeInfo, global_region, partition,
+    DataProtection, LiveResource, OneWay, Operations, Outputs, Problem, RegionScope, Resource, TypeInfo, global_region,
     marks::Marks,
     operations::operations_of,
+    partition,
     rules::Rules,
     spec::{Field, Naming, Risk},
     spec_references::ReferencePaths,

@@ -297,6 +297,10 @@ impl TypeInfo {
     pub fn is_global(&self) -> bool {
         self.region == RegionScope::Global
     }
+    /// Whether a region can have resources of this type, see [`RegionScope::Only`].
+    pub fn exists_in(&self, region: &str) -> bool {
+        !matches!(self.region, RegionScope::Only(only) if only != region)
+    }
     /// Whether two regions can have resources of this type with the same name. A bucket's name is unique in the partition.
     pub fn has_names_by_region(&self) -> bool {
         !self.is_global() && (self.arn.is_empty() || self.arn.contains("{region}"))
