@@ -73,7 +73,7 @@ fn resource_yaml(declared: &DesiredResource) -> Value {
     if !tags.is_empty() {
         fields.insert("tags".into(), tags.into());
     }
-    if let Some(region) = declared.region.as_ref().filter(|_| !declared.resource_type.is_in_global_region(&declared.spec)) {
+    if let Some(region) = declared.region.as_ref().filter(|_| !declared.resource_type.has_fixed_region(&declared.spec)) {
         fields.insert("region".into(), region.clone().into());
     }
     if let Some(fate) = declared.on_delete {

@@ -52,12 +52,9 @@ pub(crate) use self::{
     source::child_pointer,
 };
 pub(crate) use crate::core::nearest::suggestion;
-use crate::{
-    aws::global_region,
-    core::{
-        Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, IgnoredTags, NAME_RULE, OnDelete, REGION_TAG, ResourceType, STACK_TAG,
-        StackName, Tags, Timeouts, expression::references, is_account_id, nearest,
-    },
+use crate::core::{
+    Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, IgnoredTags, NAME_RULE, OnDelete, REGION_TAG, ResourceType, STACK_TAG, StackName,
+    Tags, Timeouts, expression::references, is_account_id, nearest,
 };
 
 /// Resource of the definition, in canonical form.
@@ -178,7 +175,7 @@ impl Stack {
             if declared.resource_type.is_global() {
                 declared.tags.insert(REGION_TAG.to_owned(), region.to_owned());
             } else {
-                let fixed = declared.resource_type.is_in_global_region(&declared.spec).then(|| global_region(region).to_owned());
+                let fixed = declared.resource_type.fixed_region(&declared.spec, region).map(str::to_owned);
                 declared.region = fixed.or(declared.region.take()).filter(|own| own != region);
             }
         }

@@ -10,10 +10,7 @@ use super::{
     nearest::nearest,
     source::child_pointer,
 };
-use crate::{
-    aws::global_region,
-    core::{Address, expression::references, is_region_name},
-};
+use crate::core::{Address, expression::references, is_region_name};
 
 /// Areas and directions in the names of regions, which new regions share: the expressions for regions in `partitions.json` of the AWS SDKs.
 const AREAS: [&str; 16] =
@@ -75,8 +72,8 @@ pub fn take(c: &mut Compiler<'_>, draft: &mut Draft, stack: &Stack) -> Option<St
         c.problem("region", &at, message, "a stack has one account, and an account is in one partition");
         return None;
     }
-    if kind.is_in_global_region(&Value::Object(draft.spec.clone())) && region != global_region(home) {
-        let message = format!("{shown} can only be in {}", global_region(home));
+    if let Some(fixed) = kind.fixed_region(&Value::Object(draft.spec.clone()), home).filter(|fixed| *fixed != region) {
+        let message = format!("{shown} can only be in {fixed}");
         c.problem("region", &at, message, "remove the line");
         return None;
     }

@@ -215,6 +215,8 @@ pub async fn discover_with_index(cloud: &Cloud, stack: &Stack, hints: Hints, tag
         let kinds = RESOURCE_TYPES.iter().filter(|kind| !kind.is_global()).filter(wanted);
         reads.extend(kinds.map(|kind| TypeRead { kind, region: Some(region.clone()) }));
     }
+    // Some APIs are in one region only.
+    reads.retain(|read| read.kind.exists_in(read.region.as_deref().unwrap_or(cloud.region())));
     read_all(cloud, stack, reads, live_state).await
 }
 
@@ -338,9 +340,11 @@ pub fn without_ownership_tags(tags: &Tags) -> Tags {
     tags.iter().filter(|(key, _)| !key.starts_with("acme:")).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-/// Whether the index contains a resource of this type, or can't: then the type is read only within its parents, or cheaply by path.
+/// Whether the index contains a resource of this type, or of one beside which it is used, or can't: then the type is read only within its
+/// parents, or cheaply by path.
 fn may_exist(kind: &ResourceType, index: &BTreeMap<String, Tags>) -> bool {
-    kind.always_listed || index.keys().any(|arn| kind.matches_arn(arn))
+    let is_indexed = |kind: &ResourceType| index.keys().any(|arn| kind.matches_arn(arn));
+    kind.always_listed || is_indexed(kind) || kind.listed_with.iter().filter_map(|name| types::resource_type(name)).any(is_indexed)
 }
 
 fn with_type_context(error: Error, kind: &ResourceType) -> Error {

@@ -52,7 +52,7 @@ pub fn generate_config(
     if !tags.is_empty() {
         fields.insert("tags".into(), json!(tags));
     }
-    if let Some(region) = live.region.as_ref().filter(|_| !kind.is_in_global_region(&live.spec)) {
+    if let Some(region) = live.region.as_ref().filter(|_| !kind.has_fixed_region(&live.spec)) {
         fields.insert("region".into(), json!(region));
     }
     json!({ &address.type_name: { &address.name: fields } })

@@ -132,3 +132,27 @@ listed('acm_certificate', [c['CertificateArn'] for c in every('acm', 'list_certi
 listed('waf_web_acl', [w['ARN'] for w in client('wafv2').list_web_acls(Scope='REGIONAL')['WebACLs']])
 listed('waf_regex_set', [w['ARN'] for w in client('wafv2').list_regex_pattern_sets(Scope='REGIONAL')['RegexPatternSets']])
 listed('waf_ip_set', [w['ARN'] for w in client('wafv2').list_ip_sets(Scope='REGIONAL')['IPSets']])
+
+
+def edge(service, call, *keys, **arguments):
+    # moto has no policies and functions of CloudFront, ministack has no Shield.
+    try:
+        found = getattr(client(service), call)(**arguments)
+    except Exception:
+        return []
+    for key in keys:
+        found = found.get(key) or {}
+    return found or []
+
+
+listed('cloudfront_distribution', [d['Id'] for d in edge('cloudfront', 'list_distributions', 'DistributionList', 'Items')])
+listed('cloudfront_access_control', [c['Name'] for c in edge('cloudfront', 'list_origin_access_controls', 'OriginAccessControlList', 'Items')])
+listed('cloudfront_function', [f['Name'] for f in edge('cloudfront', 'list_functions', 'FunctionList', 'Items')])
+for policy in ('CachePolicy', 'OriginRequestPolicy', 'ResponseHeadersPolicy'):
+    call = {'CachePolicy': 'cache', 'OriginRequestPolicy': 'origin_request', 'ResponseHeadersPolicy': 'response_headers'}[policy]
+    found = edge('cloudfront', f'list_{call}_policies', f'{policy}List', 'Items', Type='custom')
+    listed(f'cloudfront_{call}_policy', [p[policy][f'{policy}Config']['Name'] for p in found])
+listed('shield_protection', [p['Name'] for p in edge('shield', 'list_protections', 'Protections')])
+for name, call, key in (('waf_web_acl', 'list_web_acls', 'WebACLs'), ('waf_regex_set', 'list_regex_pattern_sets', 'RegexPatternSets'),
+                        ('waf_ip_set', 'list_ip_sets', 'IPSets')):
+    listed(f'{name}_cloudfront', [w['ARN'] for w in edge('wafv2', call, key, Scope='CLOUDFRONT')])

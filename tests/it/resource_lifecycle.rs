@@ -105,8 +105,9 @@ impl Edit {
     }
 }
 
+/// Name of the stack of a type, as long as a name can be.
 fn stack_name(kind: &str) -> String {
-    format!("t-{}", kind.replace('_', "-"))
+    format!("t-{}", kind.replace('_', "-")).chars().take(31).collect()
 }
 
 #[derive(Deserialize)]

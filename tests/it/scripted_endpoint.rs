@@ -166,8 +166,11 @@ impl EndpointState {
             return cbor(status, &body);
         }
         let kind = if body.starts_with('<') { "text/xml" } else { "application/json" };
-        let headers = [("content-type", kind), ("x-amzn-requestid", "req-1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Response { status, headers: headers.into(), body: body.into_bytes() }
+        let mut headers = vec![("content-type", kind.to_owned()), ("x-amzn-requestid", "req-1".to_owned())];
+        // CloudFront has the version of a resource in a header: here the number of the chapter.
+        headers.extend((service == "cloudfront").then(|| ("etag", format!("E{}", self.stage))));
+        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Response { status, headers, body: body.into_bytes() }
     }
 
     /// Response of the latest chapter with this call.
@@ -252,6 +255,12 @@ impl Endpoint {
     /// Number of calls of an action.
     pub fn call_count(&self, action: &str) -> usize {
         self.request_bodies(action).len()
+    }
+    /// Value of a header in every call of an action; empty where it has none.
+    pub fn request_headers(&self, action: &str, name: &str) -> Vec<String> {
+        let state = lock(&self.state);
+        let calls = state.calls.iter().filter(|(of, ..)| of == action);
+        calls.map(|(_, request, _)| header(&request.headers, name).unwrap_or_default().to_owned()).collect()
     }
     /// Body of every call of an action: JSON unchanged, CBOR as JSON, a form as an object, anything else as text.
     pub fn request_bodies(&self, action: &str) -> Vec<Value> {

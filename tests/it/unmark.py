@@ -46,6 +46,23 @@ elif kind == 'dns_record':
     marks = [s for s in sets if s['Name'].startswith('_acme-') and s['Name'].rstrip('.').endswith(domain)]
     changes = [{'Action': 'DELETE', 'ResourceRecordSet': s} for s in marks]
     client('route53').change_resource_record_sets(HostedZoneId=zone, ChangeBatch={'Changes': changes})
+elif kind in ('cloudfront_distribution', 'cloudfront_function'):
+    client('cloudfront').untag_resource(Resource=arn, TagKeys={'Items': keys + ['acme:region']})
+elif kind.startswith('cloudfront_'):
+    # The mark is the end of a description.
+    calls = {
+        'cloudfront_access_control': ('origin_access_control', 'OriginAccessControl', 'Description'),
+        'cloudfront_cache_policy': ('cache_policy', 'CachePolicy', 'Comment'),
+        'cloudfront_headers_policy': ('response_headers_policy', 'ResponseHeadersPolicy', 'Comment'),
+        'cloudfront_origin_request_policy': ('origin_request_policy', 'OriginRequestPolicy', 'Comment'),
+    }
+    call, shape, field = calls[kind]
+    current = getattr(client('cloudfront'), 'get_' + call)(Id=id)
+    config = current[shape][shape + 'Config']
+    config[field] = config[field].split('[acme ')[0].rstrip()
+    getattr(client('cloudfront'), 'update_' + call)(Id=id, IfMatch=current['ETag'], **{shape + 'Config': config})
+elif kind == 'shield_protection':
+    client('shield').untag_resource(ResourceARN=arn, TagKeys=keys + ['acme:region'])
 elif kind == 's3_bucket':
     client('s3').delete_bucket_tagging(Bucket=id)
 elif kind == 'iam_role':

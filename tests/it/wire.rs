@@ -67,6 +67,9 @@ impl Drop for Server {
     }
 }
 
+/// Versions of the APIs of Route 53 and CloudFront, with which their paths begin.
+const VERSIONS: [&str; 2] = ["2013-04-01", "2020-05-31"];
+
 /// Service and action of a request.
 pub fn service_and_action(request: &Request) -> (String, String) {
     let scope = header(&request.headers, "authorization").and_then(|a| a.split("Credential=").nth(1)).unwrap_or_default();
@@ -83,7 +86,7 @@ pub fn service_and_action(request: &Request) -> (String, String) {
     // REST: names in the path become a dash.
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
     let first = usize::from(service != "s3");
-    let segments = path.trim_matches('/').split('/').filter(|s| !s.is_empty() && *s != "2013-04-01").enumerate();
+    let segments = path.trim_matches('/').split('/').filter(|s| !s.is_empty() && !VERSIONS.contains(s)).enumerate();
     let path: String = segments
         .map(|(i, segment)| if i % 2 == first || (i > 0 && path.contains("/tags/")) { "/-".to_owned() } else { format!("/{segment}") })
         .collect();

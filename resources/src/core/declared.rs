@@ -11,12 +11,18 @@ use super::{Address, Named, Ref, ReferencedOutput, Resource, expression::referen
 pub struct DeclaredResource<'a> {
     /// Its address.
     pub address: &'a Address,
-    /// Region of the stack, if the definition sets one.
+    /// Its region, if the definition sets one.
     pub region: Option<&'a str>,
     /// Its spec in canonical form; strings may contain references.
     pub spec: &'a Value,
     /// Returns the spec of another declared resource.
     pub find: &'a dyn Fn(&Address) -> Option<&'a Value>,
+    /// Returns the region of another declared resource, if the definition sets one.
+    pub find_region: &'a dyn Fn(&Address) -> Option<&'a str>,
+    /// Name of the stack.
+    pub stack: &'a str,
+    /// Name of the environment.
+    pub environment: &'a str,
 }
 
 /// A declared resource of the type `R`. Nothing is parsed before it is asked for.
@@ -36,6 +42,18 @@ impl<'a, R: Resource> Declared<'a, R> {
     /// Region of the stack, if the definition sets one.
     pub fn region(&self) -> Option<&'a str> {
         self.declared.region
+    }
+    /// Name of the stack.
+    pub fn stack(&self) -> &'a str {
+        self.declared.stack
+    }
+    /// Name of the environment.
+    pub fn environment(&self) -> &'a str {
+        self.declared.environment
+    }
+    /// Region of another declared resource, if the definition sets one.
+    pub fn region_of(&self, address: &Address) -> Option<&'a str> {
+        (self.declared.find_region)(address)
     }
     /// Spec; `None` if it has problems, which are reported elsewhere.
     pub fn spec(&self) -> Option<R> {

@@ -5,9 +5,10 @@ use std::{ops::Deref, sync::OnceLock};
 use serde_json::Value;
 
 use super::{
-    DataProtection, LiveResource, OneWay, Operations, Outputs, Problem, Resource, TypeInfo,
+    DataProtection, LiveResource, OneWay, Operations, Outputs, Problem, RegionScope, Resource, TypeInfo, global_region,
     marks::Marks,
     operations::operations_of,
+    partition,
     rules::Rules,
     spec::{Field, Naming, Risk},
     spec_references::ReferencePaths,
@@ -181,9 +182,19 @@ impl ResourceType {
         self.own_read.iter().filter(|pointer| differs(pointer)).map(|pointer| (*pointer).to_owned()).collect()
     }
 
-    /// Whether a resource with this spec is in the partition's region for global services, see [`ResourceType::global_region`].
-    pub fn is_in_global_region(&self, spec: &Value) -> bool {
-        self.global_region.is_some_and(|(field, value)| spec.pointer(field).and_then(Value::as_str) == Some(value))
+    /// The region of a resource with this spec, where it does not depend on the definition: that of [`RegionScope::Only`], or the one for global
+    /// services in the partition of `home`, see [`ResourceType::global_region`].
+    pub fn fixed_region(&self, spec: &Value, home: &str) -> Option<&'static str> {
+        match self.region {
+            RegionScope::Only(region) => (partition(region) == partition(home)).then_some(region),
+            _ => self.has_fixed_region(spec).then(|| global_region(home)),
+        }
+    }
+
+    /// Whether a resource with this spec has a [`ResourceType::fixed_region`].
+    pub fn has_fixed_region(&self, spec: &Value) -> bool {
+        matches!(self.region, RegionScope::Only(_))
+            || self.global_region.is_some_and(|(field, value)| spec.pointer(field).and_then(Value::as_str) == Some(value))
     }
 
     /// Returns the name by which lists find a resource with this spec, even without the tag index.

@@ -23,6 +23,8 @@ pub struct TypeInfo {
     /// Whether the type is always listed, because the tagging API does not show it (IAM roles), or because a list call is cheaper than
     /// paging through the index (subnets). Always true without ARNs.
     pub always_listed: bool,
+    /// Types whose presence in the index means that there may be resources of this one, which the index does not show.
+    pub listed_with: &'static [&'static str],
     /// The IAM actions of its calls, for `acme policy`.
     pub iam_actions: IamActions,
     /// Support for ownership tags.
@@ -96,6 +98,8 @@ pub enum RegionScope {
     Regional,
     /// None: the service is global, and its index is in one region of the partition.
     Global,
+    /// This one, whatever the stack's region is: the API is nowhere else.
+    Only(&'static str),
 }
 
 /// Data lost by deleting a resource.
@@ -140,6 +144,7 @@ impl TypeInfo {
             id,
             arn,
             always_listed: arn.is_empty(),
+            listed_with: &[],
             iam_actions: IamActions::new(""),
             tagging: Tagging::OnCreate,
             tag_keys_ignore_case: false,
@@ -173,6 +178,10 @@ impl TypeInfo {
     /// See [`TypeInfo::always_listed`].
     pub const fn always_listed(self) -> TypeInfo {
         TypeInfo { always_listed: true, ..self }
+    }
+    /// It is listed only if it is declared, or the index shows resources of these types, see [`TypeInfo::listed_with`].
+    pub const fn listed_with(self, types: &'static [&'static str]) -> TypeInfo {
+        TypeInfo { always_listed: false, listed_with: types, ..self }
     }
     /// See [`Tagging::AfterCreate`].
     pub const fn tagged_after_create(self) -> TypeInfo {
@@ -275,6 +284,10 @@ impl TypeInfo {
     pub const fn global(self) -> TypeInfo {
         TypeInfo { region: RegionScope::Global, ..self }
     }
+    /// See [`RegionScope::Only`].
+    pub const fn only_in(self, region: &'static str) -> TypeInfo {
+        TypeInfo { region: RegionScope::Only(region), ..self }
+    }
     /// See [`TypeInfo::visibility_delay`].
     pub const fn visibility_delay_seconds(self, seconds: u64) -> TypeInfo {
         TypeInfo { visibility_delay: Some(Duration::from_secs(seconds)), ..self }
@@ -283,6 +296,10 @@ impl TypeInfo {
     /// Whether its resources have no region.
     pub fn is_global(&self) -> bool {
         self.region == RegionScope::Global
+    }
+    /// Whether a region can have resources of this type, see [`RegionScope::Only`].
+    pub fn exists_in(&self, region: &str) -> bool {
+        !matches!(self.region, RegionScope::Only(only) if only != region)
     }
     /// Whether two regions can have resources of this type with the same name. A bucket's name is unique in the partition.
     pub fn has_names_by_region(&self) -> bool {
@@ -315,7 +332,7 @@ impl TypeInfo {
     /// Filter of the tagging API for its resources: `rds:db`, `ec2:elastic-ip`, `s3`. `None` without ARNs, and for types whose lists are
     /// complete without the index.
     pub fn index_filter(&self) -> Option<String> {
-        if self.always_listed {
+        if self.always_listed || !self.listed_with.is_empty() {
             return None;
         }
         let mut parts = self.arn.splitn(6, ':').skip(2);

@@ -49,7 +49,7 @@ pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Polici
             stack.resources.values().filter(|declared| declared.resource_type.name == kind.name).collect();
         // The tagging API does not list these types, so every possible parent is read.
         let has = |name: &str| stack.resources.values().any(|declared| declared.resource_type.name == name);
-        let looked_for = kind.always_listed && kind.parent.is_none_or(has);
+        let looked_for = kind.always_listed && kind.parent.is_none_or(has) || kind.listed_with.iter().any(|name| has(name));
         let other_regions: BTreeSet<&str> = declared.iter().filter_map(|declared| declared.region.as_deref()).collect();
         for region in [None].into_iter().chain(other_regions.into_iter().map(Some)) {
             builder.scope.region = region.unwrap_or(home);

@@ -5,7 +5,10 @@
 
 mod aurora;
 mod cache;
+mod cloudfront;
+mod cloudfront_policies;
 mod compute;
+mod edge;
 mod firewall;
 mod firewall_statement;
 mod identity;

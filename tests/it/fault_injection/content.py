@@ -373,6 +373,59 @@ cached('cache_parameter_group', 'describe_cache_parameter_groups', 'CacheParamet
                         Source='user')})
 cached('cache_user', 'describe_users', 'Users', 'UserId')
 cached('cache_user_group', 'describe_user_groups', 'UserGroups', 'UserGroupId')
+front = client('cloudfront')
+
+
+def front_items(call, *keys, **arguments):
+    # moto has no policies and functions of CloudFront.
+    try:
+        found = getattr(front, call)(**arguments)
+    except Exception:
+        return []
+    for key in keys:
+        found = found.get(key) or {}
+    return found or []
+
+
+def marked(config, field):
+    """Tags from the mark at the end of a description, which is taken off."""
+    text, _, mark = config[field].partition('[acme ')
+    parts = mark.rstrip(']').split('/')
+    config[field] = text.rstrip()
+    return dict(zip(('acme:stack', 'acme:environment', ADDRESS, 'acme:region'), parts)) if len(parts) == 4 else {}
+
+
+for c in front_items('list_origin_access_controls', 'OriginAccessControlList', 'Items'):
+    tags = marked(c, 'Description')
+    add('cloudfront_access_control', {k: v for k, v in c.items() if k != 'Id'}, tags, c['Id'])
+for call, shape in (('cache', 'CachePolicy'), ('origin_request', 'OriginRequestPolicy'), ('response_headers', 'ResponseHeadersPolicy')):
+    for p in front_items(f'list_{call}_policies', f'{shape}List', 'Items', Type='custom'):
+        config = p[shape][f'{shape}Config']
+        tags = marked(config, 'Comment')
+        add(f'cloudfront_{call}_policy', config, tags, p[shape]['Id'])
+for f in front_items('list_functions', 'FunctionList', 'Items', Stage='DEVELOPMENT'):
+    live = gone(front.describe_function, Name=f['Name'], Stage='LIVE')
+    code = gone(front.get_function, Name=f['Name'], Stage='LIVE')
+    tags = front.list_tags_for_resource(Resource=f['FunctionMetadata']['FunctionARN'])['Tags'].get('Items', [])
+    published = live and live['FunctionSummary']['FunctionConfig']
+    add('cloudfront_function', {'Name': f['Name'], 'config': published, 'code': code and code['FunctionCode'].read().decode()}, tags)
+for d in front_items('list_distributions', 'DistributionList', 'Items'):
+    config = front.get_distribution_config(Id=d['Id'])['DistributionConfig']
+    tags = front.list_tags_for_resource(Resource=d['ARN'])['Tags'].get('Items', [])
+    add('cloudfront_distribution', config, tags, d['Id'], d['DomainName'])
+    lose(tags, d['DomainName'])
+shield = client('shield')
+try:
+    protections = shield.list_protections()['Protections']
+except Exception:
+    # ministack has no Shield.
+    protections = []
+for p in protections:
+    tags = shield.list_tags_for_resource(ResourceARN=p['ProtectionArn'])['Tags']
+    add('shield_protection', {k: v for k, v in p.items() if k not in ('Id', 'ProtectionArn')}, tags, p['Id'])
+for w in (gone(waf.list_web_acls, Scope='CLOUDFRONT') or {}).get('WebACLs', []):
+    acl = waf.get_web_acl(Scope='CLOUDFRONT', Name=w['Name'], Id=w['Id'])['WebACL']
+    add('waf_web_acl', acl, waf.list_tags_for_resource(ResourceARN=w['ARN'])['TagInfoForResource']['TagList'], w['Id'])
 
 # Ids that carry no marks: what they are of is all that two runs share.
 UNKNOWN = re.compile(r'\b(sgr|aclassoc|eigw|lt|eni|eipassoc|rtbassoc|acl|dopt|vpc|subnet|sg|rtb|igw|nat|vpce|fl|eipalloc)-[0-9a-f]{8,17}\b')

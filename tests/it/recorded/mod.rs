@@ -1,11 +1,14 @@
 //! Exchanges as AWS documents them, for behaviour that no stand-in has: intermediate states, error codes, pages.
 
+mod accelerators;
 mod acm;
 mod aurora;
 mod backup;
 mod blockers;
 mod budgets;
 mod cache;
+mod cloudfront;
+mod cloudfront_policies;
 mod cloudtrail;
 mod cloudwatch;
 mod denials;
@@ -40,6 +43,7 @@ mod rds_delete;
 mod rds_restore;
 mod s3;
 mod secrets;
+mod shield;
 mod sns;
 mod transit_gateways;
 mod unmanaged;

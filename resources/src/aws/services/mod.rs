@@ -16,6 +16,7 @@ pub mod acm;
 pub mod applicationautoscaling;
 pub mod backup;
 pub mod budgets;
+pub mod cloudfront;
 pub mod cloudtrail;
 pub mod cloudwatch;
 pub mod cloudwatchlogs;
@@ -26,12 +27,14 @@ pub mod eks;
 pub mod elasticache;
 pub mod elbv2;
 pub mod eventbridge;
+pub mod globalaccelerator;
 pub mod iam;
 pub mod kms;
 pub mod rds;
 pub mod route53;
 pub mod s3;
 pub mod secretsmanager;
+pub mod shield;
 pub mod sns;
 pub mod sqs;
 #[cfg(test)]
@@ -80,6 +83,7 @@ services! {
     applicationautoscaling,
     backup,
     budgets,
+    cloudfront,
     cloudtrail,
     cloudwatch,
     cloudwatchlogs,
@@ -90,12 +94,14 @@ services! {
     elasticache,
     elbv2,
     eventbridge,
+    globalaccelerator,
     iam,
     kms,
     rds,
     route53,
     s3,
     secretsmanager,
+    shield,
     sns,
     sqs,
     wafv2,

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use crate::core::ResourceType;
 
+pub mod accelerator;
 pub mod aurora_cluster;
 pub mod aurora_instance;
 pub mod aurora_parameter_group;
@@ -17,6 +18,12 @@ pub mod cache_subnet_group;
 pub mod cache_user;
 pub mod cache_user_group;
 pub mod certificate;
+pub mod cloudfront_access_control;
+pub mod cloudfront_cache_policy;
+pub mod cloudfront_distribution;
+pub mod cloudfront_function;
+pub mod cloudfront_headers_policy;
+pub mod cloudfront_origin_request_policy;
 pub mod composite_alarm;
 pub mod dashboard;
 pub mod dns_record;
@@ -57,6 +64,7 @@ pub mod s3_bucket;
 pub mod secret;
 pub mod security_group;
 pub mod security_group_rule;
+pub mod shield_protection;
 pub mod sns_topic;
 pub mod sqs_queue;
 pub mod subnet;
@@ -75,6 +83,7 @@ pub mod waf_web_acl;
 /// All resource types, in alphabetical order.
 pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
     vec![
+        ResourceType::of::<accelerator::Accelerator>(),
         ResourceType::of::<aurora_cluster::AuroraCluster>(),
         ResourceType::of::<aurora_instance::AuroraInstance>(),
         ResourceType::of::<aurora_parameter_group::AuroraParameterGroup>(),
@@ -88,6 +97,12 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<cache_user::CacheUser>(),
         ResourceType::of::<cache_user_group::CacheUserGroup>(),
         ResourceType::of::<certificate::Certificate>(),
+        ResourceType::of::<cloudfront_access_control::CloudfrontAccessControl>(),
+        ResourceType::of::<cloudfront_cache_policy::CloudfrontCachePolicy>(),
+        ResourceType::of::<cloudfront_distribution::CloudfrontDistribution>(),
+        ResourceType::of::<cloudfront_function::CloudfrontFunction>(),
+        ResourceType::of::<cloudfront_headers_policy::CloudfrontHeadersPolicy>(),
+        ResourceType::of::<cloudfront_origin_request_policy::CloudfrontOriginRequestPolicy>(),
         ResourceType::of::<composite_alarm::CompositeAlarm>(),
         ResourceType::of::<dashboard::Dashboard>(),
         ResourceType::of::<dns_record::DnsRecord>(),
@@ -127,6 +142,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<secret::Secret>(),
         ResourceType::of::<security_group::SecurityGroup>(),
         ResourceType::of::<security_group_rule::SecurityGroupRule>(),
+        ResourceType::of::<shield_protection::ShieldProtection>(),
         ResourceType::of::<sns_topic::SnsTopic>(),
         ResourceType::of::<sqs_queue::SqsQueue>(),
         ResourceType::of::<subnet::Subnet>(),

@@ -136,7 +136,7 @@ impl Resource for WafWebAcl {
                     ],
                     GrantTarget::AllResources,
                 ),
-                IamGrant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], GrantTarget::Arn("s3:::aws-waf-logs-*")),
+                IamGrant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], GrantTarget::Arn("s3:aws-waf-logs-*")),
             ]),
     );
     type Api = Aws;

@@ -55,6 +55,13 @@ const SWITCHES: &[(&str, &str, &str)] = &[
         "engine: valkey, access: 'on ~* +@all', authentication: password, passwords: [token], user_name: orders",
         "engine: valkey, access: 'on ~* +@all', authentication: password, passwords: [token]",
     ),
+    ("cloudfront_distribution/access_log", LOGGED_SITE, SITE),
+    ("cloudfront_distribution/certificate", CERTIFIED_SITE, SITE),
+    ("cloudfront_distribution/iam_certificate", IAM_SITE, SITE),
+    ("cloudfront_distribution/viewer_mtls", MTLS_SITE, SITE),
+    ("cloudfront_headers_policy/cors", "cors: { origins: ['https://shop.example.com'], methods: [GET] }", ""),
+    ("cloudfront_headers_policy/referrer_policy", "referrer_policy: { policy: same-origin }", ""),
+    ("cloudfront_headers_policy/server_timing_percent", "server_timing_percent: 5", ""),
     (
         "dynamodb_table/key/sort",
         "key: { partition: customer, sort: day }, attributes: { customer: string, day: string }, deletion_protection: false",
@@ -201,6 +208,12 @@ const SWITCHES: &[(&str, &str, &str)] = &[
     ("trail/log_role", LOGGED_TRAIL, "bucket: audit"),
 ];
 
+const SITE: &str = "origins: { web: { domain: web.example.com, type: { custom: {} } } }, default_behavior: { origin: web }";
+const LOGGED_SITE: &str = "origins: { web: { domain: web.example.com, type: { custom: {} } } }, default_behavior: { origin: web }, access_log: { bucket: shop-logs.s3.amazonaws.com }";
+const CERTIFIED_SITE: &str =
+    "origins: { web: { domain: web.example.com, type: { custom: {} } } }, default_behavior: { origin: web }, certificate: edge";
+const IAM_SITE: &str = "origins: { web: { domain: web.example.com, type: { custom: {} } } }, default_behavior: { origin: web }, iam_certificate: ASCACKCEVSQ6C2EXAMPLE";
+const MTLS_SITE: &str = "origins: { web: { domain: web.example.com, type: { custom: {} } } }, default_behavior: { origin: web }, viewer_mtls: { trust_store: ts_0123456789 }";
 const METRIC_ALARM: &str = "metric: { namespace: Shop, name: Errors, statistic: Sum, period_seconds: 60 }, comparison: GreaterThanThreshold, threshold: 5, evaluation_periods: 1";
 const BAND_ALARM: &str = "queries: { m: { metric: { namespace: Shop, name: Errors, statistic: Sum, period_seconds: 60 }, compared: true }, band: { expression: ANOMALY_DETECTION_BAND(m), compared: true } }, comparison: GreaterThanUpperThreshold, threshold_query: band, evaluation_periods: 1";
 const LOGGED_TRAIL: &str = "bucket: audit, log_group: shop, log_role: 'arn:aws:iam::123456789012:role/audit'";
