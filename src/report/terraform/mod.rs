@@ -6,6 +6,7 @@
 mod aurora;
 mod cache;
 mod compute;
+mod delivery;
 mod firewall;
 mod firewall_statement;
 mod identity;

@@ -8,6 +8,7 @@ mod budgets;
 mod cache;
 mod cloudtrail;
 mod cloudwatch;
+mod delivery;
 mod denials;
 mod dns;
 mod dynamodb;

@@ -19,6 +19,9 @@ pub mod budgets;
 pub mod cloudtrail;
 pub mod cloudwatch;
 pub mod cloudwatchlogs;
+pub mod codebuild;
+pub mod codeconnections;
+pub mod codepipeline;
 pub mod dynamodb;
 pub mod ec2;
 pub mod ecr;
@@ -83,6 +86,9 @@ services! {
     cloudtrail,
     cloudwatch,
     cloudwatchlogs,
+    codebuild,
+    codeconnections,
+    codepipeline,
     dynamodb,
     ec2,
     ecr,

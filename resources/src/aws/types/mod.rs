@@ -17,6 +17,9 @@ pub mod cache_subnet_group;
 pub mod cache_user;
 pub mod cache_user_group;
 pub mod certificate;
+pub mod code_connection;
+pub mod code_pipeline;
+pub mod codebuild_project;
 pub mod composite_alarm;
 pub mod dashboard;
 pub mod dns_record;
@@ -88,6 +91,9 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<cache_user::CacheUser>(),
         ResourceType::of::<cache_user_group::CacheUserGroup>(),
         ResourceType::of::<certificate::Certificate>(),
+        ResourceType::of::<code_connection::CodeConnection>(),
+        ResourceType::of::<code_pipeline::CodePipeline>(),
+        ResourceType::of::<codebuild_project::CodebuildProject>(),
         ResourceType::of::<composite_alarm::CompositeAlarm>(),
         ResourceType::of::<dashboard::Dashboard>(),
         ResourceType::of::<dns_record::DnsRecord>(),
