@@ -113,6 +113,18 @@ listed('alarm', [a['AlarmName'] for key in ('MetricAlarms', 'CompositeAlarms') f
 listed('dashboard', [d['DashboardName'] for d in client('cloudwatch').list_dashboards().get('DashboardEntries', [])])
 listed('event_rule', [r['Arn'] for r in client('events').list_rules()['Rules'] if not r.get('ManagedBy')])
 listed('trail', [t['TrailARN'] for t in client('cloudtrail').describe_trails(includeShadowTrails=False)['trailList']])
+listed('codebuild_project', every('codebuild', 'list_projects', 'projects'))
+
+
+def pipelines():
+    # Ministack has no pipelines.
+    try:
+        return every('codepipeline', 'list_pipelines', 'pipelines')
+    except botocore.exceptions.ClientError:
+        return []
+
+
+listed('code_pipeline', [p['name'] for p in pipelines()])
 listed('backup_vault', [v['BackupVaultName'] for v in every('backup', 'list_backup_vaults', 'BackupVaultList')])
 listed('backup_plan', [p['BackupPlanId'] for p in every('backup', 'list_backup_plans', 'BackupPlansList')])
 account = client('sts').get_caller_identity()['Account']

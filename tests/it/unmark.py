@@ -32,6 +32,11 @@ elif kind in ('backup_vault', 'backup_plan'):
     client('backup').untag_resource(ResourceArn=arn, TagKeyList=keys)
 elif kind == 'budget':
     client('budgets').untag_resource(ResourceARN=arn, ResourceTagKeys=keys)
+elif kind == 'codebuild_project':
+    tags = client('codebuild').batch_get_projects(names=[id])['projects'][0]['tags']
+    client('codebuild').update_project(name=id, tags=[tag for tag in tags if tag['key'] not in keys])
+elif kind == 'code_pipeline':
+    client('codepipeline').untag_resource(resourceArn=arn, tagKeys=keys)
 elif kind == 'sqs_queue':
     client('sqs').untag_queue(QueueUrl=id, TagKeys=keys)
 elif kind == 'certificate':

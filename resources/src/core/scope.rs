@@ -5,7 +5,7 @@ use std::{
     future::Future,
 };
 
-use super::{ADDRESS_TAG, ENVIRONMENT_TAG, IgnoredTags, Observed, Resource, Result, STACK_TAG, Shared, Spec, Tags};
+use super::{ADDRESS_TAG, ENVIRONMENT_TAG, IgnoredTags, Observed, Resource, Result, STACK_TAG, Shared, Spec, Tags, TypeInfo};
 
 /// Scope of a `list`: all resources of one stack and environment, plus those with a desired name but without ownership tags.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +74,11 @@ impl Scope {
     /// Whether the stack may own this resource: its name is desired, has the stack's prefix, or the index has its ARN.
     pub fn may_own(&self, name: &str, arn: &str) -> bool {
         self.lookup.contains(name) || name.starts_with(&self.prefix) || self.tag_index.as_ref().is_some_and(|index| index.contains_key(arn))
+    }
+    /// ARNs of a type in the index, by their last part: for lists that report names alone.
+    pub fn indexed_arns(&self, kind: &TypeInfo) -> BTreeMap<&str, &str> {
+        let arns = self.tag_index.iter().flat_map(|index| index.keys()).filter(|arn| kind.matches_arn(arn));
+        arns.filter_map(|arn| Some((arn.rsplit([':', '/']).next()?, arn.as_str()))).collect()
     }
     /// Returns its tags from the create call or the index, which saves a call per resource. `None`: read them from the service.
     pub fn tags(&self, arn: &str) -> Option<Tags> {

@@ -8,6 +8,7 @@ mod cache;
 mod cloudfront;
 mod cloudfront_policies;
 mod compute;
+mod delivery;
 mod edge;
 mod firewall;
 mod firewall_statement;

@@ -11,6 +11,7 @@ mod cloudfront;
 mod cloudfront_policies;
 mod cloudtrail;
 mod cloudwatch;
+mod delivery;
 mod denials;
 mod dns;
 mod dynamodb;

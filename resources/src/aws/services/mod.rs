@@ -20,6 +20,9 @@ pub mod cloudfront;
 pub mod cloudtrail;
 pub mod cloudwatch;
 pub mod cloudwatchlogs;
+pub mod codebuild;
+pub mod codeconnections;
+pub mod codepipeline;
 pub mod dynamodb;
 pub mod ec2;
 pub mod ecr;
@@ -87,6 +90,9 @@ services! {
     cloudtrail,
     cloudwatch,
     cloudwatchlogs,
+    codebuild,
+    codeconnections,
+    codepipeline,
     dynamodb,
     ec2,
     ecr,

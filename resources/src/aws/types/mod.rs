@@ -24,6 +24,9 @@ pub mod cloudfront_distribution;
 pub mod cloudfront_function;
 pub mod cloudfront_headers_policy;
 pub mod cloudfront_origin_request_policy;
+pub mod code_connection;
+pub mod code_pipeline;
+pub mod codebuild_project;
 pub mod composite_alarm;
 pub mod dashboard;
 pub mod dns_record;
@@ -103,6 +106,9 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<cloudfront_function::CloudfrontFunction>(),
         ResourceType::of::<cloudfront_headers_policy::CloudfrontHeadersPolicy>(),
         ResourceType::of::<cloudfront_origin_request_policy::CloudfrontOriginRequestPolicy>(),
+        ResourceType::of::<code_connection::CodeConnection>(),
+        ResourceType::of::<code_pipeline::CodePipeline>(),
+        ResourceType::of::<codebuild_project::CodebuildProject>(),
         ResourceType::of::<composite_alarm::CompositeAlarm>(),
         ResourceType::of::<dashboard::Dashboard>(),
         ResourceType::of::<dns_record::DnsRecord>(),

@@ -24,6 +24,15 @@ use crate::{
 
 /// Resources besides those of the documentation: some fields are only for one kind of load balancer or target, or need other fields.
 const VARIANTS: &str = r#"
+  codebuild_project:
+    tests:
+      role: deployer
+      source: { type: GITHUB, location: "https://github.com/example/shop.git" }
+      environment:
+        image: example/builder:1
+        pull_credentials: SERVICE_ROLE
+        fleet: arn:aws:codebuild:eu-west-1:123456789012:fleet/builders:0123
+      webhook: { groups: [{ filters: [{ type: EVENT, pattern: PUSH }] }], pull_requests: { approval: ALL_PULL_REQUESTS }, scope: { type: GITHUB_ORGANIZATION, name: example } }
   eks_cluster:
     auto:
       role: arn:aws:iam::111122223333:role/cluster

@@ -63,6 +63,16 @@ const SWITCHES: &[(&str, &str, &str)] = &[
     ("cloudfront_headers_policy/referrer_policy", "referrer_policy: { policy: same-origin }", ""),
     ("cloudfront_headers_policy/server_timing_percent", "server_timing_percent: 5", ""),
     (
+        "code_connection/host",
+        "provider: GitHubEnterpriseServer, host: 'arn:aws:codeconnections:eu-west-1:123456789012:host/shop/0123'",
+        "provider: GitHub",
+    ),
+    (
+        "codebuild_project/artifacts/bucket",
+        "role: deployer, source: { type: S3, location: code/a.zip }, environment: { image: a }, artifacts: { type: S3, bucket: files }",
+        "role: deployer, source: { type: S3, location: code/a.zip }, environment: { image: a }, artifacts: {}",
+    ),
+    (
         "dynamodb_table/key/sort",
         "key: { partition: customer, sort: day }, attributes: { customer: string, day: string }, deletion_protection: false",
         "key: { partition: customer }, attributes: { customer: string }, deletion_protection: false",
