@@ -111,6 +111,7 @@ fn values_of_every_type_are_as_known_in_the_simulated_cloud() {
         "cache_subnet_group",
         "cache_user",
         "cache_user_group",
+        "cloudfront_function",
         "code_pipeline",
         "codebuild_project",
         "composite_alarm",

@@ -39,7 +39,7 @@ use super::AddressNames;
 use crate::{
     aws::types,
     core::{
-        Address, Tags,
+        Address, RegionScope, Tags,
         expression::{Reference, references, resolve},
     },
     definition::Stack,
@@ -227,7 +227,8 @@ impl<'a> Translator<'a> {
             if kind.operations.outputs_schema().pointer("/properties/arn").is_some() {
                 map.insert(entry.arn_attribute.into(), place.output_reference("arn").into());
             }
-            if let Some(region) = region {
+            // The provider has no such argument for services with one region.
+            if let Some(region) = region.filter(|_| !matches!(kind.region, RegionScope::Only(_))) {
                 map.insert("region".into(), region.into());
             }
             if kind.is_taggable() {

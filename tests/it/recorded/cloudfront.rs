@@ -32,7 +32,7 @@ fn config(enabled: bool, comment: &str, policy: &str) -> String {
          <PriceClass>PriceClass_All</PriceClass><Enabled>{enabled}</Enabled><ViewerCertificate><CloudFrontDefaultCertificate>true\
          </CloudFrontDefaultCertificate><MinimumProtocolVersion>TLSv1</MinimumProtocolVersion><CertificateSource>cloudfront\
          </CertificateSource></ViewerCertificate><Restrictions><GeoRestriction><RestrictionType>none</RestrictionType><Quantity>0</Quantity>\
-         </GeoRestriction></Restrictions><WebACLId></WebACLId><HttpVersion>HTTP2</HttpVersion><IsIPV6Enabled>true</IsIPV6Enabled>\
+         </GeoRestriction></Restrictions><WebACLId></WebACLId><HttpVersion>http2</HttpVersion><IsIPV6Enabled>true</IsIPV6Enabled>\
          <ContinuousDeploymentPolicyId>policy-1</ContinuousDeploymentPolicyId><Staging>false</Staging>",
         list("Aliases"),
         list("OriginGroups"),

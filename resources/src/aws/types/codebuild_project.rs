@@ -71,7 +71,7 @@ pub struct CodebuildProject {
     /// Time after which a build is stopped, in minutes.
     #[field(default = 60, range = 5..=2160)]
     pub timeout_minutes: i32,
-    /// Time after which a waiting build is given up, in minutes.
+    /// Time after which a build that waits is canceled, in minutes.
     #[field(default = 480, range = 5..=480)]
     pub queue_timeout_minutes: i32,
     /// Key that encrypts artifacts.

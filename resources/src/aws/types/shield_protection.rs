@@ -25,7 +25,7 @@ pub struct ShieldProtection {
     /// `{{ load_balancer.web.arn }}`.
     #[field(length = 1..=2048, pattern = "arn:.+", replaces, important, unique = "resource")]
     pub resource: String,
-    /// Health checks that tell whether the resource suffers, which makes the detection of attacks better.
+    /// Health checks of the resource, with which Shield detects attacks sooner.
     #[field(default, length = 0..=10, after_create)]
     pub health_checks: BTreeSet<ArnRef<HealthCheck>>,
     /// Action for requests of an attack, by rules that it adds to the web firewall of the resource: a distribution or an application

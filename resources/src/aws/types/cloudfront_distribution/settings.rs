@@ -107,7 +107,7 @@ pub struct ViewerMtls {
     /// Id of the trust store with the certificate authorities; empty with `passthrough`.
     #[field(default, length = 0..=128)]
     pub trust_store: String,
-    /// Tells viewers which certificate authorities are accepted.
+    /// Sends viewers the names of the accepted certificate authorities.
     #[field(default = false)]
     pub advertise_authorities: bool,
     /// Accepts expired certificates.

@@ -24,7 +24,7 @@ pub struct Action {
     /// Owner of the action's type.
     #[field(default = "AWS", one_of = ["AWS", "Custom", "ThirdParty"])]
     pub owner: String,
-    /// Service that carries it out, such as `CodeStarSourceConnection`, `CodeBuild`, `ECS`, `EKS`, `CloudFormation` or `Manual`.
+    /// Service that runs it, such as `CodeStarSourceConnection`, `CodeBuild`, `ECS`, `EKS`, `CloudFormation` or `Manual`.
     #[field(length = 1..=35, pattern = "[0-9A-Za-z_-]+", important)]
     pub provider: String,
     /// Version of the action's type.

@@ -32,7 +32,7 @@ pub struct Stage {
 #[spec]
 #[derive(PartialEq)]
 pub struct OnFailure {
-    /// What happens: the execution fails, the stage goes back to its last successful execution, is tried once more, or is skipped.
+    /// What happens: the execution fails, the stage is rolled back to its last successful execution, is tried once more, or is skipped.
     #[field(unset = "what the conditions say", one_of = ["FAIL", "ROLLBACK", "RETRY", "SKIP"], dropped = None)]
     pub result: Option<String>,
     /// Which actions are tried once more, for the result `RETRY`.
