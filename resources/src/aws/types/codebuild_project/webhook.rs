@@ -118,10 +118,10 @@ impl Webhook {
 
     /// Roles that the definition leaves to AWS.
     pub(super) fn normalize(&self, live: &mut Webhook) {
-        if let Some((wanted, live)) = self.pull_requests.as_ref().zip(live.pull_requests.as_mut()) {
-            if wanted.approvers.is_empty() {
-                live.approvers.clear();
-            }
+        if let Some((wanted, live)) = self.pull_requests.as_ref().zip(live.pull_requests.as_mut())
+            && wanted.approvers.is_empty()
+        {
+            live.approvers.clear();
         }
     }
 
