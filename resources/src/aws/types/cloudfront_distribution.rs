@@ -134,7 +134,7 @@ impl Resource for CloudfrontDistribution {
         IamActions::new("cloudfront:distribution/*")
             .list(&["cloudfront:ListDistributions"])
             .read(&["cloudfront:GetDistribution", "cloudfront:ListTagsForResource"])
-            .change(&["cloudfront:DeleteDistribution", "cloudfront:UpdateDistribution"])
+            .change(&["cloudfront:DeleteDistribution", "cloudfront:GetDistributionConfig", "cloudfront:UpdateDistribution"])
             .grants(&[
                 IamGrant::change(&["cloudfront:CreateDistribution"], GrantTarget::TagOnCreate),
                 IamGrant::change(&["wafv2:AssociateWebACL", "wafv2:GetWebACL"], GrantTarget::Referenced("waf_web_acl")),
