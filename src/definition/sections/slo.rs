@@ -162,7 +162,9 @@ fn objectives(slo: &Slo) -> Vec<Objective> {
             "dimensions": { "LoadBalancer": suffix },
         } })
     };
-    let share = |errors: &'static [&'static str]| {
+    // RequestCount leaves out requests for which the load balancer found no target, which are the errors of an outage:
+    // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+    let share = |errors: &'static [&'static str], total: &'static str| {
         let metric = metric.clone();
         move |seconds: u32| {
             let mut queries = Fields::from_iter([("requests".to_owned(), metric("RequestCount", "Sum", seconds))]);
@@ -171,13 +173,13 @@ fn objectives(slo: &Slo) -> Vec<Objective> {
                 queries.insert(format!("errors{index}"), metric(error, "Sum", seconds));
                 sum.push(format!("FILL(errors{index}, 0)"));
             }
-            let bad = format!("IF(requests > 0, 100 * ({}) / requests, 0)", sum.join(" + "));
+            let bad = format!("IF(({total}) > 0, 100 * ({}) / ({total}), 0)", sum.join(" + "));
             queries.insert("bad".into(), json!({ "expression": bad, "label": "Bad requests in percent", "compared": true }));
             Value::from(queries)
         }
     };
     if let Some(percent) = slo.availability {
-        let queries = Box::new(share(&["HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count"]));
+        let queries = Box::new(share(&["HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count"], "FILL(requests, 0) + FILL(errors0, 0)"));
         found.push(Objective { name: "availability", noun: "Availability", budget: round(100.0 - percent), queries });
     }
     if let Some(percent) = slo.error_rate {
@@ -185,7 +187,7 @@ fn objectives(slo: &Slo) -> Vec<Objective> {
             name: "errors",
             noun: "Error rate",
             budget: percent,
-            queries: Box::new(share(&["HTTPCode_Target_5XX_Count"])),
+            queries: Box::new(share(&["HTTPCode_Target_5XX_Count"], "requests")),
         });
     }
     if let Some(latency) = &slo.latency {

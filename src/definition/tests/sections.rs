@@ -54,7 +54,7 @@ resources:
     let said = compile_problems(&text.replace("class: db.r7g.large, ", ""), &located());
     assert!(said.contains("`orders` needs `class`"), "{said}");
     let said = compile_problems(&text.replace("orders.reader_endpoint", "order.reader_endpoint"), &located());
-    assert!(said.contains("order"), "{said}");
+    assert!(said.contains("refers to the unknown rds instance `order`"), "{said}");
 }
 
 #[test]
