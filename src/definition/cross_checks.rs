@@ -8,11 +8,12 @@ pub fn check_all(c: &mut Compiler<'_>, stack: &Stack) {
     let find = |address: &Address| stack.resources.get(address).map(|declared| &declared.spec);
     let find_region = |address: &Address| stack.resources.get(address)?.region.as_deref().or(stack.region.as_deref());
     for declared in stack.resources.values() {
-        let DesiredResource { address, resource_type, spec, pointer, .. } = declared;
+        let DesiredResource { address, resource_type, spec, tags, pointer, .. } = declared;
         let resource = DeclaredResource {
             address,
             region: declared.region.as_deref().or(stack.region.as_deref()),
             spec,
+            tags,
             find: &find,
             find_region: &find_region,
             stack: &stack.name,

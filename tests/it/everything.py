@@ -144,6 +144,21 @@ listed('acm_certificate', [c['CertificateArn'] for c in every('acm', 'list_certi
 listed('waf_web_acl', [w['ARN'] for w in client('wafv2').list_web_acls(Scope='REGIONAL')['WebACLs']])
 listed('waf_regex_set', [w['ARN'] for w in client('wafv2').list_regex_pattern_sets(Scope='REGIONAL')['RegexPatternSets']])
 listed('waf_ip_set', [w['ARN'] for w in client('wafv2').list_ip_sets(Scope='REGIONAL')['IPSets']])
+# Public parameters of AWS come with an account.
+parameters = [p['Name'] for p in every('ssm', 'describe_parameters', 'Parameters')]
+listed('parameter', [name for name in parameters if not name.startswith('/aws/')])
+listed('file_system', [f['FileSystemId'] for f in every('efs', 'describe_file_systems', 'FileSystems')])
+listed('file_system_access_point', [a['AccessPointId'] for a in client('efs').describe_access_points()['AccessPoints']])
+listed('autoscaling_group', [g['AutoScalingGroupName'] for g in every('autoscaling', 'describe_auto_scaling_groups', 'AutoScalingGroups')])
+
+
+def classic():
+    # Ministack answers with load balancers of the other kinds.
+    found = client('elb').describe_load_balancers().get('LoadBalancerDescriptions', [])
+    return [b['LoadBalancerName'] for b in found if b.get('LoadBalancerName')]
+
+
+listed('classic_load_balancer', classic())
 
 
 def edge(service, call, *keys, **arguments):

@@ -377,9 +377,11 @@ fn not_found_code(id: &str) -> &'static str {
 fn throttling_error(service: &str) -> Response {
     match service {
         "ec2" => ec2_error(503, "RequestLimitExceeded", "Request limit exceeded."),
-        "iam" | "sts" | "rds" | "elasticloadbalancing" | "route53" | "sns" => query_error(400, "Throttling", "Rate exceeded"),
+        "autoscaling" | "iam" | "sts" | "rds" | "elasticloadbalancing" | "route53" | "sns" => {
+            query_error(400, "Throttling", "Rate exceeded")
+        }
         "s3" => xml(503, "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"),
-        "backup" | "eks" => rest_json_error(429, "ThrottlingException", "Rate exceeded"),
+        "backup" | "eks" | "elasticfilesystem" => rest_json_error(429, "ThrottlingException", "Rate exceeded"),
         "monitoring" => cbor_error(400, "ThrottlingException", "Rate exceeded"),
         _ => json_error("ThrottlingException", "Rate exceeded"),
     }
@@ -391,9 +393,9 @@ fn access_denied_error(service: &str, action: &str) -> Response {
     let message = format!("User is not authorized to perform: {service}:{action} with an explicit deny in a service control policy");
     match service {
         "ec2" => ec2_error(403, "UnauthorizedOperation", &format!("You are not authorized to perform this operation. {message}")),
-        "iam" | "sts" | "rds" | "elasticloadbalancing" | "route53" | "sns" => query_error(403, "AccessDenied", &message),
+        "autoscaling" | "iam" | "sts" | "rds" | "elasticloadbalancing" | "route53" | "sns" => query_error(403, "AccessDenied", &message),
         "s3" => xml(403, &format!("<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>")),
-        "backup" | "eks" => rest_json_error(403, "AccessDeniedException", &message),
+        "backup" | "eks" | "elasticfilesystem" => rest_json_error(403, "AccessDeniedException", &message),
         "monitoring" => cbor_error(403, "AccessDeniedException", &message),
         _ => json_error("AccessDeniedException", &message),
     }
@@ -404,9 +406,9 @@ fn expired_token_error(service: &str) -> Response {
     let message = "The security token included in the request is expired";
     match service {
         "ec2" => ec2_error(400, "RequestExpired", "Request has expired."),
-        "iam" | "sts" | "rds" | "elasticloadbalancing" | "route53" | "sns" => query_error(403, "ExpiredToken", message),
+        "autoscaling" | "iam" | "sts" | "rds" | "elasticloadbalancing" | "route53" | "sns" => query_error(403, "ExpiredToken", message),
         "s3" => xml(400, &format!("<Error><Code>ExpiredToken</Code><Message>{message}</Message></Error>")),
-        "backup" | "eks" => rest_json_error(403, "ExpiredTokenException", message),
+        "backup" | "eks" | "elasticfilesystem" => rest_json_error(403, "ExpiredTokenException", message),
         "monitoring" => cbor_error(403, "ExpiredTokenException", message),
         _ => {
             let body = format!(r#"{{"__type":"ExpiredTokenException","message":"{message}"}}"#);

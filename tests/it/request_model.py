@@ -9,7 +9,7 @@ import botocore.session, cbor2
 
 SESSION = botocore.session.get_session()
 # Names of botocore's models that differ from the names that requests are signed with.
-MODELS = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
+MODELS = {"elasticfilesystem": "efs", "elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
 # Shapes of WAF's ids and tokens, which acme sends back: stand-ins and scripts make up shorter ones.
 ECHOED = {"EntityId", "LockToken"}
 SCALARS = {"string", "character", "integer", "long", "float", "double", "boolean", "timestamp", "blob"}
@@ -186,7 +186,9 @@ def from_rest(of, request, body):
 
 def decode(request):
     """Operation and parameters of a request; no operation if the model has none like it."""
-    of, body = model(request["service"]), request["body"].encode("latin-1")
+    # Classic load balancers have another API with the same name.
+    classic = request["service"] == "elasticloadbalancing" and "Version=2012-06-01" in request["body"]
+    of, body = model("elb" if classic else request["service"]), request["body"].encode("latin-1")
     protocol = of.metadata["protocol"]
     if "/operation/" in request["path"]:
         name = request["path"].rsplit("/", 1)[-1]

@@ -6,6 +6,17 @@ elif kind.startswith(('rds_', 'aurora_')):
     client('rds').remove_tags_from_resource(ResourceName=arn, TagKeys=keys)
 elif kind.startswith('waf_'):
     client('wafv2').untag_resource(ResourceARN=arn, TagKeys=keys)
+elif kind == 'classic_load_balancer':
+    client('elb').remove_tags(LoadBalancerNames=[id], Tags=[{'Key': key} for key in keys])
+elif kind == 'autoscaling_group':
+    group = {'ResourceId': id, 'ResourceType': 'auto-scaling-group'}
+    client('autoscaling').delete_tags(Tags=[{**group, 'Key': key} for key in keys])
+elif kind in ('file_system', 'file_system_access_point'):
+    # Ministack removes the first key of a call only.
+    for key in keys:
+        client('efs').untag_resource(ResourceId=id, TagKeys=[key])
+elif kind == 'parameter':
+    client('ssm').remove_tags_from_resource(ResourceType='Parameter', ResourceId=id, TagKeys=keys)
 elif kind in ('load_balancer', 'target_group', 'listener'):
     client('elbv2').remove_tags(ResourceArns=[arn], TagKeys=keys)
 elif kind.startswith('cache_'):

@@ -68,7 +68,7 @@ impl Drop for Server {
 }
 
 /// Versions of the APIs of Route 53 and CloudFront, with which their paths begin.
-const VERSIONS: [&str; 2] = ["2013-04-01", "2020-05-31"];
+const VERSIONS: [&str; 3] = ["2013-04-01", "2015-02-01", "2020-05-31"];
 
 /// Service and action of a request.
 pub fn service_and_action(request: &Request) -> (String, String) {

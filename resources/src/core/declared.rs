@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use serde_json::Value;
 
-use super::{Address, Named, Ref, ReferencedOutput, Resource, expression::references};
+use super::{Address, Named, Ref, ReferencedOutput, Resource, Tags, expression::references};
 
 /// A declared resource of any type.
 #[derive(Clone, Copy)]
@@ -15,6 +15,8 @@ pub struct DeclaredResource<'a> {
     pub region: Option<&'a str>,
     /// Its spec in canonical form; strings may contain references.
     pub spec: &'a Value,
+    /// Its tags, including ownership tags.
+    pub tags: &'a Tags,
     /// Returns the spec of another declared resource.
     pub find: &'a dyn Fn(&Address) -> Option<&'a Value>,
     /// Returns the region of another declared resource, if the definition sets one.
@@ -42,6 +44,10 @@ impl<'a, R: Resource> Declared<'a, R> {
     /// Region of the stack, if the definition sets one.
     pub fn region(&self) -> Option<&'a str> {
         self.declared.region
+    }
+    /// Tags, including ownership tags.
+    pub fn tags(&self) -> &'a Tags {
+        self.declared.tags
     }
     /// Name of the stack.
     pub fn stack(&self) -> &'a str {

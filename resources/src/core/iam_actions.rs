@@ -5,9 +5,9 @@ use super::Pointer;
 /// IAM actions of a type's calls. The service adds those that change tags, except for IAM, whose types have their own.
 #[derive(Clone, Copy, Debug)]
 pub struct IamActions {
-    /// ARN pattern of service and resource: `rds:db:{name}`. `{name}` stands for the physical names of the stack's resources of
-    /// this type, `{parent}` for those of its parent's type, `{stack}` for the prefix of physical names, and `{path}` for the
-    /// IAM path. `{parent_id}` stands for the ids of parents outside the stack, if there are no others.
+    /// ARN pattern of service and resource: `rds:db:{name}`. `{name}` stands for the physical names of the stack's resources of this type,
+    /// `{/name}` for the same without a leading slash, `{parent}` for those of its parent's type, `{stack}` for the prefix of physical
+    /// names, and `{path}` for the IAM path. `{parent_id}` stands for the ids of parents outside the stack, if there are no others.
     pub arn: &'static str,
     /// List all: actions without resource-level permissions.
     pub list: &'static [&'static str],

@@ -63,6 +63,10 @@ impl PatternInputs<'_> {
             let text = text_of(value).unwrap_or_default();
             return (!has_reference(value)).then(|| choose(choices, &text).replace('*', &text));
         }
+        // ARNs of parameters lack the slash with which their names begin.
+        if let Some(field) = placeholder.strip_prefix('/') {
+            return self.value(field).map(|text| text.trim_start_matches('/').to_owned());
+        }
         if let Some((whole, start)) = placeholder.split_once(':') {
             return rest_after(&self.value(whole)?, start);
         }
@@ -110,7 +114,7 @@ pub(super) fn fields_in<'a>(pattern: &'a str, id: &'a str, arn: &'a str) -> BTre
     let mut left = vec![pattern];
     while let Some(mut rest) = left.pop().filter(|pattern| seen.insert(*pattern)) {
         while let Some((_, placeholder, after)) = split_placeholder(rest) {
-            match placeholder.split(['|', ':']).next().unwrap_or_default() {
+            match placeholder.trim_start_matches('/').split(['|', ':']).next().unwrap_or_default() {
                 "id" | "label" => left.push(id),
                 "arn" => left.push(arn),
                 field => drop(fields.insert(field)),
@@ -193,6 +197,10 @@ mod tests {
         ] {
             assert_eq!(output(type_name, region, &spec, "arn"), Some(json!(arn)), "{type_name}");
         }
+        for name in ["shop/web", "/shop/web"] {
+            let arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/shop/web";
+            assert_eq!(output("parameter", "eu-west-1", &json!({ "name": name }), "arn"), Some(json!(arn)), "{name}");
+        }
         assert_eq!(output("iam_policy", "eu-west-1", &spec, "id"), output("iam_policy", "eu-west-1", &spec, "arn"));
         assert_eq!(output("iam_role", "eu-west-1", &spec, "id"), Some(json!("web")));
     }
@@ -230,6 +238,7 @@ mod tests {
     fn patterns_name_their_fields() {
         assert_eq!(fields_in("{arn:loadbalancer/}", "{arn}", "arn:{type|network=net|app}/{name}"), ["name", "type"].into());
         assert_eq!(fields_in("{id}", "{arn}", "{id}"), [].into());
+        assert_eq!(fields_in("parameter/{/name}", "", ""), ["name"].into());
         assert_eq!((choose("true=.fifo|", "true"), choose("true=.fifo|", "false"), choose("app", "x")), (".fifo", "", "app"));
     }
 }

@@ -5,9 +5,9 @@ use super::{ErrorCodes, ErrorKind};
 /// The facts of a service. Its client and its calls for tags stand beside them in the service's file, `src/aws/services/<service>.rs`.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceInfo {
-    /// Name in ARNs, IAM actions and host names: `elasticloadbalancing`. No two services have the same.
+    /// Name in ARNs, IAM actions and host names: `elasticloadbalancing`. Two APIs of a service share it.
     pub name: &'static str,
-    /// Name that the SDK gives its calls: `Elastic Load Balancing v2`.
+    /// Name that the SDK gives its calls: `Elastic Load Balancing v2`. No two services have the same.
     pub sdk_name: &'static str,
     /// Parts of the ARNs of its resources.
     pub arn_parts: ArnParts,
@@ -157,7 +157,7 @@ impl ServiceInfo {
 
 impl PartialEq for ServiceInfo {
     fn eq(&self, other: &ServiceInfo) -> bool {
-        self.name == other.name
+        self.sdk_name == other.sdk_name
     }
 }
 impl Eq for ServiceInfo {}

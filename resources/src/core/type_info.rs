@@ -11,11 +11,11 @@ pub struct TypeInfo {
     pub name: &'static str,
     /// AWS service.
     pub service: &'static ServiceInfo,
-    /// Pattern of its physical ids: literal text, `{field}` for a field of the spec, `{field|value=text|other}` for `text` if the field has
-    /// this value and `other` if not (a `*` in these texts stands for the value), `{region}`, `{endpoint_domain}`, `{account}`, `{path}` for
-    /// the stack's IAM path, `{arn}`, and for parts that AWS generates `{hex8}` (8 hexadecimal digits), `{upper14}` (14 uppercase letters and
-    /// digits), `{uuid}` or `{host}` (of the service's endpoint). A pattern without generated parts is exact: the planner knows the id before
-    /// the resource exists.
+    /// Pattern of its physical ids: literal text, `{field}` for a field of the spec, `{/field}` for one without its leading slash,
+    /// `{field|value=text|other}` for `text` if the field has this value and `other` if not (a `*` in these texts stands for the value),
+    /// `{region}`, `{endpoint_domain}`, `{account}`, `{path}` for the stack's IAM path, `{arn}`, and for parts that AWS generates `{hex8}`
+    /// (8 hexadecimal digits), `{upper14}` (14 uppercase letters and digits), `{uuid}` or `{host}` (of the service's endpoint). A pattern
+    /// without generated parts is exact: the planner knows the id before the resource exists.
     pub id: &'static str,
     /// Pattern of its ARNs, like [`TypeInfo::id`], with `{id}` in addition; the partition `aws` stands for the region's. Empty for a type
     /// without ARNs.
@@ -35,8 +35,8 @@ pub struct TypeInfo {
     pub typical_duration: Duration,
     /// Longest time to wait for it while AWS reports progress, where the definition sets no `timeouts`. Default: 2 hours.
     pub longest_duration: Duration,
-    /// What a person must do outside acme before others can use it, with fields and outputs in braces; empty: nothing. Shown while a dependent
-    /// waits for a person.
+    /// What a person must do outside acme before others can use it, with fields and outputs in braces; empty: nothing. Shown while a
+    /// dependent waits for a person.
     pub handover: &'static str,
     /// Data lost by a deletion, which determines the values of `on_delete`.
     pub data_protection: DataProtection,
@@ -66,15 +66,15 @@ pub struct TypeInfo {
     pub spans_networks: bool,
     /// Whether it contains other resources in the network, so that `acme show --tree` shows them below it.
     pub is_container: bool,
-    /// Quota of the simulated cloud per account and region, and AWS's error code for exceeding it. AWS's adjustable default is often lower (5
-    /// VPCs, 5 elastic IPs): <https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>.
+    /// Quota of the simulated cloud per account and region, and AWS's error code for exceeding it. AWS's adjustable default is often lower
+    /// (5 VPCs, 5 elastic IPs): <https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>.
     pub quota: Option<(u64, &'static str)>,
     /// Error codes that differ from those of its service.
     pub error_codes: ErrorCodes,
     /// Region of its resources.
     pub region: RegionScope,
-    /// Time for which a new resource may stay invisible, where it is longer than the 15 seconds that [`crate::aws`] assumes for every service.
-    /// Until then, a create call without an answer is not repeated. Default: `None`.
+    /// Time for which a new resource may stay invisible, where it is longer than the 15 seconds that [`crate::aws`] assumes for every
+    /// service. Until then, a create call without an answer is not repeated. Default: `None`.
     pub visibility_delay: Option<Duration>,
 }
 

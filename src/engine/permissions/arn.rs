@@ -74,6 +74,8 @@ impl ArnScope<'_> {
         let whole = |resource: &str| collapse_wildcards(&format!("arn:{}:{service}:{region}:{account}:{resource}", partition(self.region)));
         if resource.contains("{name}") {
             names.iter().map(|name| whole(&resource.replace("{name}", name))).collect()
+        } else if resource.contains("{/name}") {
+            names.iter().map(|name| whole(&resource.replace("{/name}", name.trim_start_matches('/')))).collect()
         } else if resource.contains("{parent_id}") {
             let outside = parents(self.stack, kind).outside;
             let ids = outside.unwrap_or_else(|| ["*".to_owned()].into());

@@ -168,7 +168,7 @@ impl PolicyBuilder<'_> {
                     self.allow(grant.actions, &arns, resource_tag_condition.as_ref());
                 }
                 if literal.has_ids {
-                    let any = self.scope.arns(used, &used.iam_actions.arn.replace("{name}", "*"));
+                    let any = self.scope.arns(used, &used.iam_actions.arn.replace("{name}", "*").replace("{/name}", "*"));
                     self.allow(grant.actions, &any, None);
                 }
                 if !literal.arns.is_empty() {

@@ -157,7 +157,7 @@ fn mapping(device: &str, disk: &Disk) -> Value {
     })
 }
 
-fn requirements(wanted: &InstanceRequirements) -> Value {
+pub(super) fn requirements(wanted: &InstanceRequirements) -> Value {
     let from = |range: &RangeFrom| json!([{ "min": range.min, "max": range.max }]);
     let whole = |limits: &Option<Range>| limits.as_ref().map(|range| json!([{ "min": range.min, "max": range.max }]));
     let decimal = |limits: &Option<DecimalRange>| limits.as_ref().map(|range| json!([{ "min": range.min, "max": range.max }]));

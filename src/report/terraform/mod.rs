@@ -5,11 +5,13 @@
 
 mod aurora;
 mod cache;
+mod classic;
 mod cloudfront;
 mod cloudfront_policies;
 mod compute;
 mod delivery;
 mod edge;
+mod files;
 mod firewall;
 mod firewall_statement;
 mod identity;
@@ -21,6 +23,7 @@ mod monitoring;
 mod network;
 mod network_borders;
 mod operations;
+mod scaling;
 mod storage;
 mod tables;
 mod traffic;
@@ -231,8 +234,13 @@ impl<'a> Translator<'a> {
             if let Some(region) = region.filter(|_| !matches!(kind.region, RegionScope::Only(_))) {
                 map.insert("region".into(), region.into());
             }
-            if kind.is_taggable() {
-                map.insert("tags".into(), json!(tags));
+            match map.get_mut("tag").and_then(Value::as_array_mut) {
+                // The tags of Auto Scaling groups are blocks.
+                Some(blocks) => {
+                    blocks.extend(tags.iter().map(|(key, value)| json!({ "key": key, "value": value, "propagate_at_launch": false })));
+                }
+                None if kind.is_taggable() => drop(map.insert("tags".into(), json!(tags))),
+                None => {}
             }
         }
         let mut all = self.terraform_resources(change, translation);

@@ -11,7 +11,7 @@ use crate::{
         health_check::{HealthCheck, HealthCheckKind, MissingData},
         listener::{Listener, ListenerAction, ListenerRule},
         load_balancer::LoadBalancer,
-        target_group::{TargetGroup, TargetGroupHealth},
+        target_group::{Target, TargetGroup, TargetGroupHealth},
     },
     core::{Ref, referenced_ids},
 };
@@ -207,6 +207,20 @@ impl ToTerraform for TargetGroup {
                 .collect::<Vec<_>>(),
             "lambda_multi_value_headers_enabled": self.multi_value_headers,
         })
+    }
+
+    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
+        let arn = at.output_reference("arn");
+        let attachment = |target: &Target| {
+            let arguments = json!({
+                "target_group_arn": arn,
+                "target_id": target.id,
+                "port": target.port,
+                "availability_zone": target.availability_zone,
+            });
+            SubResource::keyed("aws_lb_target_group_attachment", &target.id, arguments)
+        };
+        self.targets.iter().flatten().map(attachment).collect()
     }
 }
 

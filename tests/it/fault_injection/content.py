@@ -268,6 +268,39 @@ for url in every('sqs', 'list_queues', 'QueueUrls'):
     queue = {k: v for k, v in queue.items() if not k.startswith('Approximate') and not k.endswith('Timestamp')}
     add('sqs_queue', queue, tags)
 
+ssm = client('ssm')
+for p in every('ssm', 'describe_parameters', 'Parameters'):
+    tags = ssm.list_tags_for_resource(ResourceType='Parameter', ResourceId=p['Name'])['TagList']
+    value = ssm.get_parameter(Name=p['Name'], WithDecryption=True)['Parameter']['Value']
+    if p['Type'] == 'SecureString':
+        lose(tags, value)
+    # The version counts changes, and so does the one in acme's tag about the secret.
+    tags = [t for t in tags if t['Key'] != 'acme:secret']
+    add('parameter', {**p, 'Version': None, 'value': None if p['Type'] == 'SecureString' else value}, tags)
+
+efs = client('efs')
+for f in every('efs', 'describe_file_systems', 'FileSystems'):
+    own = {'FileSystemId': f['FileSystemId']}
+    targets = efs.describe_mount_targets(**own)['MountTargets']
+    f['targets'] = [{'subnet': t['SubnetId'], 'groups': sorted(
+        efs.describe_mount_target_security_groups(MountTargetId=t['MountTargetId'])['SecurityGroups'])} for t in targets]
+    f['lifecycle'] = efs.describe_lifecycle_configuration(**own)['LifecyclePolicies']
+    f['policy'] = (gone(efs.describe_file_system_policy, **own) or {}).get('Policy')
+    add('file_system', {**f, 'CreationToken': None, 'SizeInBytes': None}, f.get('Tags'), f['FileSystemId'])
+    lose(f.get('Tags'), f['FileSystemId'])
+for a in efs.describe_access_points()['AccessPoints']:
+    add('file_system_access_point', {**a, 'ClientToken': None}, a.get('Tags'), a['AccessPointId'])
+
+scaling = client('autoscaling')
+for g in every('autoscaling', 'describe_auto_scaling_groups', 'AutoScalingGroups'):
+    of = {'AutoScalingGroupName': g['AutoScalingGroupName']}
+    g['policies'] = [{k: v for k, v in p.items() if k not in ('PolicyARN', 'Alarms')} for p in scaling.describe_policies(**of)['ScalingPolicies']]
+    g['hooks'] = scaling.describe_lifecycle_hooks(**of)['LifecycleHooks']
+    actions = scaling.describe_scheduled_actions(**of)['ScheduledUpdateGroupActions']
+    g['schedules'] = [{k: v for k, v in a.items() if k != 'ScheduledActionARN'} for a in actions]
+    g['propagated'] = sorted(t['Key'] for t in g['Tags'] if t['PropagateAtLaunch'])
+    g['Instances'] = len(g['Instances'])
+    add('autoscaling_group', {**g, 'AutoScalingGroupARN': None}, g.get('Tags'))
 logs = client('logs')
 for g in every('logs', 'describe_log_groups', 'logGroups'):
     g['metric_filters'] = every('logs', 'describe_metric_filters', 'metricFilters', logGroupName=g['logGroupName'])

@@ -14,6 +14,7 @@ use crate::core::{Error, ErrorKind, Result, ServiceInfo, TagChange};
 mod macros;
 pub mod acm;
 pub mod applicationautoscaling;
+pub mod autoscaling;
 pub mod backup;
 pub mod budgets;
 pub mod cloudfront;
@@ -26,8 +27,10 @@ pub mod codepipeline;
 pub mod dynamodb;
 pub mod ec2;
 pub mod ecr;
+pub mod efs;
 pub mod eks;
 pub mod elasticache;
+pub mod elb;
 pub mod elbv2;
 pub mod eventbridge;
 pub mod globalaccelerator;
@@ -40,6 +43,7 @@ pub mod secretsmanager;
 pub mod shield;
 pub mod sns;
 pub mod sqs;
+pub mod ssm;
 #[cfg(test)]
 mod tests;
 pub mod wafv2;
@@ -84,6 +88,7 @@ macro_rules! services {
 services! {
     acm,
     applicationautoscaling,
+    autoscaling,
     backup,
     budgets,
     cloudfront,
@@ -96,8 +101,10 @@ services! {
     dynamodb,
     ec2,
     ecr,
+    efs,
     eks,
     elasticache,
+    elb,
     elbv2,
     eventbridge,
     globalaccelerator,
@@ -110,6 +117,7 @@ services! {
     shield,
     sns,
     sqs,
+    ssm,
     wafv2,
 }
 

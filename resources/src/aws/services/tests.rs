@@ -6,10 +6,18 @@ use super::*;
 use crate::aws::types::RESOURCE_TYPES;
 
 #[test]
-fn services_differ_by_name_and_by_sdk_name() {
-    for name in [|service: &ServiceInfo| service.name, |service: &ServiceInfo| service.sdk_name] {
-        let names: BTreeSet<&str> = SERVICES.iter().map(|service| name(service)).collect();
-        assert_eq!(names.len(), SERVICES.len(), "{names:?}");
+fn services_differ_by_their_sdk_names() {
+    let names: BTreeSet<&str> = SERVICES.iter().map(|service| service.sdk_name).collect();
+    assert_eq!(names.len(), SERVICES.len(), "{names:?}");
+}
+
+/// The facts that decide about ARNs and policies are found by the name.
+#[test]
+fn services_of_the_same_name_have_the_same_arns_and_tag_actions() {
+    for (one, other) in
+        SERVICES.iter().flat_map(|one| SERVICES.iter().map(move |other| (one, other))).filter(|(one, other)| one.name == other.name)
+    {
+        assert_eq!((one.arn_parts, one.tag_actions, one.untag_actions), (other.arn_parts, other.tag_actions, other.untag_actions));
     }
 }
 

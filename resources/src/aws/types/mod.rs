@@ -8,6 +8,7 @@ pub mod accelerator;
 pub mod aurora_cluster;
 pub mod aurora_instance;
 pub mod aurora_parameter_group;
+pub mod autoscaling_group;
 pub mod backup_plan;
 pub mod backup_vault;
 pub mod budget;
@@ -18,6 +19,7 @@ pub mod cache_subnet_group;
 pub mod cache_user;
 pub mod cache_user_group;
 pub mod certificate;
+pub mod classic_load_balancer;
 pub mod cloudfront_access_control;
 pub mod cloudfront_cache_policy;
 pub mod cloudfront_distribution;
@@ -43,6 +45,8 @@ pub mod eks_node_group;
 pub mod eks_pod_identity;
 pub mod elastic_ip;
 pub mod event_rule;
+pub mod file_system;
+pub mod file_system_access_point;
 pub mod flow_log;
 pub mod health_check;
 pub mod iam_policy;
@@ -58,6 +62,7 @@ pub mod metric_alarm;
 pub mod nat_gateway;
 pub mod network_acl;
 pub mod oidc_provider;
+pub mod parameter;
 mod prelude;
 pub mod rds_instance;
 pub mod rds_parameter_group;
@@ -90,6 +95,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<aurora_cluster::AuroraCluster>(),
         ResourceType::of::<aurora_instance::AuroraInstance>(),
         ResourceType::of::<aurora_parameter_group::AuroraParameterGroup>(),
+        ResourceType::of::<autoscaling_group::AutoscalingGroup>(),
         ResourceType::of::<backup_plan::BackupPlan>(),
         ResourceType::of::<backup_vault::BackupVault>(),
         ResourceType::of::<budget::Budget>(),
@@ -100,6 +106,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<cache_user::CacheUser>(),
         ResourceType::of::<cache_user_group::CacheUserGroup>(),
         ResourceType::of::<certificate::Certificate>(),
+        ResourceType::of::<classic_load_balancer::ClassicLoadBalancer>(),
         ResourceType::of::<cloudfront_access_control::CloudfrontAccessControl>(),
         ResourceType::of::<cloudfront_cache_policy::CloudfrontCachePolicy>(),
         ResourceType::of::<cloudfront_distribution::CloudfrontDistribution>(),
@@ -125,6 +132,8 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<eks_pod_identity::EksPodIdentity>(),
         ResourceType::of::<elastic_ip::ElasticIp>(),
         ResourceType::of::<event_rule::EventRule>(),
+        ResourceType::of::<file_system::FileSystem>(),
+        ResourceType::of::<file_system_access_point::FileSystemAccessPoint>(),
         ResourceType::of::<flow_log::FlowLog>(),
         ResourceType::of::<health_check::HealthCheck>(),
         ResourceType::of::<iam_policy::IamPolicy>(),
@@ -140,6 +149,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<nat_gateway::NatGateway>(),
         ResourceType::of::<network_acl::NetworkAcl>(),
         ResourceType::of::<oidc_provider::OidcProvider>(),
+        ResourceType::of::<parameter::Parameter>(),
         ResourceType::of::<rds_instance::RdsInstance>(),
         ResourceType::of::<rds_parameter_group::RdsParameterGroup>(),
         ResourceType::of::<rds_subnet_group::RdsSubnetGroup>(),

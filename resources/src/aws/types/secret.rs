@@ -210,7 +210,7 @@ impl Resource for Secret {
 
 impl Generate {
     /// A new random value. It must not get into any message.
-    fn value(&self) -> Result<String> {
+    pub(super) fn value(&self) -> Result<String> {
         let password = self.random_text()?;
         Ok(match &self.username {
             Some(username) => json!({ "username": username, "password": password }).to_string(),

@@ -3,8 +3,9 @@
 mod attributes;
 mod check;
 mod health;
+mod targets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
 use aws_sdk_elasticloadbalancingv2::types::{
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use attributes::Stickiness;
 pub use health::{HealthCheck, TargetGroupHealth, Threshold};
+pub use targets::Target;
 
 use super::{load_balancer::read_tags, vpc::Vpc};
 use crate::{
@@ -38,8 +40,8 @@ pub struct TargetGroup {
     /// Port of the targets: 6081 for `GENEVE`, none for `lambda`.
     #[field(replaces, range = 1..=65_535, important, dropped = None)]
     pub port: Option<u16>,
-    /// `HTTP` or `HTTPS` for an application load balancer, `TCP`, `TLS`, `UDP`, `TCP_UDP`, `QUIC` or `TCP_QUIC` for a network load balancer,
-    /// `GENEVE` for a gateway load balancer; none for `lambda`.
+    /// `HTTP` or `HTTPS` for an application load balancer, `TCP`, `TLS`, `UDP`, `TCP_UDP`, `QUIC` or `TCP_QUIC` for a network load
+    /// balancer, `GENEVE` for a gateway load balancer; none for `lambda`.
     #[field(replaces, important, dropped = None)]
     pub protocol: Option<Protocol>,
     /// Version of the protocol.
@@ -118,6 +120,10 @@ pub struct TargetGroup {
     /// Passes all values of a repeated header or query parameter to functions.
     #[field(unset = "AWS's default, false", after_create, attribute = "lambda.multi_value_headers.enabled", dropped = false)]
     pub multi_value_headers: Option<bool>,
+    /// Registered targets. Without it, they are left alone: Auto Scaling groups and controllers of clusters register their own.
+    #[field(unset = "unchanged, at creation none", length = 0..=1000, after_create = None, own_read, important)]
+    #[field(dropped(kept, "another may register targets"))]
+    pub targets: Option<BTreeSet<Target>>,
 }
 
 /// Type of a target.
@@ -184,12 +190,15 @@ impl Resource for TargetGroup {
                 "elasticloadbalancing:DescribeTags",
                 "elasticloadbalancing:DescribeTargetGroupAttributes",
                 "elasticloadbalancing:DescribeTargetGroups",
+                "elasticloadbalancing:DescribeTargetHealth",
             ])
             .create(&["elasticloadbalancing:CreateTargetGroup"])
             .change(&[
                 "elasticloadbalancing:DeleteTargetGroup",
+                "elasticloadbalancing:DeregisterTargets",
                 "elasticloadbalancing:ModifyTargetGroup",
                 "elasticloadbalancing:ModifyTargetGroupAttributes",
+                "elasticloadbalancing:RegisterTargets",
             ]),
     );
     type Api = Aws;
@@ -213,7 +222,12 @@ impl Resource for TargetGroup {
                 reply.attributes.unwrap_or_default().into_iter().filter_map(|a| Some((a.key?, a.value?))).collect()
             };
             let tags = tags.get(&arn).cloned().unwrap_or_default();
-            Ok(Some(read(arn, name, group, &attributes, tags)))
+            let mut group = read(arn, name, group, &attributes, tags);
+            if scope.own_reads_to_make::<Self>(&group.tags).targets {
+                let Some(targets) = targets::read(aws, &group.id).await? else { return Ok(None) };
+                group.spec.targets = Some(targets);
+            }
+            Ok(Some(group))
         })
         .await
     }
@@ -266,6 +280,9 @@ impl Resource for TargetGroup {
         if !attributes.is_empty() {
             cx.elbv2.modify_target_group_attributes().target_group_arn(&live.id).set_attributes(Some(attributes)).send().await?;
         }
+        if let Some(targets) = self.targets.as_ref().filter(|_| changes.targets) {
+            targets::change(cx, &live.id, live.spec.targets.as_ref(), targets).await?;
+        }
         Ok(())
     }
 
@@ -276,6 +293,10 @@ impl Resource for TargetGroup {
 
     fn check(&self) -> Vec<Problem> {
         check::check(self)
+    }
+
+    fn normalize(&self, live: &mut Self) {
+        targets::normalize(self, live);
     }
 }
 

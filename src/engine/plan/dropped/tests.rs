@@ -129,6 +129,39 @@ const VARIANTS: &str = r#"
     monitoring: { trust: { services: [monitoring.rds.amazonaws.com] } }
   nat_gateway:
     plain: { subnet: b, connectivity: private }
+  autoscaling_group:
+    full:
+      launch_template: web
+      min: 0
+      max: 1
+      subnets: [private-a]
+      warmup_seconds: 60
+      max_instance_lifetime_seconds: 86400
+      maintenance: { min_healthy_percentage: 50, max_healthy_percentage: 120 }
+      capacity_reservation: { preference: none }
+      service_linked_role: "arn:aws:iam::123456789012:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling_web"
+      warm_pool: { max_prepared: 3 }
+      instance_refresh:
+        min_healthy_percentage: 50
+        max_healthy_percentage: 120
+        warmup_seconds: 60
+        checkpoints: [50]
+        checkpoint_seconds: 60
+        bake_seconds: 60
+    mixed:
+      launch_template: web
+      min: 0
+      max: 1
+      subnets: [private-a]
+      mixed_instances: { on_demand_strategy: prioritized, spot_strategy: lowest-price, spot_pools: 3 }
+  classic_load_balancer:
+    logged:
+      subnets: [private-a]
+      security_groups: [metrics]
+      listeners: [{ port: 80, instance_port: 8080 }]
+      health_check: { target: "TCP:8080" }
+      instances: [i-0123456789abcdef0]
+      access_logs: { bucket: files }
 "#;
 
 /// Texts of which one fits every field with a pattern.

@@ -3,7 +3,7 @@
 //! Sources: <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html> and
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html>.
 
-use super::{HealthCheck, Protocol, Stickiness, TargetGroup, TargetGroupHealth, TargetType};
+use super::{HealthCheck, Protocol, Stickiness, TargetGroup, TargetGroupHealth, TargetType, targets};
 use crate::core::Problem;
 
 /// The only port for GENEVE.
@@ -77,6 +77,7 @@ pub(super) fn check(group: &TargetGroup) -> Vec<Problem> {
     problems.extend(misplaced_attributes(group));
     problems.extend(health_check(group));
     problems.extend(group.target_group_health.iter().flat_map(TargetGroupHealth::check));
+    problems.extend(targets::check(group));
     problems
 }
 

@@ -31,6 +31,11 @@ const SWITCHES: &[(&str, &str, &str)] = &[
         "cluster: shop, class: db.serverless",
     ),
     (
+        "autoscaling_group/impaired_zone_health_checks",
+        IMPAIRED_GROUP,
+        "launch_template: web, min: 0, max: 1, subnets: [private-a], zonal_shift: true",
+    ),
+    (
         "cache_cluster/availability_zones",
         "version: '1.6', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics], availability_zones: [eu-west-1a]",
         "version: '1.6', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics]",
@@ -132,6 +137,25 @@ const SWITCHES: &[(&str, &str, &str)] = &[
         "cluster: main, role: nodes, subnets: [private-a], min: 0, max: 1, instance_types: [t4g.medium], ami_type: AL2023_ARM_64_STANDARD",
         "cluster: main, role: nodes, subnets: [private-a], min: 0, max: 1, instance_types: [t4g.medium]",
     ),
+    ("file_system/availability_zone", "availability_zone: eu-west-1a", ""),
+    ("file_system/lifecycle/archive_days", "throughput_mode: elastic, lifecycle: { archive_days: 90 }", "throughput_mode: elastic"),
+    ("file_system/provisioned_mibps", "throughput_mode: provisioned, provisioned_mibps: 10", ""),
+    ("file_system/replication", "replication: { region: us-west-2 }", ""),
+    (
+        "file_system/replication/availability_zone",
+        "replication: { region: us-west-2, availability_zone: us-west-2a }",
+        "replication: { region: us-west-2 }",
+    ),
+    (
+        "file_system/replication/file_system",
+        "replication: { region: us-west-2, file_system: fs-0123456789abcdef0 }",
+        "replication: { region: us-west-2 }",
+    ),
+    (
+        "file_system/replication/kms_key",
+        "replication: { region: us-west-2, kms_key: 'arn:aws:kms:us-west-2:123456789012:key/1' }",
+        "replication: { region: us-west-2 }",
+    ),
     ("flow_log/bucket", "vpc: other, bucket: files", "vpc: other, log_group: switch, role: flow"),
     ("flow_log/log_group", "vpc: other, log_group: switch, role: flow", "vpc: other, bucket: files"),
     ("flow_log/role", "vpc: other, log_group: switch, role: flow", "vpc: other, bucket: files"),
@@ -163,6 +187,11 @@ const SWITCHES: &[(&str, &str, &str)] = &[
     ),
     ("metric_alarm/threshold", METRIC_ALARM, BAND_ALARM),
     ("nat_gateway/elastic_ip", "subnet: b, elastic_ip: { id: eipalloc-0123456789abcdef0 }", "subnet: b, connectivity: private"),
+    ("parameter/expires_at", "value: a, tier: Advanced, expires_at: '2030-01-31T00:00:00Z'", "value: a, tier: Advanced"),
+    ("parameter/generate", "type: secure_string, generate: {}", "type: secure_string, secret: token"),
+    ("parameter/generate/username", "type: secure_string, generate: { username: shop }", "type: secure_string, generate: {}"),
+    ("parameter/secret", "type: secure_string, secret: token", "type: secure_string, generate: {}"),
+    ("parameter/value", "value: a", "type: string_list, values: [a]"),
     ("s3_bucket/encryption/kms_key", "encryption: { algorithm: 'aws:kms', kms_key: files }", "encryption: { algorithm: 'aws:kms' }"),
     ("sqs_queue/dead_letter_queue", "dead_letter_queue: failed-orders, max_receives: 5", ""),
     (
@@ -209,6 +238,11 @@ const SWITCHES: &[(&str, &str, &str)] = &[
         "vpc: main, port: 80, protocol: HTTP, target_group_health: { unhealthy_state_routing: {} }",
     ),
     (
+        "target_group/targets",
+        "vpc: main, port: 80, protocol: HTTP, target_type: ip, targets: [{ id: 10.0.0.10 }]",
+        "vpc: main, port: 80, protocol: HTTP, target_type: ip",
+    ),
+    (
         "target_group/unhealthy_draining_seconds",
         "vpc: main, port: 80, protocol: TCP, unhealthy_connection_termination: false, unhealthy_draining_seconds: 60",
         "vpc: main, port: 80, protocol: TCP, unhealthy_connection_termination: false",
@@ -218,6 +252,8 @@ const SWITCHES: &[(&str, &str, &str)] = &[
     ("trail/log_role", LOGGED_TRAIL, "bucket: audit"),
 ];
 
+const IMPAIRED_GROUP: &str =
+    "launch_template: web, min: 0, max: 1, subnets: [private-a], zonal_shift: true, impaired_zone_health_checks: IgnoreUnhealthy";
 const SITE: &str = "origins: { web: { domain: web.example.com, type: { custom: {} } } }, default_behavior: { origin: web }";
 const LOGGED_SITE: &str = "origins: { web: { domain: web.example.com, type: { custom: {} } } }, default_behavior: { origin: web }, access_log: { bucket: shop-logs.s3.amazonaws.com }";
 const CERTIFIED_SITE: &str =
