@@ -174,14 +174,14 @@ pub fn report_problem(
     }
     let name = first_quoted(&message).unwrap_or_default().to_owned();
     let found = if is_unknown(&message) {
+        let variant = message.starts_with("unknown variant");
         let mut fields: Vec<&str> = expected_names(&message);
-        if at.matches('/').count() == 1 {
+        if !variant && at.matches('/').count() == 1 {
             fields.extend(more_fields);
         }
         let owner = at.rsplit_once('/').map_or("", |(owner, _)| owner);
         let owner =
             if owner.is_empty() { what.to_owned() } else { format!("`{}` of {what}", owner.trim_start_matches('/').replace('/', ".")) };
-        let variant = message.starts_with("unknown variant");
         let text = if variant { format!("`{name}` is not a valid value in {owner}") } else { format!("{owner} has no field `{name}`") };
         let label = if variant { "unknown value" } else { "unknown field" };
         let range = if variant { c.value_range(&pointer) } else { c.key_range(&pointer) };

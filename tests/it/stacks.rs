@@ -119,3 +119,26 @@ fn microservices() {
     ];
     check_stack("microservices.yaml", &edits);
 }
+
+#[test]
+fn highly_available() {
+    let edits = [
+        Edit {
+            pointer: "/autoscaling/legacy/template/instance_type",
+            value: "m7g.xlarge".into(),
+            changes: &["update autoscaling_group.legacy", "update launch_template.legacy"],
+        },
+        Edit { pointer: "/queues/bookings/max_receives", value: 3.into(), changes: &["update sqs_queue.bookings"] },
+        Edit {
+            pointer: "/cdn/app/aliases",
+            value: json!(["app.ha.example.com", "www.ha.example.com"]),
+            changes: &[
+                "create dns_record.cdn-www.ha.example.com",
+                "create dns_record.cdn-www.ha.example.com-ipv6",
+                "replace certificate.cdn-app",
+                "update cloudfront_distribution.app",
+            ],
+        },
+    ];
+    check_stack("highly-available.yaml", &edits);
+}

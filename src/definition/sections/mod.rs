@@ -1,18 +1,23 @@
 //! Sections: common building blocks, expanded into single resources.
 
+mod autoscaling;
 mod backup;
 mod caches;
+mod cdn;
 mod cluster;
 mod data_store;
 mod databases;
 mod dns;
+mod file_systems;
 mod firewall;
 mod load_balancers;
 mod network;
+mod pipelines;
 pub mod section_schema;
 mod simple;
 mod slo;
 mod trail;
+mod transit;
 
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
@@ -29,20 +34,27 @@ pub(crate) type Fields = Map<String, Value>;
 /// Every section.
 pub const SECTION_NAMES: &[&str] = &[
     "network",
+    "transit",
     "cluster",
     "databases",
     "caches",
+    "file_systems",
     "registries",
     "dns",
     "firewall",
     "load_balancers",
+    "autoscaling",
+    "cdn",
+    "accelerators",
     "storage",
     "tables",
     "queues",
     "topics",
     "secrets",
+    "parameters",
     "keys",
     "roles",
+    "pipelines",
     "logs",
     "alarms",
     "dashboards",
@@ -57,13 +69,19 @@ const SECTION_TYPES: &[(&str, &str)] = &[
     ("registries", "ecr_repository"),
     ("firewall", "waf_web_acl"),
     ("load_balancers", "load_balancer"),
+    ("file_systems", "file_system"),
+    ("autoscaling", "autoscaling_group"),
+    ("cdn", "cloudfront_distribution"),
+    ("accelerators", "accelerator"),
     ("storage", "s3_bucket"),
     ("tables", "dynamodb_table"),
     ("queues", "sqs_queue"),
     ("topics", "sns_topic"),
     ("secrets", "secret"),
+    ("parameters", "parameter"),
     ("keys", "kms_key"),
     ("roles", "iam_role"),
+    ("pipelines", "code_pipeline"),
     ("logs", "log_group"),
     ("alarms", "metric_alarm"),
     ("dashboards", "dashboard"),
@@ -105,6 +123,7 @@ pub fn reference_syntax(head: &str) -> String {
         "network" => "network.vpc.output".into(),
         "cluster" => "cluster.output".into(),
         "trail" => "trail.output".into(),
+        "transit" => "transit.output".into(),
         "backup" => "backup.vault.output".into(),
         "slo" => "slo.name.output".into(),
         "dns" => "dns.zone.output".into(),
@@ -122,6 +141,7 @@ pub fn resolve_reference(parts: &[&str]) -> Option<(String, String, String)> {
         ["cluster", "node_groups", name, output] => found("eks_node_group", name, output),
         ["cluster", output] => found("eks_cluster", "main", output),
         ["trail", output] => found("trail", "main", output),
+        ["transit", output] => found("transit_gateway", "main", output),
         ["backup", "vault", output] => found("backup_vault", "main", output),
         // The topic of its own.
         ["slo", name, output] => found("sns_topic", &format!("slo-{name}"), output),
@@ -159,6 +179,11 @@ pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, 
             "cluster" => cluster::expand(&mut out, value, &at),
             "databases" => databases::expand(&mut out, value, &at),
             "caches" => caches::expand(&mut out, value, &at),
+            "file_systems" => file_systems::expand(&mut out, value, &at),
+            "autoscaling" => autoscaling::expand(&mut out, value, &at),
+            "cdn" => cdn::expand(&mut out, value, &at),
+            "pipelines" => pipelines::expand(&mut out, value, &at),
+            "transit" => transit::expand(&mut out, value, &at),
             "dns" => dns::expand(&mut out, value, &at),
             "firewall" => firewall::expand(&mut out, value, &at),
             "slo" => slo::expand(&mut out, value, &at),

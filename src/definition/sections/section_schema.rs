@@ -2,7 +2,10 @@
 
 use schemars::{JsonSchema, Schema, schema_for};
 
-use super::{backup, caches, cluster, data_store, databases, dns, firewall, load_balancers, network, slo, trail};
+use super::{
+    autoscaling, backup, caches, cdn, cluster, data_store, databases, dns, file_systems, firewall, load_balancers, network, pipelines, slo,
+    trail, transit,
+};
 
 /// Description of a section.
 pub struct Section {
@@ -81,6 +84,18 @@ pub static SECTIONS: &[Section] = &[
         }),
     },
     Section {
+        name: "transit",
+        description: "A transit gateway, to which the network is attached.",
+        body: SectionBody::Fields(FieldSet {
+            own_schema: Some(schema::<transit::Transit>),
+            nested: &[(
+                "route_tables",
+                SectionBody::Entries(FieldSet { filled_in: &["transit_gateway"], ..of_type("transit_gateway_route_table") }),
+            )],
+            ..of_type("transit_gateway")
+        }),
+    },
+    Section {
         name: "cluster",
         description: "An EKS cluster with its roles, node groups and add-ons.",
         body: SectionBody::Fields(FieldSet {
@@ -128,6 +143,20 @@ pub static SECTIONS: &[Section] = &[
                 &FieldSet { own_schema: Some(caches::memcached_schema), filled_in: STORE_FILLED_IN, ..of_type("cache_cluster") },
             )),
             ..of_type("cache_replication_group")
+        }),
+    },
+    Section {
+        name: "file_systems",
+        description: "File systems of EFS with a mount target in every zone of the network, reachable from the network unless \
+                `security_groups` is set, and their access points.",
+        body: SectionBody::Entries(FieldSet {
+            own_schema: Some(schema::<file_systems::FileSystemFields>),
+            filled_in: &["mount_targets"],
+            nested: &[(
+                "access_points",
+                SectionBody::Entries(FieldSet { filled_in: &["file_system"], ..of_type("file_system_access_point") }),
+            )],
+            ..of_type("file_system")
         }),
     },
     Section {
@@ -185,6 +214,38 @@ pub static SECTIONS: &[Section] = &[
             ..of_type("load_balancer")
         }),
     },
+    Section {
+        name: "autoscaling",
+        description: "Auto Scaling groups in the network's private subnets, each with its launch template and, unless these are set, a \
+                security group and an instance profile with which Systems Manager reaches the instances.",
+        body: SectionBody::Entries(FieldSet {
+            own_schema: Some(schema::<autoscaling::Autoscaling>),
+            filled_in: &["launch_template", "subnets"],
+            nested: &[(
+                "template",
+                SectionBody::Fields(FieldSet {
+                    filled_in: &["instance_profile", "security_groups", "metadata"],
+                    ..of_type("launch_template")
+                }),
+            )],
+            ..of_type("autoscaling_group")
+        }),
+    },
+    Section {
+        name: "cdn",
+        description: "Distributions of CloudFront. Unless `origins` is set, each delivers a dedicated bucket, which admits only it, or a \
+                server. With `zone`, it gets a certificate and DNS records for its aliases.",
+        body: SectionBody::Entries(FieldSet {
+            own_schema: Some(schema::<cdn::Cdn>),
+            filled_in: &["origins", "default_behavior", "certificate"],
+            ..of_type("cloudfront_distribution")
+        }),
+    },
+    Section {
+        name: "accelerators",
+        description: "Static addresses in front of load balancers of several regions.",
+        body: SectionBody::Entries(of_type("accelerator")),
+    },
     Section { name: "storage", description: "Buckets.", body: SectionBody::Entries(of_type("s3_bucket")) },
     Section { name: "tables", description: "DynamoDB tables.", body: SectionBody::Entries(of_type("dynamodb_table")) },
     Section { name: "queues", description: "Message queues.", body: SectionBody::Entries(of_type("sqs_queue")) },
@@ -198,8 +259,25 @@ pub static SECTIONS: &[Section] = &[
         description: "Secrets. Their values never appear in plans, records or logs.",
         body: SectionBody::Entries(of_type("secret")),
     },
+    Section { name: "parameters", description: "Parameters of Systems Manager.", body: SectionBody::Entries(of_type("parameter")) },
     Section { name: "keys", description: "Encryption keys.", body: SectionBody::Entries(of_type("kms_key")) },
     Section { name: "roles", description: "IAM roles.", body: SectionBody::Entries(of_type("iam_role")) },
+    Section {
+        name: "pipelines",
+        description: "Pipelines that build a repository: connection, CodeBuild project, roles, logs and a bucket for artifacts.",
+        body: SectionBody::Entries(FieldSet {
+            own_schema: Some(schema::<pipelines::Pipeline>),
+            filled_in: &["role", "artifact_store", "stages"],
+            nested: &[(
+                "build",
+                SectionBody::Fields(FieldSet {
+                    filled_in: &["role", "source", "artifacts", "environment", "logs"],
+                    ..of_type("codebuild_project")
+                }),
+            )],
+            ..of_type("code_pipeline")
+        }),
+    },
     Section { name: "logs", description: "Log groups.", body: SectionBody::Entries(of_type("log_group")) },
     Section { name: "alarms", description: "Alarms about metrics.", body: SectionBody::Entries(of_type("metric_alarm")) },
     Section { name: "dashboards", description: "Dashboards of CloudWatch.", body: SectionBody::Entries(of_type("dashboard")) },

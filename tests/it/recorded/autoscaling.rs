@@ -11,6 +11,10 @@ const DELETE: &str = "DeleteAutoScalingGroup";
 const REFRESH: &str = "StartInstanceRefresh";
 const REFRESHES: &str = "DescribeInstanceRefreshes";
 const ACTIVITIES: &str = "DescribeScalingActivities";
+/// The role with which EC2 starts spot instances.
+const SPOT_ROLE: &str = "<Roles><member><Path>/aws-service-role/spot.amazonaws.com/</Path><RoleName>AWSServiceRoleForEC2Spot</RoleName>\
+    <RoleId>AROA</RoleId><Arn>arn:aws:iam::123456789012:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot</Arn><CreateDate>\
+    2024-01-01T00:00:00Z</CreateDate></member></Roles><IsTruncated>false</IsTruncated>";
 
 fn answer(action: &str, inner: &str) -> Answer {
     xml(format!("<{action}Response><{action}Result>{inner}</{action}Result></{action}Response>"))
@@ -30,7 +34,7 @@ struct Group {
     more: &'static str,
 }
 
-const WEB: Group = Group { name: "shop-default-web", version: "$Default", sizes: (1, 3, 1), instances: Vec::new(), more: "" };
+const WEB: Group = Group { name: "shop-web", version: "$Default", sizes: (1, 3, 1), instances: Vec::new(), more: "" };
 
 impl Group {
     fn member(&self) -> String {
@@ -333,7 +337,7 @@ fn mixes_instance_types_and_spot_instances() {
     let fields = ", mixed_instances: { on_demand_base: 1, on_demand_percentage: 50, overrides: [{ instance_type: m7g.large, weight: 1 }, \
         { instance_type: m7g.xlarge, weight: 2 }] }";
     let endpoint = Script::new()
-        .on("ListRoles", [xml("<ListRolesResponse><ListRolesResult><Roles><member><Path>/aws-service-role/spot.amazonaws.com/</Path><RoleName>AWSServiceRoleForEC2Spot</RoleName><RoleId>AROA</RoleId><Arn>arn:aws:iam::123456789012:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot</Arn><CreateDate>2024-01-01T00:00:00Z</CreateDate></member></Roles><IsTruncated>false</IsTruncated></ListRolesResult></ListRolesResponse>")])
+        .on_containing("ListRoles", "aws-service-role", [answer("ListRoles", SPOT_ROLE)])
         .on(LIST, [none()])
         .on(CREATE, [done(CREATE)])
         .after(CREATE)

@@ -20,7 +20,7 @@ fn answer(action: &str, inner: &str) -> Answer {
 /// A load balancer with TLS at port 443.
 fn balancer(certificate: &str, policy: &str, target: &str) -> String {
     format!(
-        "<member><LoadBalancerName>shop-default-web</LoadBalancerName><DNSName>web.us-east-1.elb.amazonaws.com</DNSName>\
+        "<member><LoadBalancerName>shop-web</LoadBalancerName><DNSName>web.us-east-1.elb.amazonaws.com</DNSName>\
          <CanonicalHostedZoneNameID>Z35SXDOTRQ7X7K</CanonicalHostedZoneNameID><Scheme>internet-facing</Scheme><Subnets><member>subnet-1\
          </member></Subnets><SecurityGroups><member>sg-1</member></SecurityGroups><SourceSecurityGroup><OwnerAlias>123456789012</OwnerAlias>\
          <GroupName>web</GroupName></SourceSecurityGroup><ListenerDescriptions><member><PolicyNames><member>{policy}</member></PolicyNames>\
@@ -37,7 +37,7 @@ fn listed(balancers: &str) -> Answer {
 
 fn tags() -> Answer {
     let tags = xml_ownership_tags("classic_load_balancer.web", "member", "Key", "Value");
-    let member = format!("<member><LoadBalancerName>shop-default-web</LoadBalancerName><Tags>{tags}</Tags></member>");
+    let member = format!("<member><LoadBalancerName>shop-web</LoadBalancerName><Tags>{tags}</Tags></member>");
     answer(TAGS, &format!("<TagDescriptions>{member}</TagDescriptions>"))
 }
 
@@ -120,13 +120,13 @@ fn changes_a_certificate_without_making_the_listener_again() {
 /// DescribeTags fails for all if one is gone.
 #[test]
 fn reads_the_others_when_one_is_gone() {
-    let gone = balancer(CERTIFICATE, DEFAULT, "TCP:1").replace("shop-default-web", "shop-default-gone");
+    let gone = balancer(CERTIFICATE, DEFAULT, "TCP:1").replace("shop-web", "shop-gone");
     let both = gone + &balancer(CERTIFICATE, DEFAULT, "HTTP:8080/healthz");
-    let not_found = xml_error(400, "LoadBalancerNotFound", "There is no ACTIVE Load Balancer named 'shop-default-gone'");
+    let not_found = xml_error(400, "LoadBalancerNotFound", "There is no ACTIVE Load Balancer named 'shop-gone'");
     let endpoint = Script::new()
         .on(LIST, [listed(&both)])
         .on(TAGS, [tags()])
-        .on_containing(TAGS, "shop-default-gone", [not_found])
+        .on_containing(TAGS, "shop-gone", [not_found])
         .on(ATTRIBUTES, [attributes()])
         .on(POLICIES, [policies(DEFAULT, DEFAULT)])
         .start(&definition(CERTIFICATE, ""));

@@ -14,12 +14,19 @@ const GROUPS: &str = "GET /mount-targets/-/security-groups";
 const ADD: &str = "POST /mount-targets";
 const REMOVE: &str = "DELETE /mount-targets/-";
 
+fn tags() -> Value {
+    let mut tags = json_ownership_tags("file_system.files");
+    let more = [("Name", "shop-files"), ("acme:on-delete", "delete")];
+    tags.as_array_mut().expect("tags").extend(more.map(|(key, value)| json!({ "Key": key, "Value": value })));
+    tags
+}
+
 fn system(state: &str, mode: &str) -> Value {
     json!({
         "OwnerId": "123456789012", "CreationToken": "token", "FileSystemId": ID, "CreationTime": 1_700_000_000,
         "FileSystemArn": format!("arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/{ID}"), "LifeCycleState": state,
         "NumberOfMountTargets": 0, "SizeInBytes": { "Value": 6144 }, "PerformanceMode": "generalPurpose", "Encrypted": true,
-        "KmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/1", "ThroughputMode": mode, "Tags": json_ownership_tags("file_system.files"),
+        "KmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/1", "ThroughputMode": mode, "Tags": tags(),
         "FileSystemProtection": { "ReplicationOverwriteProtection": "ENABLED" },
     })
 }
@@ -44,11 +51,11 @@ fn definition(more: &str) -> String {
 }
 
 fn mounted(subnet: &str) -> String {
-    definition(&format!(", mount_targets: [{{ subnet: {{ id: {subnet} }}, security_groups: [{{ id: sg-1 }}] }}]"))
+    definition(&format!(", mount_targets: [{{ subnet: {{ id: {subnet} }}, security_groups: [{{ id: sg-0123456789abcdef1 }}] }}]"))
 }
 
 fn groups() -> Answer {
-    ok(json!({ "SecurityGroups": ["sg-1"] }))
+    ok(json!({ "SecurityGroups": ["sg-0123456789abcdef1"] }))
 }
 
 #[test]
@@ -56,18 +63,24 @@ fn waits_for_the_file_system_and_for_its_mount_targets() {
     let endpoint = Script::new()
         .on(LIST, [systems(&[])])
         .on(CREATE, [ok(system("creating", "bursting"))])
-        .on(ADD, [ok(target("fsmt-1", "subnet-1", "creating"))])
+        .on(ADD, [ok(target("fsmt-0123456789abcdef1", "subnet-0123456789abcdef1", "creating"))])
         .on(TARGETS, [targets(&[])])
         .on(GROUPS, [groups()])
         .after(CREATE)
         .on(LIST, [systems(&[system("creating", "bursting")]), systems(&[system("available", "bursting")])])
         .after(ADD)
-        .on(TARGETS, [targets(&[target("fsmt-1", "subnet-1", "creating")]), targets(&[target("fsmt-1", "subnet-1", "available")])])
-        .start(&mounted("subnet-1"));
+        .on(
+            TARGETS,
+            [
+                targets(&[target("fsmt-0123456789abcdef1", "subnet-0123456789abcdef1", "creating")]),
+                targets(&[target("fsmt-0123456789abcdef1", "subnet-0123456789abcdef1", "available")]),
+            ],
+        )
+        .start(&mounted("subnet-0123456789abcdef1"));
     endpoint.apply();
     assert_eq!(endpoint.writes(), ["200 POST /file-systems", "200 POST /mount-targets"]);
     let sent = &endpoint.request_bodies(ADD)[0];
-    assert_eq!((&sent["SubnetId"], &sent["SecurityGroups"]), (&json!("subnet-1"), &json!(["sg-1"])));
+    assert_eq!((&sent["SubnetId"], &sent["SecurityGroups"]), (&json!("subnet-0123456789abcdef1"), &json!(["sg-0123456789abcdef1"])));
 }
 
 /// The token of a call without an answer names the file system that it made.
@@ -89,18 +102,18 @@ fn finds_the_file_system_of_a_repeated_token() {
 #[test]
 fn replaces_a_mount_target_within_a_zone() {
     let conflict = json_error(409, "MountTargetConflict", "mount target already exists in this AZ");
-    let old = |state: &str| target("fsmt-1", "subnet-1", state);
+    let old = |state: &str| target("fsmt-0123456789abcdef1", "subnet-0123456789abcdef1", state);
     let endpoint = Script::new()
         .on(LIST, [systems(&[system("available", "bursting")])])
         .on(TARGETS, [targets(&[old("available")])])
         .on(GROUPS, [groups()])
-        .on(ADD, [conflict.clone(), conflict, ok(target("fsmt-2", "subnet-2", "creating"))])
+        .on(ADD, [conflict.clone(), conflict, ok(target("fsmt-0123456789abcdef2", "subnet-0123456789abcdef2", "creating"))])
         .on(REMOVE, [ok(json!({}))])
         .after(REMOVE)
         .on(TARGETS, [targets(&[old("deleting")])])
         .after(ADD)
-        .on(TARGETS, [targets(&[target("fsmt-2", "subnet-2", "available")])])
-        .start(&mounted("subnet-2"));
+        .on(TARGETS, [targets(&[target("fsmt-0123456789abcdef2", "subnet-0123456789abcdef2", "available")])])
+        .start(&mounted("subnet-0123456789abcdef2"));
     endpoint.apply();
     assert_eq!(endpoint.call_count(REMOVE), 1);
 }
@@ -110,15 +123,21 @@ fn deletes_mount_targets_first() {
     let in_use = json_error(409, "FileSystemInUse", "file system has mount targets");
     let endpoint = Script::new()
         .on(LIST, [systems(&[system("available", "bursting")])])
-        .on(TARGETS, [targets(&[target("fsmt-1", "subnet-1", "available")]), targets(&[target("fsmt-1", "subnet-1", "available")])])
+        .on(
+            TARGETS,
+            [
+                targets(&[target("fsmt-0123456789abcdef1", "subnet-0123456789abcdef1", "available")]),
+                targets(&[target("fsmt-0123456789abcdef1", "subnet-0123456789abcdef1", "available")]),
+            ],
+        )
         .on(GROUPS, [groups()])
         .on(REMOVE, [ok(json!({}))])
         .on(DELETE, [in_use, ok(json!({}))])
         .after(REMOVE)
-        .on(TARGETS, [targets(&[target("fsmt-1", "subnet-1", "deleting")]), targets(&[])])
+        .on(TARGETS, [targets(&[target("fsmt-0123456789abcdef1", "subnet-0123456789abcdef1", "deleting")]), targets(&[])])
         .after(DELETE)
         .on(LIST, [systems(&[])])
-        .start(&mounted("subnet-1"));
+        .start(&mounted("subnet-0123456789abcdef1"));
     endpoint.run("destroy", &["--yes"]).assert_success();
     assert_eq!(endpoint.writes(), ["200 DELETE /mount-targets/-", "409 DELETE /file-systems/-", "200 DELETE /file-systems/-"]);
 }

@@ -31,6 +31,7 @@ pub struct ClassicLoadBalancer {
     pub security_groups: BTreeSet<Ref<SecurityGroup>>,
     /// Ports on which it listens.
     #[field(length = 1..=100, important, impact = "a changed listener is made again, and its connections end")]
+    #[field(after_create = self.listeners_at_creation())]
     pub listeners: BTreeSet<ClassicListener>,
     /// Health check of the instances.
     #[field(after_create = self.default_health_check(), important)]

@@ -182,10 +182,11 @@ impl Resource for FileSystem {
         let call = call.set_provisioned_throughput_in_mibps(self.provisioned_mibps);
         let call = call.set_availability_zone_name(self.availability_zone.clone()).set_backup(self.automatic_backups);
         match call.set_tags(Some(services::efs::to_tags(&cx.call.tags))).send().await.map_err(Error::from) {
-            Ok(created) => Ok(created.file_system_id.into()),
+            Ok(created) => read::id(created.file_system_id).map(Created::Id),
             Err(error) if error.code == "FileSystemAlreadyExists" => {
                 let found = cx.efs.describe_file_systems().creation_token(&cx.call.token).send().await?;
-                found.file_systems.into_iter().flatten().next().map(|system| Created::Id(system.file_system_id)).ok_or(error)
+                let system = found.file_systems.into_iter().flatten().next().ok_or(error)?;
+                read::id(system.file_system_id).map(Created::Id)
             }
             Err(error) => Err(error),
         }

@@ -171,7 +171,7 @@ fn read(point: AccessPointDescription) -> Result<Observed<FileSystemAccessPoint>
         None => Phase::Ready,
     };
     let spec = FileSystemAccessPoint {
-        file_system: Ref::to(point.file_system_id.unwrap_or_default()),
+        file_system: Ref::to(point.file_system_id.ok_or_else(|| Error::missing_field("FileSystemId"))?),
         posix_user: point.posix_user.map(PosixUser::from_sdk),
         root_directory: point.root_directory.map(RootDirectory::from_sdk).unwrap_or_default(),
     };

@@ -53,7 +53,7 @@ pub(super) fn normalize(ours: &BTreeMap<String, Schedule>, live: &mut BTreeMap<S
 
 fn time(text: Option<&String>) -> Result<Option<DateTime>> {
     let parse = |text: &String| DateTime::from_str(text, Format::DateTime);
-    text.map(parse).transpose().map_err(|error| Error::new(ErrorKind::Rejected, "Time", error.to_string()))
+    text.map(parse).transpose().map_err(|error| Error::new(ErrorKind::Rejected, "InvalidTime", error.to_string()))
 }
 
 fn text(time: Option<DateTime>) -> Option<String> {

@@ -9,7 +9,7 @@ use aws_sdk_elasticloadbalancing::types::{
 
 use super::{
     super::{prelude::*, s3_bucket::S3Bucket, subnet::Subnet},
-    ClassicLoadBalancer, ClassicLoadBalancerChanges,
+    ClassicListener, ClassicLoadBalancer, ClassicLoadBalancerChanges,
 };
 use crate::core::ErrorKind;
 
@@ -75,6 +75,12 @@ pub struct ClassicAccessLogs {
 }
 
 impl ClassicLoadBalancer {
+    /// Listeners as the create call makes them: without policies, which are calls of their own.
+    pub(super) fn listeners_at_creation(&self) -> BTreeSet<ClassicListener> {
+        let plain =
+            |listener: &ClassicListener| ClassicListener { tls_policy: None, stickiness: None, proxy_protocol: false, ..listener.clone() };
+        self.listeners.iter().map(plain).collect()
+    }
     /// Health check that AWS gives to a new one: a connection to the first listener's instance port.
     pub(super) fn default_health_check(&self) -> ClassicHealthCheck {
         ClassicHealthCheck::of_aws(self.listeners.iter().next().map_or(80, |listener| listener.instance_port))

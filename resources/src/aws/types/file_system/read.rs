@@ -32,9 +32,15 @@ pub(super) async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<FileSy
     for_each_concurrent(ours, |(tags, system)| async move { read(aws, scope, system, tags).await }).await
 }
 
+/// The SDK leaves an id that the answer lacks empty.
+pub(super) fn id(id: String) -> Result<String> {
+    Some(id).filter(|id| !id.is_empty()).ok_or_else(|| Error::missing_field("FileSystemId"))
+}
+
 /// `None`: it was deleted.
 async fn read(aws: &Aws, scope: &Scope, system: FileSystemDescription, tags: Tags) -> Result<Option<Observed<FileSystem>>> {
-    let id = system.file_system_id.as_str();
+    let id = id(system.file_system_id.clone())?;
+    let id = id.as_str();
     let wanted = scope.own_reads_to_make::<FileSystem>(&tags);
     let Some(targets) = ok_or_not_found(targets(aws, id).await)? else { return Ok(None) };
     let mount_targets = for_each_concurrent(targets.clone(), |target: MountTargetDescription| async move {
