@@ -118,7 +118,13 @@ impl Drop for Proxy {
     }
 }
 
-/// AWS's answer, when nothing is set, to reads that moto does not have. Without it, moto could not hold the types whose other settings it has.
+/// Whether the stand-in does not have the call.
+fn lacks_call(response: &Response) -> bool {
+    response.status >= 500 || response.status == 400 && String::from_utf8_lossy(&response.body).contains("Unknown AutoScaling action")
+}
+
+/// AWS's answer, when nothing is set, to reads that a stand-in lacks. Without it, the stand-in could not hold the types whose other settings it
+/// has.
 fn answer_without_settings(service: &str, action: &str) -> Option<Response> {
     match (service, action) {
         ("autoscaling", "DescribeInstanceRefreshes" | "DescribeNotificationConfigurations") => {
@@ -281,7 +287,7 @@ impl Shared {
             Some(index) if action == "GetResources" => index.get_resources(request),
             _ => send(&self.upstream, request)?,
         };
-        let missing = (response.status >= 500).then(|| answer_without_settings(service, action)).flatten();
+        let missing = lacks_call(&response).then(|| answer_without_settings(service, action)).flatten();
         let response = missing.unwrap_or(response);
         if lagging && response.status < 300 {
             let mut state = self.state();

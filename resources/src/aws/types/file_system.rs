@@ -9,6 +9,7 @@ mod replication;
 use std::collections::BTreeSet;
 
 use aws_sdk_efs::types::{BackupPolicy, ReplicationOverwriteProtection, Status};
+use serde_json::Value;
 
 pub use lifecycle::Lifecycle;
 pub use mount_target::{IpAddressType, MountTarget};
@@ -265,10 +266,32 @@ impl Resource for FileSystem {
     /// Addresses that AWS has assigned, and what it does not report of a replication.
     fn normalize(&self, live: &mut Self) {
         live.mount_targets = live.mount_targets.iter().map(|target| target.without_assigned(&self.mount_targets)).collect();
+        if let (Some(ours), Some(theirs)) = (&self.policy, &live.policy) {
+            live.policy = Some(without_assigned_ids(ours, theirs));
+        }
         if let (Some(ours), Some(theirs)) = (&self.replication, &live.replication)
             && ours.fits(theirs)
         {
             live.replication.clone_from(&self.replication);
         }
     }
+}
+
+/// The live policy without the ids that EFS gives to a policy and to statements that have none.
+///
+/// Source: the example of <https://docs.aws.amazon.com/efs/latest/ug/API_DescribeFileSystemPolicy.html>.
+fn without_assigned_ids(ours: &Policy, theirs: &Policy) -> Policy {
+    let mut policy = theirs.value().clone();
+    if let Some(fields) = policy.as_object_mut().filter(|_| ours.value().get("Id").is_none()) {
+        fields.remove("Id");
+    }
+    let is_assigned = |statement: &Value| statement.get("Sid").and_then(Value::as_str).is_some_and(|sid| sid.starts_with("efs-statement-"));
+    let declared =
+        |sid: &Value| ours.value().get("Statement").and_then(Value::as_array).into_iter().flatten().any(|one| one.get("Sid") == Some(sid));
+    for statement in policy.get_mut("Statement").and_then(Value::as_array_mut).into_iter().flatten() {
+        if is_assigned(statement) && !statement.get("Sid").is_some_and(declared) {
+            statement.as_object_mut().and_then(|fields| fields.remove("Sid"));
+        }
+    }
+    Policy::new(policy)
 }
