@@ -118,24 +118,6 @@ impl Drop for Proxy {
     }
 }
 
-/// Whether the stand-in does not have the call.
-fn lacks_call(response: &Response) -> bool {
-    response.status >= 500 || response.status == 400 && String::from_utf8_lossy(&response.body).contains("Unknown AutoScaling action")
-}
-
-/// AWS's answer, when nothing is set, to reads that a stand-in lacks. Without it, the stand-in could not hold the types whose other settings it
-/// has.
-fn answer_without_settings(service: &str, action: &str) -> Option<Response> {
-    match (service, action) {
-        ("autoscaling", "DescribeInstanceRefreshes" | "DescribeNotificationConfigurations") => {
-            let body = format!("<{action}Response><{action}Result/></{action}Response>");
-            Some(Response { status: 200, headers: Vec::new(), body: body.into_bytes() })
-        }
-        ("elasticfilesystem", "GET /file-systems/-?FileSystemId") => Some(rest_json_error(404, "ReplicationNotFound", "no replication")),
-        _ => None,
-    }
-}
-
 /// Calls, in the order of their responses.
 #[derive(Debug, Default)]
 pub struct Calls(pub Vec<RecordedCall>);
@@ -287,8 +269,6 @@ impl Shared {
             Some(index) if action == "GetResources" => index.get_resources(request),
             _ => send(&self.upstream, request)?,
         };
-        let missing = lacks_call(&response).then(|| answer_without_settings(service, action)).flatten();
-        let response = missing.unwrap_or(response);
         if lagging && response.status < 300 {
             let mut state = self.state();
             if write {

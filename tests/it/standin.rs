@@ -119,6 +119,12 @@ if which == 'moto':
         response.path = response.path.rstrip('/') + '/'
         return list_tags(response)
     BackupResponse.list_tags = list_tags_of
+    # It has no replication of file systems, no replacement of instances and no notifications: none is set.
+    from moto.efs.responses import EFSResponse
+    EFSResponse.describe_replication_configurations = lambda response: ('{}', {'Content-Type': 'application/json'})
+    from moto.autoscaling.responses import AutoScalingResponse
+    AutoScalingResponse.describe_instance_refreshes = lambda response: ActionResult({'InstanceRefreshes': []})
+    AutoScalingResponse.describe_notification_configurations = lambda response: ActionResult({'NotificationConfigurations': []})
     from moto.server import main
     main(['-H', '127.0.0.1', '-p', port])
 else:
@@ -175,6 +181,11 @@ else:
         return 200, {'Content-Type': 'application/x-amz-json-1.1'}, b'{}'
     SERVICE_PATTERNS['application-autoscaling'] = {'target_prefixes': ['AnyScaleFrontendService']}
     app.SERVICE_HANDLERS['application-autoscaling'] = nothing_scaled
+    # Its groups have no notifications and are not replaced.
+    from ministack.services import autoscaling
+    for action in ['DescribeNotificationConfigurations', 'DescribeInstanceRefreshes']:
+        autoscaling._ACTION_MAP.setdefault(
+            action, lambda p, action=action: autoscaling._xml(200, action + 'Response', f'<{action}Result/>'))
     from ministack.app import main
     main()
 ";

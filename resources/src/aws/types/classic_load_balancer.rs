@@ -77,7 +77,6 @@ impl Resource for ClassicLoadBalancer {
         "{name}",
         "arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{name}",
     )
-    .always_listed()
     .deletable_while_in_use()
     .without_token()
     .lost_on_recreation("its host name changes")

@@ -111,7 +111,6 @@ impl Resource for FileSystem {
         "fs-{hex17}",
         "arn:aws:elasticfilesystem:{region}:{account}:file-system/{id}",
     )
-    .always_listed()
     .typical_seconds(100)
     .data_protection(DataProtection::Contents)
     .lost_on_recreation("the files in it are lost")
@@ -127,7 +126,6 @@ impl Resource for FileSystem {
                 "elasticfilesystem:DescribeMountTargets",
                 "elasticfilesystem:DescribeReplicationConfigurations",
             ])
-            .create(&["elasticfilesystem:CreateFileSystem"])
             .change(&[
                 "elasticfilesystem:CreateMountTarget",
                 "elasticfilesystem:DeleteFileSystem",
@@ -159,6 +157,7 @@ impl Resource for FileSystem {
                     &["kms:CreateGrant", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext"],
                     GrantTarget::Referenced("kms_key"),
                 ),
+                IamGrant::change(&["elasticfilesystem:CreateFileSystem"], GrantTarget::TagOnCreate),
                 // The copy is in another region, and a new one has no tags of the stack.
                 IamGrant::change(
                     &["elasticfilesystem:CreateFileSystem", "elasticfilesystem:CreateReplicationConfiguration"],
