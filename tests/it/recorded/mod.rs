@@ -15,6 +15,7 @@ mod cloudtrail;
 mod cloudwatch;
 mod delivery;
 mod denials;
+mod dms;
 mod dns;
 mod dynamodb;
 mod ec2;
