@@ -104,25 +104,38 @@ impl ToTerraform for DmsEndpoint {
 }
 
 fn s3_arguments(endpoint: &DmsEndpoint, files: &S3Data) -> Value {
-    json!({
+    let target = Some(files).filter(|_| endpoint.kind == "target");
+    let mut arguments = json!({
         "endpoint_id": endpoint.name,
         "endpoint_type": endpoint.kind,
         "kms_key_arn": id_or_arn(endpoint.kms_key.as_ref()),
         "bucket_name": files.bucket.get(),
         "bucket_folder": non_empty(&files.folder),
         "service_access_role_arn": files.role.get(),
-        "data_format": files.format,
-        "compression_type": files.compression.to_uppercase(),
-        "encryption_mode": if files.kms_key.is_some() { "SSE_KMS" } else { "SSE_S3" },
+        "expected_bucket_owner": files.bucket_owner,
+        "data_format": target.map(|files| files.format.clone()),
+        "compression_type": target.map(|files| files.compression.to_uppercase()),
+        "encryption_mode": target.map(|files| if files.kms_key.is_some() { "SSE_KMS" } else { "SSE_S3" }),
         "server_side_encryption_kms_key_id": id_or_arn(files.kms_key.as_ref()),
+        "canned_acl_for_objects": files.acl,
         "csv_delimiter": files.csv_delimiter,
         "csv_row_delimiter": files.csv_row_delimiter,
+        "csv_null_value": files.csv_null,
+        "use_csv_no_sup_value": files.csv_unlogged.is_some(),
+        "csv_no_sup_value": files.csv_unlogged,
+        "rfc_4180": files.csv_quotes,
         "add_column_name": files.column_names,
         "ignore_header_rows": files.skip_rows,
-        "parquet_version": files.parquet_version,
+        "add_trailing_padding_character": files.pad_texts,
         "timestamp_column_name": non_empty(&files.timestamp_column),
+        "use_task_start_time_for_full_load_timestamp": files.task_start_as_timestamp,
         "include_op_for_full_load": files.operation_in_full_load,
+        "cdc_inserts_only": files.changes == "inserts",
+        "cdc_inserts_and_updates": files.changes == "inserts-and-updates",
         "date_partition_enabled": files.date_folders,
+        "date_partition_sequence": files.date_folders.then(|| files.date_folder_order.clone()),
+        "date_partition_delimiter": files.date_folders.then(|| files.date_folder_delimiter.clone()),
+        "date_partition_timezone": files.date_folder_timezone,
         "preserve_transactions": files.preserve_transactions,
         "cdc_path": non_empty(&files.changes_folder),
         "cdc_max_batch_interval": files.batch_seconds,
@@ -130,6 +143,23 @@ fn s3_arguments(endpoint: &DmsEndpoint, files: &S3Data) -> Value {
         "max_file_size": files.file_kilobytes,
         "external_table_definition": files.tables.text(),
         "glue_catalog_generation": files.glue_catalog,
+    });
+    if let (Some(arguments), Value::Object(parquet)) = (arguments.as_object_mut(), parquet_arguments(target)) {
+        arguments.extend(parquet);
+    }
+    arguments
+}
+
+fn parquet_arguments(target: Option<&S3Data>) -> Value {
+    let parquet = target.filter(|files| files.format == "parquet").map(|files| &files.parquet);
+    json!({
+        "parquet_version": parquet.map(|parquet| parquet.version.clone()),
+        "parquet_timestamp_in_millisecond": parquet.map(|parquet| parquet.milliseconds),
+        "encoding_type": parquet.map(|parquet| parquet.encoding.clone()),
+        "enable_statistics": parquet.map(|parquet| parquet.statistics),
+        "row_group_length": parquet.map(|parquet| parquet.group_rows),
+        "data_page_size": parquet.map(|parquet| parquet.page_bytes),
+        "dict_page_size_limit": parquet.map(|parquet| parquet.dictionary_bytes),
     })
 }
 
@@ -144,6 +174,7 @@ fn kinesis(stream: &Kinesis) -> Value {
         "include_control_details": stream.control_details,
         "include_null_and_empty": stream.null_and_empty,
         "partition_include_schema_table": stream.partition_by_table,
+        "use_large_integer_value": stream.large_integers,
     })
 }
 
@@ -161,6 +192,7 @@ fn kafka(brokers: &Kafka) -> Value {
         "include_control_details": brokers.control_details,
         "include_null_and_empty": brokers.null_and_empty,
         "partition_include_schema_table": brokers.partition_by_table,
+        "no_hex_prefix": brokers.no_hex_prefix,
     })
 }
 
@@ -170,6 +202,7 @@ fn opensearch(domain: &OpenSearch) -> Value {
         "service_access_role_arn": domain.role.get(),
         "full_load_error_percentage": domain.error_percentage,
         "error_retry_duration": domain.retry_seconds,
+        "use_new_mapping_type": domain.untyped,
     })
 }
 

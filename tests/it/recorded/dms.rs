@@ -5,23 +5,22 @@ use serde_json::{Value, json};
 use super::rds::answer;
 use crate::scripted_endpoint::{Answer, Endpoint, Script, json_error, json_ownership_tags, ok, xml_error};
 
-const ROLE: &str = "arn:aws:iam::123456789012:role/dms";
-const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db";
+pub(super) const ROLE: &str = "arn:aws:iam::123456789012:role/dms";
 const INSTANCE: &str = "arn:aws:dms:us-east-1:123456789012:rep:MAIN";
-const SOURCE: &str = "arn:aws:dms:us-east-1:123456789012:endpoint:FROM";
+pub(super) const SOURCE: &str = "arn:aws:dms:us-east-1:123456789012:endpoint:FROM";
 const TARGET: &str = "arn:aws:dms:us-east-1:123456789012:endpoint:TO";
 const TASK: &str = "arn:aws:dms:us-east-1:123456789012:task:COPY";
 
 const GROUP: &str = "  dms_subnet_group: { main: { subnets: [{ id: subnet-1 }, { id: subnet-2 }] } }\n";
 
-fn merged(mut base: Value, more: Value) -> Value {
+pub(super) fn merged(mut base: Value, more: Value) -> Value {
     if let (Value::Object(base), Value::Object(more)) = (&mut base, more) {
         base.extend(more);
     }
     base
 }
 
-fn tags(address: &str) -> Answer {
+pub(super) fn tags(address: &str) -> Answer {
     ok(json!({ "TagList": json_ownership_tags(address) }))
 }
 
@@ -33,12 +32,12 @@ fn group() -> Answer {
     ok(json!({ "ReplicationSubnetGroup": group, "ReplicationSubnetGroups": [group] }))
 }
 
-fn role(name: &str) -> Answer {
+fn role(action: &str, name: &str) -> Answer {
     let role = format!(
         "<Role><Path>/</Path><RoleName>{name}</RoleName><RoleId>AROA1</RoleId><Arn>arn:aws:iam::123456789012:role/{name}</Arn>\
          <CreateDate>2026-01-01T00:00:00Z</CreateDate></Role>"
     );
-    answer("GetRole", &role)
+    answer(action, &role)
 }
 
 fn policies(attached: &str) -> Answer {
@@ -56,10 +55,12 @@ fn creates_the_role_that_every_account_needs() {
     let none = xml_error(404, "NoSuchEntity", "The role with name dms-vpc-role cannot be found.");
     let unknown = "The IAM Role arn:aws:iam::123456789012:role/dms-vpc-role is not configured properly.";
     let create = "CreateReplicationSubnetGroup";
-    let script = || {
+    let script = |found: Answer, attached: &str, created: Answer| {
         Script::new()
-            .on("GetRole", [none.clone()])
-            .on("CreateRole", [role("dms-vpc-role")])
+            .on("GetRole", [found])
+            .on("ListAttachedRolePolicies", [policies(attached)])
+            .on("ListRolePolicies", [answer("ListRolePolicies", "<PolicyNames/><IsTruncated>false</IsTruncated>")])
+            .on("CreateRole", [created])
             .on("AttachRolePolicy", [answer("AttachRolePolicy", "")])
             .on("DescribeReplicationSubnetGroups", [ok(json!({ "ReplicationSubnetGroups": [] }))])
             .on(create, [json_error(400, "AccessDeniedFault", unknown), group()])
@@ -67,7 +68,8 @@ fn creates_the_role_that_every_account_needs() {
             .on("DescribeReplicationSubnetGroups", [group()])
             .on("ListTagsForResource", [tags("dms_subnet_group.main")])
     };
-    let endpoint = script().start(GROUP);
+    let found = || role("GetRole", "dms-vpc-role");
+    let endpoint = script(none, "", role("CreateRole", "dms-vpc-role")).start(GROUP);
     let policy = "service-role/AmazonDMSVPCManagementRole";
     let expected = json!([{ "kind": "service_role", "name": "dms-vpc-role", "service": "dms.amazonaws.com", "policy": policy }]);
     assert_eq!(plan(&endpoint)["prerequisites"], expected);
@@ -82,12 +84,11 @@ fn creates_the_role_that_every_account_needs() {
 
     // An interrupted run has left a role without a policy, which is completed; one with a policy is left alone.
     let taken = xml_error(409, "EntityAlreadyExists", "Role with name dms-vpc-role already exists.");
-    let half = script().on("GetRole", [role("dms-vpc-role")]).on("ListAttachedRolePolicies", [policies("")]).on("CreateRole", [taken]);
-    let endpoint = half.start(GROUP);
+    let endpoint = script(found(), "", taken.clone()).start(GROUP);
     endpoint.apply();
     assert!(endpoint.writes().contains(&"200 AttachRolePolicy".to_owned()));
     let attached = "<member><PolicyName>Own</PolicyName><PolicyArn>arn:aws:iam::123456789012:policy/Own</PolicyArn></member>";
-    let whole = script().on("GetRole", [role("dms-vpc-role")]).on("ListAttachedRolePolicies", [policies(attached)]).start(GROUP);
+    let whole = script(found(), attached, taken).start(GROUP);
     assert_eq!(plan(&whole)["prerequisites"], json!([]));
 }
 
@@ -130,7 +131,7 @@ fn instance(status: &str, more: Value) -> Answer {
 
 fn instance_script(first: Answer) -> Script {
     Script::new()
-        .on("GetRole", [role("dms-vpc-role")])
+        .on("GetRole", [role("GetRole", "dms-vpc-role")])
         .on(
             "ListAttachedRolePolicies",
             [policies("<member><PolicyName>P</PolicyName><PolicyArn>arn:aws:iam::aws:policy/P</PolicyArn></member>")],
@@ -178,73 +179,6 @@ fn names_the_tasks_that_keep_an_instance() {
         .start(REPLICATION);
     endpoint.run("destroy", &["--yes"]).assert_success();
     assert_eq!(endpoint.writes(), [format!("400 {delete}"), format!("200 {delete}")]);
-}
-
-fn endpoint_answer(more: Value) -> Answer {
-    let endpoint = json!({
-        "EndpointIdentifier": "shop-from", "EndpointArn": SOURCE, "EndpointType": "SOURCE", "EngineName": "postgres", "Status": "active",
-        "DatabaseName": "shop", "SslMode": "none", "ExtraConnectionAttributes": "", "KmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/0123",
-        "PostgreSQLSettings": { "SecretsManagerSecretId": SECRET, "SecretsManagerAccessRoleArn": ROLE, "DatabaseName": "shop" },
-    });
-    let endpoint = merged(endpoint, more);
-    ok(json!({ "Endpoint": endpoint, "Endpoints": [endpoint] }))
-}
-
-fn from(more: &str) -> String {
-    format!(
-        "  dms_endpoint: {{ from: {{ type: source, engine: postgres, database: shop, secret: '{SECRET}', secret_role: '{ROLE}'{more} }} }}\n"
-    )
-}
-
-/// A change replaces all settings, so it repeats those that stay.
-#[test]
-fn an_endpoint_takes_its_password_from_a_secret() {
-    let attributes = json!({ "ExtraConnectionAttributes": "captureDdls=false;", "SslMode": "require" });
-    let endpoint = Script::new()
-        .on("DescribeEndpoints", [ok(json!({ "Endpoints": [] }))])
-        .on("ListTagsForResource", [tags("dms_endpoint.from")])
-        .on("CreateEndpoint", [endpoint_answer(json!({}))])
-        .on("ModifyEndpoint", [endpoint_answer(json!({}))])
-        .after("CreateEndpoint")
-        .on("DescribeEndpoints", [endpoint_answer(json!({}))])
-        .after("ModifyEndpoint")
-        .on("DescribeEndpoints", [endpoint_answer(attributes)])
-        .after("ModifyEndpoint")
-        .on("DescribeEndpoints", [endpoint_answer(json!({}))])
-        .start(&from(""));
-    endpoint.apply();
-    let sent = &endpoint.request_bodies("CreateEndpoint")[0];
-    let settings = json!({ "SecretsManagerSecretId": SECRET, "SecretsManagerAccessRoleArn": ROLE, "DatabaseName": "shop" });
-    assert_eq!((&sent["PostgreSQLSettings"], sent.get("Password")), (&settings, None));
-    endpoint.redefine(&from(", attributes: { captureDdls: \"false\" }, ssl_mode: require"));
-    endpoint.apply();
-    endpoint.redefine(&from(""));
-    endpoint.apply();
-    let sent = endpoint.request_bodies("ModifyEndpoint");
-    assert_eq!((&sent[0]["ExactSettings"], &sent[0]["ExtraConnectionAttributes"]), (&json!(true), &json!("captureDdls=false;")));
-    assert_eq!(sent[0]["PostgreSQLSettings"], settings);
-    assert_eq!((&sent[1]["ExtraConnectionAttributes"], &sent[1]["SslMode"]), (&json!(""), &json!("none")));
-}
-
-/// AWS reports values in other letters, and repeats settings of a bucket as attributes.
-#[test]
-fn reads_the_settings_of_a_bucket() {
-    let settings = json!({
-        "BucketName": "files", "ServiceAccessRoleArn": ROLE, "DataFormat": "PARQUET", "CompressionType": "NONE", "EncryptionMode": "SSE_S3",
-        "ParquetVersion": "PARQUET_1_0", "CsvDelimiter": ",", "CsvRowDelimiter": "\\n", "DatePartitionEnabled": true,
-    });
-    let live = json!({
-        "EndpointType": "TARGET", "EngineName": "s3", "DatabaseName": null, "PostgreSQLSettings": null, "S3Settings": settings,
-        "ExtraConnectionAttributes": "bucketName=files;dataFormat=parquet;",
-    });
-    let endpoint = Script::new()
-        .on("DescribeEndpoints", [endpoint_answer(live)])
-        .on("ListTagsForResource", [tags("dms_endpoint.from")])
-        .start(&format!(
-            "  dms_endpoint: {{ from: {{ name: shop-from, type: target, engine: s3, s3: {{ bucket: {{ id: files }}, role: '{ROLE}', format: parquet, \
-             date_folders: true }} }} }}\n"
-        ));
-    assert_eq!(endpoint.planned_changes(), [""; 0]);
 }
 
 fn copy(kind: &str, more: &str) -> String {
@@ -330,6 +264,18 @@ fn stops_a_running_task_for_a_change_and_resumes_it() {
         .expect("settings")
         .expect("JSON");
     assert_eq!(sent, json!({ "FullLoadSettings": { "CommitRate": 5000 } }), "settings that AWS adds are not sent back");
+}
+
+#[test]
+fn a_stopped_full_load_begins_again() {
+    let (list, started) =
+        ("DescribeReplicationTasks", json!({ "ReplicationTaskStartDate": 1_790_000_000, "StopReason": "Stop Reason NORMAL" }));
+    let endpoint = task_script(task("stopped", started.clone()))
+        .after("StartReplicationTask")
+        .on(list, [task("running", started)])
+        .start(&copy("full-load", ""));
+    endpoint.apply();
+    assert_eq!(endpoint.request_bodies("StartReplicationTask")[0]["StartReplicationTaskType"], "reload-target");
 }
 
 #[test]

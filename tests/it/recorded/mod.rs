@@ -16,6 +16,7 @@ mod cloudwatch;
 mod delivery;
 mod denials;
 mod dms;
+mod dms_endpoint;
 mod dns;
 mod dynamodb;
 mod ec2;

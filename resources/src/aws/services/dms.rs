@@ -11,6 +11,7 @@ use crate::{
 
 /// The facts of the service.
 pub static SERVICE: ServiceInfo = ServiceInfo::new("dms", "Database Migration Service")
+    .sending_null_entries()
     .tag_actions(&["dms:AddTagsToResource"], &["dms:RemoveTagsFromResource"])
     .error_codes(ErrorCodes {
         not_found: "ResourceNotFoundFault",

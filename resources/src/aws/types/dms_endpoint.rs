@@ -2,6 +2,8 @@
 
 mod check;
 mod database;
+mod files;
+mod preflight;
 mod read;
 mod stream;
 #[cfg(test)]
@@ -17,7 +19,8 @@ use super::{
     secret::Secret,
 };
 
-pub use stream::{Kafka, Kinesis, OpenSearch, Redshift, S3Data};
+pub use files::{Parquet, S3Data};
+pub use stream::{Kafka, Kinesis, OpenSearch, Redshift};
 
 /// A source or target of Database Migration Service (DMS).
 ///
@@ -37,8 +40,8 @@ pub struct DmsEndpoint {
     #[field(
         one_of = [
             "aurora", "aurora-postgresql", "aurora-postgresql-serverless", "aurora-serverless", "azure-sql-managed-instance", "azuredb",
-            "babelfish", "db2", "db2-zos", "docdb", "dynamodb", "kafka", "kinesis", "mariadb", "mongodb", "mysql", "opensearch", "oracle",
-            "postgres", "redshift", "s3", "sqlserver", "sybase"
+            "babelfish", "db2", "db2-zos", "docdb", "dynamodb", "gcp-mysql", "kafka", "kinesis", "mariadb", "mongodb", "mysql", "opensearch",
+            "oracle", "postgres", "redshift", "redshift-serverless", "s3", "sqlserver", "sybase"
         ],
         replaces,
         important
@@ -50,6 +53,12 @@ pub struct DmsEndpoint {
     /// Role with which DMS reads the secret. It trusts `dms.<region>.amazonaws.com`.
     #[field(unset = "none", requires = secret, dropped = None)]
     pub secret_role: Option<ArnRef<IamRole>>,
+    /// Secret for the storage management (ASM) of Oracle.
+    #[field(unset = "none", requires = asm_secret_role, dropped = None)]
+    pub asm_secret: Option<ArnRef<Secret>>,
+    /// Role with which DMS reads `asm_secret`. It trusts `dms.<region>.amazonaws.com`.
+    #[field(unset = "none", requires = asm_secret, dropped = None)]
+    pub asm_secret_role: Option<ArnRef<IamRole>>,
     /// Name of the database.
     #[field(default, length = 0..=255)]
     pub database: String,
@@ -110,6 +119,7 @@ impl Resource for DmsEndpoint {
                     .read(&["dms:ListTagsForResource"])
                     .create(&["dms:CreateEndpoint"])
                     .change(&["dms:DeleteEndpoint", "dms:ModifyEndpoint"])
+                    .questions(&["dms:DescribeReplicationTasks"])
                     .grants(&[
                         IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["dms.amazonaws.com", "dms.*.amazonaws.com"])),
                         IamGrant::change(&["kms:CreateGrant", "kms:DescribeKey"], GrantTarget::Referenced("kms_key")),
@@ -134,6 +144,10 @@ impl Resource for DmsEndpoint {
         Deletion::requested(cx.dms.delete_endpoint().endpoint_arn(&live.id).send().await)
     }
 
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: DmsEndpointChanges) -> Vec<Problem> {
+        preflight::preflight(self, questions, changes).await
+    }
+
     fn check(&self) -> Vec<Problem> {
         check::check(self)
     }
@@ -142,9 +156,11 @@ impl Resource for DmsEndpoint {
     fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
         let Some(spec) = declared.spec() else { return Vec::new() };
         let at = Self::POINTERS;
-        let secret = spec.secret_role.as_ref().zip(declared.region());
-        let secret =
-            secret.and_then(|(role, region)| check_trust(declared, at.secret_role.clone(), role, &format!("dms.{region}.amazonaws.com")));
+        let of_secrets = [(at.secret_role, &spec.secret_role), (at.asm_secret_role, &spec.asm_secret_role)];
+        let secrets = of_secrets.into_iter().filter_map(|(at, role)| {
+            let (role, region) = role.as_ref().zip(declared.region())?;
+            check_trust(declared, at, role, &format!("dms.{region}.amazonaws.com"))
+        });
         let others = [
             (at.iam_role, spec.iam_role.as_ref()),
             (at.s3.field(S3Data::POINTERS.role), spec.s3.as_ref().map(|s3| &s3.role)),
@@ -154,7 +170,19 @@ impl Resource for DmsEndpoint {
             (at.dynamodb_role, spec.dynamodb_role.as_ref()),
         ];
         let others = others.into_iter().filter_map(|(at, role)| check_trust(declared, at, role?, "dms.amazonaws.com"));
-        secret.into_iter().chain(others).collect()
+        secrets.chain(others).collect()
+    }
+
+    /// DMS can end the encryption of files with a key, but not begin it.
+    fn replaces(&self, live: &Self) -> DmsEndpointChanges {
+        let s3 = |endpoint: &Self| endpoint.s3.as_ref().map(|files| files.kms_key.is_some());
+        let redshift = |endpoint: &Self| endpoint.redshift.as_ref().map(|files| files.kms_key.is_some());
+        let begins = |wanted: Option<bool>, live: Option<bool>| wanted == Some(true) && live == Some(false);
+        DmsEndpointChanges {
+            s3: begins(s3(self), s3(live)),
+            redshift: begins(redshift(self), redshift(live)),
+            ..DmsEndpointChanges::default()
+        }
     }
 
     fn normalize(&self, live: &mut Self) {

@@ -40,13 +40,14 @@ pub struct DmsTask {
     #[field(default, impact = "the task is stopped for the change")]
     pub settings: Document,
     /// Where the first run begins to read changes: a time (`2026-01-01T00:00:00`), a checkpoint or a position of the source's log.
-    #[field(unset = "now", length = 1..=1000, write_only, dropped = None)]
+    #[field(unset = "now", length = 1..=1000, initial_only, dropped(kept, "used only at creation"))]
     pub start_position: Option<String>,
     /// Where the task ends to read changes: `server_time:2026-02-01T00:00:00` or `commit_time:…`.
     #[field(unset = "never", length = 1..=1000, impact = "the task is stopped for the change")]
     #[field(dropped(impossible, "AWS does not remove the end of a task"))]
     pub stop_position: Option<String>,
-    /// Whether the task runs. One that has copied everything counts as running.
+    /// Whether the task runs. One that has copied everything counts as running, and is not started again. A task of the type `full-load` that
+    /// was stopped earlier copies all tables again; others continue where they stood.
     #[field(default = true, after_create = false, important)]
     pub start: bool,
 }

@@ -48,13 +48,23 @@ pub(super) fn check(endpoint: &DmsEndpoint) -> Vec<Problem> {
             );
         }
     }
+    if endpoint.asm_secret.is_some() && family != Family::Oracle {
+        problems.push(Problem::new(at.asm_secret.clone(), "`asm_secret` is for the engine `oracle`").help("remove it"));
+    }
+    if let Some(files) = endpoint.s3.as_ref().filter(|_| endpoint.kind == "source") {
+        for field in files.target_fields() {
+            let problem =
+                Problem::new(at.s3.clone().field(field.clone()), format!("`{}` is for targets", field.as_str().trim_start_matches('/')));
+            problems.push(problem.help("remove it"));
+        }
+    }
     let blocks: [(&str, bool, Pointer, bool); 6] = [
         ("s3", endpoint.s3.is_some(), at.s3, true),
         ("kinesis", endpoint.kinesis.is_some(), at.kinesis, true),
         ("kafka", endpoint.kafka.is_some(), at.kafka, true),
         ("opensearch", endpoint.opensearch.is_some(), at.opensearch, true),
         ("dynamodb", endpoint.dynamodb_role.is_some(), at.dynamodb_role, true),
-        ("redshift", endpoint.redshift.is_some(), at.redshift, false),
+        ("redshift", endpoint.redshift.is_some() && engine != "redshift-serverless", at.redshift, false),
     ];
     for (own, is_set, pointer, is_required) in blocks {
         let field = pointer.as_str().trim_start_matches('/').to_owned();
@@ -66,7 +76,9 @@ pub(super) fn check(endpoint: &DmsEndpoint) -> Vec<Problem> {
             );
         }
     }
-    if endpoint.kind == "source" && matches!(engine, "babelfish" | "dynamodb" | "kafka" | "kinesis" | "opensearch" | "redshift") {
+    if endpoint.kind == "source"
+        && matches!(engine, "babelfish" | "dynamodb" | "kafka" | "kinesis" | "opensearch" | "redshift" | "redshift-serverless")
+    {
         let problem = Problem::new(at.kind, format!("the engine `{engine}` can't be a source"));
         problems.push(problem.help("set `type: target`"));
     }

@@ -2,7 +2,7 @@
 
 use aws_sdk_databasemigration::types as sdk;
 
-use super::DmsEndpoint;
+use super::{DmsEndpoint, non_empty};
 
 /// Family of engines with the same settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +24,14 @@ impl Family {
     pub(super) fn of(engine: &str) -> Family {
         match engine {
             "aurora-postgresql" | "aurora-postgresql-serverless" | "babelfish" | "postgres" => Family::PostgreSql,
-            "aurora" | "aurora-serverless" | "mariadb" | "mysql" => Family::MySql,
+            "aurora" | "aurora-serverless" | "gcp-mysql" | "mariadb" | "mysql" => Family::MySql,
             "oracle" => Family::Oracle,
             "azure-sql-managed-instance" | "azuredb" | "sqlserver" => Family::SqlServer,
             "sybase" => Family::Sybase,
             "db2" | "db2-zos" => Family::Db2,
             "mongodb" => Family::MongoDb,
             "docdb" => Family::DocumentDb,
-            "redshift" => Family::Redshift,
+            "redshift" | "redshift-serverless" => Family::Redshift,
             _ => Family::Other,
         }
     }
@@ -57,8 +57,10 @@ macro_rules! iam_settings {
     ($settings:ident, $method:ident, $endpoint:expr) => {
         match &$endpoint.iam_role {
             Some(role) => {
-                let settings = sdk::$settings::builder().service_access_role_arn(role.get());
-                Some(settings.authentication_method(sdk::$method::Iam).build())
+                let settings = sdk::$settings::builder().service_access_role_arn(role.get()).authentication_method(sdk::$method::Iam);
+                let settings = settings.set_server_name(non_empty(Some($endpoint.server.clone()))).set_port($endpoint.port);
+                let settings = settings.set_username(non_empty(Some($endpoint.username.clone())));
+                Some(settings.set_database_name($endpoint.database_to_sdk()).build())
             }
             None => secret_settings!($settings, $endpoint).map(|settings| settings.build()),
         }
@@ -86,7 +88,7 @@ impl DatabaseSettings {
             postgre_sql: is(Family::PostgreSql)
                 .and_then(|endpoint| iam_settings!(PostgreSqlSettings, PostgreSqlAuthenticationMethod, endpoint)),
             my_sql: is(Family::MySql).and_then(|endpoint| iam_settings!(MySqlSettings, MySqlAuthenticationMethod, endpoint)),
-            oracle: is(Family::Oracle).and_then(|endpoint| secret_settings!(OracleSettings, endpoint)).map(|settings| settings.build()),
+            oracle: is(Family::Oracle).and_then(oracle),
             sql_server: is(Family::SqlServer)
                 .and_then(|endpoint| secret_settings!(MicrosoftSqlServerSettings, endpoint))
                 .map(|settings| settings.build()),
@@ -99,6 +101,14 @@ impl DatabaseSettings {
             redshift: is(Family::Redshift).and_then(redshift),
         }
     }
+}
+
+fn oracle(endpoint: &DmsEndpoint) -> Option<sdk::OracleSettings> {
+    let settings = secret_settings!(OracleSettings, endpoint)?;
+    let settings = settings
+        .set_secrets_manager_oracle_asm_secret_id(endpoint.asm_secret.as_ref().map(|secret| secret.get().to_owned()))
+        .set_secrets_manager_oracle_asm_access_role_arn(endpoint.asm_secret_role.as_ref().map(|role| role.get().to_owned()));
+    Some(settings.build())
 }
 
 fn redshift(endpoint: &DmsEndpoint) -> Option<sdk::RedshiftSettings> {
@@ -122,6 +132,8 @@ pub(super) struct ReadSettings {
     pub(super) role: Option<String>,
     pub(super) database: Option<String>,
     pub(super) iam_role: Option<String>,
+    pub(super) asm_secret: Option<String>,
+    pub(super) asm_role: Option<String>,
 }
 
 /// Reads secret, role and database from the settings of a family.
@@ -131,7 +143,7 @@ macro_rules! read_settings {
             secret: settings.secrets_manager_secret_id.clone(),
             role: settings.secrets_manager_access_role_arn.clone(),
             database: settings.database_name.clone(),
-            iam_role: None,
+            ..ReadSettings::default()
         })
     };
 }
@@ -147,7 +159,14 @@ impl ReadSettings {
                 let role = endpoint.my_sql_settings.as_ref().and_then(|settings| settings.service_access_role_arn.clone());
                 read_settings!(endpoint.my_sql_settings).map(|read| ReadSettings { iam_role: role, ..read })
             }
-            Family::Oracle => read_settings!(endpoint.oracle_settings),
+            Family::Oracle => read_settings!(endpoint.oracle_settings).map(|read| {
+                let oracle = endpoint.oracle_settings.as_ref();
+                ReadSettings {
+                    asm_secret: oracle.and_then(|settings| settings.secrets_manager_oracle_asm_secret_id.clone()),
+                    asm_role: oracle.and_then(|settings| settings.secrets_manager_oracle_asm_access_role_arn.clone()),
+                    ..read
+                }
+            }),
             Family::SqlServer => read_settings!(endpoint.microsoft_sql_server_settings),
             Family::Sybase => read_settings!(endpoint.sybase_settings),
             Family::Db2 => read_settings!(endpoint.ibm_db2_settings),

@@ -45,10 +45,16 @@ fn observed(endpoint: sdk::Endpoint, tags: Tags) -> Result<Observed<DmsEndpoint>
             bucket: non_empty(settings.bucket_name).map(Ref::to),
             folder: settings.bucket_folder.unwrap_or_default(),
             role: role.map(ArnRef::to),
-            kms_key: non_empty(settings.server_side_encryption_kms_key_id).map(ArnRef::to),
+            kms_key: settings
+                .encryption_mode
+                .is_some_and(|mode| lowercase(mode.as_str()) == "sse-kms")
+                .then(|| ArnRef::to(settings.server_side_encryption_kms_key_id.unwrap_or_default())),
         };
         (redshift.bucket.is_some() || redshift.role.is_some()).then_some(redshift)
     });
+    // DMS may report the place that it read from the secret.
+    let has_secret = settings.secret.as_ref().is_some_and(|secret| !secret.is_empty());
+    let plain = |text: Option<String>| text.filter(|_| !has_secret).unwrap_or_default();
     let database = non_empty(endpoint.database_name).or(settings.database);
     let spec = DmsEndpoint {
         name: endpoint.endpoint_identifier,
@@ -56,9 +62,11 @@ fn observed(endpoint: sdk::Endpoint, tags: Tags) -> Result<Observed<DmsEndpoint>
         secret: non_empty(settings.secret).map(ArnRef::to),
         secret_role: non_empty(settings.role).map(ArnRef::to),
         database: database.unwrap_or_default(),
-        server: endpoint.server_name.unwrap_or_default(),
-        port: endpoint.port.filter(|port| *port > 0),
-        username: endpoint.username.unwrap_or_default(),
+        asm_secret: non_empty(settings.asm_secret).map(ArnRef::to),
+        asm_secret_role: non_empty(settings.asm_role).map(ArnRef::to),
+        server: plain(endpoint.server_name),
+        port: endpoint.port.filter(|port| *port > 0 && !has_secret),
+        username: plain(endpoint.username),
         iam_role: non_empty(settings.iam_role).map(ArnRef::to),
         attributes,
         ssl_mode: endpoint.ssl_mode.map_or_else(DmsEndpoint::default_ssl_mode, |mode| lowercase(mode.as_str())),

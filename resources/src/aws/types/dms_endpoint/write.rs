@@ -2,7 +2,7 @@
 
 use aws_sdk_databasemigration::types as sdk;
 
-use super::{super::prelude::*, DmsEndpoint, Kafka, Kinesis, OpenSearch, S3Data, database::DatabaseSettings, non_empty};
+use super::{super::prelude::*, DmsEndpoint, Kafka, Kinesis, OpenSearch, database::DatabaseSettings, non_empty};
 
 /// Sets what both calls take.
 macro_rules! with_settings {
@@ -23,7 +23,7 @@ macro_rules! with_settings {
             .set_mongo_db_settings(databases.mongo_db)
             .set_doc_db_settings(databases.document_db)
             .set_redshift_settings(databases.redshift)
-            .set_s3_settings(endpoint.s3.as_ref().map(S3Data::to_sdk))
+            .set_s3_settings(endpoint.s3.as_ref().map(|files| files.to_sdk(endpoint.kind == "target")))
             .set_kinesis_settings(endpoint.kinesis.as_ref().map(Kinesis::to_sdk))
             .set_kafka_settings(endpoint.kafka.as_ref().map(Kafka::to_sdk))
             .set_elasticsearch_settings(endpoint.opensearch.as_ref().map(OpenSearch::to_sdk).transpose()?)
@@ -54,9 +54,11 @@ impl DmsEndpoint {
         non_empty(Some(self.database.clone()))
     }
 
-    /// Attributes as `key=value;`.
+    /// Attributes as `key=value;`. DMS takes the folder with changes only here.
     pub(super) fn attributes_to_sdk(&self) -> String {
-        self.attributes.iter().map(|(key, value)| format!("{key}={value};")).collect()
+        let folder = self.s3.as_ref().map(|files| files.changes_folder.as_str()).filter(|folder| !folder.is_empty());
+        let folder = folder.map(|folder| format!("CdcPath={folder};"));
+        self.attributes.iter().map(|(key, value)| format!("{key}={value};")).chain(folder).collect()
     }
 
     fn dynamo_db_to_sdk(&self) -> Result<Option<sdk::DynamoDbSettings>> {

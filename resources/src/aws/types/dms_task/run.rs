@@ -1,4 +1,4 @@
-//! Starts, stops and changes tasks. Each call makes the next step that is due, and asks for another one if more are to follow.
+//! Starts, stops and changes tasks. Each call makes the next step that is due.
 
 use aws_sdk_databasemigration::types::{Filter, ReplicationTask, StartReplicationTaskTypeValue};
 
@@ -31,17 +31,15 @@ pub(super) async fn update(wanted: &DmsTask, cx: &Cx<'_>, arn: &str) -> Result<(
         return Err(later(format!("the task is {status}")));
     }
     if needs_change(wanted, &live) {
+        // After each of these calls, the engine waits for the task, and asks for the rest.
         if runs {
             cx.dms.stop_replication_task().replication_task_arn(arn).send().await?;
-            return Err(later("the task is being stopped first"));
+            return Ok(());
         }
         let call = cx.dms.modify_replication_task().replication_task_arn(arn).migration_type(wanted.kind.as_str().into());
         let call = call.table_mappings(wanted.mappings.to_json()).set_replication_task_settings(wanted.settings.text());
         call.set_cdc_stop_position(wanted.stop_position.clone()).send().await?;
-        return match wanted.start {
-            true => Err(later("the task is being changed before it is started")),
-            false => Ok(()),
-        };
+        return Ok(());
     }
     match (wanted.start, live.start) {
         (true, false) => start(wanted, cx, &task).await,
@@ -50,13 +48,16 @@ pub(super) async fn update(wanted: &DmsTask, cx: &Cx<'_>, arn: &str) -> Result<(
     }
 }
 
-/// The first run begins at the start position, a later one where the task stood.
+/// The first run begins at the start position, a later one where the task stood. AWS resumes no full load.
 async fn start(wanted: &DmsTask, cx: &Cx<'_>, task: &ReplicationTask) -> Result<()> {
     for endpoint in [wanted.source.get(), wanted.target.get()] {
         test_connection(cx, wanted.instance.get(), endpoint).await?;
     }
-    let is_first = task.replication_task_start_date().is_none();
-    let kind = if is_first { StartReplicationTaskTypeValue::StartReplication } else { StartReplicationTaskTypeValue::ResumeProcessing };
+    let kind = match (task.replication_task_start_date(), wanted.kind.as_str()) {
+        (None, _) => StartReplicationTaskTypeValue::StartReplication,
+        (Some(_), "full-load") => StartReplicationTaskTypeValue::ReloadTarget,
+        (Some(_), _) => StartReplicationTaskTypeValue::ResumeProcessing,
+    };
     let call = cx.dms.start_replication_task().set_replication_task_arn(task.replication_task_arn.clone());
     call.start_replication_task_type(kind).send().await?;
     Ok(())
