@@ -196,6 +196,7 @@ impl Cloud {
     pub async fn has_prerequisite(&self, needed: &Prerequisite) -> Result<bool> {
         match (self, needed) {
             (Cloud::Aws(aws), Prerequisite::ServiceLinkedRole { service }) => services::iam::has_service_linked_role(aws, service).await,
+            (Cloud::Aws(aws), Prerequisite::ServiceRole { name, .. }) => services::iam::has_service_role(aws, name).await,
             (Cloud::Simulated(_), _) => Ok(true),
         }
     }
@@ -207,6 +208,9 @@ impl Cloud {
     pub async fn create_prerequisite(&self, needed: &Prerequisite) -> Result<()> {
         match (self, needed) {
             (Cloud::Aws(aws), Prerequisite::ServiceLinkedRole { service }) => services::iam::create_service_linked_role(aws, service).await,
+            (Cloud::Aws(aws), Prerequisite::ServiceRole { name, service, policy }) => {
+                services::iam::create_service_role(aws, name, service, policy).await
+            }
             (Cloud::Simulated(_), _) => Ok(()),
         }
     }

@@ -53,7 +53,10 @@ listed('transit_gateway_route_table', transit(
     'describe_transit_gateway_route_tables', 'TransitGatewayRouteTables', 'TransitGatewayRouteTableId'))
 listed('launch_template', [t['LaunchTemplateId'] for t in every('ec2', 'describe_launch_templates', 'LaunchTemplates')])
 iam = client('iam')
-listed('iam_role', [r['RoleName'] for r in every('iam', 'list_roles', 'Roles') if not r['Path'].startswith('/aws-service-role/')])
+# Roles that the whole account needs stay.
+service_roles = ['dms-cloudwatch-logs-role', 'dms-vpc-role']
+listed('iam_role', [r['RoleName'] for r in every('iam', 'list_roles', 'Roles')
+                    if not r['Path'].startswith('/aws-service-role/') and r['RoleName'] not in service_roles])
 listed('iam_policy', [p['Arn'] for p in every('iam', 'list_policies', 'Policies', Scope='Local')])
 listed('instance_profile', [p['Arn'] for p in every('iam', 'list_instance_profiles', 'InstanceProfiles')])
 listed('oidc_provider', [p['Arn'] for p in iam.list_open_id_connect_providers()['OpenIDConnectProviderList']])
@@ -125,6 +128,21 @@ def pipelines():
 
 
 listed('code_pipeline', [p['name'] for p in pipelines()])
+
+
+def migration(kind, call, key, id_key):
+    # Ministack has no DMS.
+    try:
+        found = every('dms', call, key)
+    except botocore.exceptions.ClientError:
+        found = []
+    listed(kind, [i[id_key] for i in found])
+
+
+migration('dms_instance', 'describe_replication_instances', 'ReplicationInstances', 'ReplicationInstanceIdentifier')
+migration('dms_endpoint', 'describe_endpoints', 'Endpoints', 'EndpointIdentifier')
+migration('dms_task', 'describe_replication_tasks', 'ReplicationTasks', 'ReplicationTaskIdentifier')
+migration('dms_subnet_group', 'describe_replication_subnet_groups', 'ReplicationSubnetGroups', 'ReplicationSubnetGroupIdentifier')
 listed('backup_vault', [v['BackupVaultName'] for v in every('backup', 'list_backup_vaults', 'BackupVaultList')])
 listed('backup_plan', [p['BackupPlanId'] for p in every('backup', 'list_backup_plans', 'BackupPlansList')])
 account = client('sts').get_caller_identity()['Account']

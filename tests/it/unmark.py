@@ -46,6 +46,8 @@ elif kind == 'budget':
 elif kind == 'codebuild_project':
     tags = client('codebuild').batch_get_projects(names=[id])['projects'][0]['tags']
     client('codebuild').update_project(name=id, tags=[tag for tag in tags if tag['key'] not in keys])
+elif kind.startswith('dms_'):
+    client('dms').remove_tags_from_resource(ResourceArn=arn, TagKeys=keys)
 elif kind == 'code_pipeline':
     client('codepipeline').untag_resource(resourceArn=arn, tagKeys=keys)
 elif kind == 'sqs_queue':

@@ -20,7 +20,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::{CALL_TIMEOUT, call_guard::permit_attempt, services::SERVICES};
+use super::{CALL_TIMEOUT, call_guard::permit_attempt, null_entries, services::SERVICES};
 use crate::core::{CallRate, ServiceInfo};
 
 /// Number of calls of an action.
@@ -103,7 +103,7 @@ impl CallPacer {
             if !state.paced {
                 return Duration::ZERO;
             }
-            let service = SERVICES.iter().copied().find(|service| service.sdk_name == call.service);
+            let service = call.service_info();
             let (name, action) = key;
             let action = if service.is_some_and(|service| service.shares_call_rate) { String::new() } else { action };
             let key = (call.region.clone(), name, action);
@@ -134,6 +134,12 @@ struct ApiCall {
     action: String,
     region: Arc<str>,
     retry: bool,
+}
+
+impl ApiCall {
+    fn service_info(&self) -> Option<&'static ServiceInfo> {
+        SERVICES.iter().copied().find(|service| service.sdk_name == self.service)
+    }
 }
 
 #[dyn_dispatch_hint]
@@ -186,6 +192,8 @@ struct PacedConnector {
 impl HttpConnector for PacedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let wait = request.extension::<ApiCall>().map(|call| self.calls.reserve_slot(call)).unwrap_or_default();
+        let service = request.extension::<ApiCall>().and_then(ApiCall::service_info);
+        let has_null_entries = service.is_some_and(|service| service.sends_null_entries);
         let (inner, timeout) = (self.inner.clone(), self.timeout);
         HttpConnectorFuture::new(async move {
             if !wait.is_zero() {
@@ -193,7 +201,8 @@ impl HttpConnector for PacedConnector {
             }
             permit_attempt().map_err(|refusal| ConnectorError::user(refusal.into()))?;
             let late = |_| ConnectorError::timeout(format!("no response within {} s", timeout.as_secs()).into());
-            tokio::time::timeout(timeout, inner.call(request)).await.map_err(late)?
+            let response = tokio::time::timeout(timeout, inner.call(request)).await.map_err(late)??;
+            if has_null_entries { null_entries::remove(response).await } else { Ok(response) }
         })
     }
 }

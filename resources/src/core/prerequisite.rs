@@ -14,6 +14,15 @@ pub enum Prerequisite {
         /// Service principal, such as `spot.amazonaws.com`.
         service: &'static str,
     },
+    /// Role under a name that a service prescribes, with a managed policy. A role of this name that has any policy counts as it.
+    ServiceRole {
+        /// Name of the role.
+        name: &'static str,
+        /// Service principal that assumes it, such as `dms.amazonaws.com`.
+        service: &'static str,
+        /// Managed policy of AWS, with its path.
+        policy: &'static str,
+    },
 }
 
 impl Prerequisite {
@@ -21,6 +30,7 @@ impl Prerequisite {
     pub fn read_action(&self) -> &'static str {
         match self {
             Prerequisite::ServiceLinkedRole { .. } => "iam:ListRoles",
+            Prerequisite::ServiceRole { .. } => "iam:GetRole",
         }
     }
 }
@@ -29,6 +39,7 @@ impl fmt::Display for Prerequisite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Prerequisite::ServiceLinkedRole { service } => write!(f, "service-linked role of {service}"),
+            Prerequisite::ServiceRole { name, service, .. } => write!(f, "role {name} of {service}"),
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct ServiceInfo {
     pub call_rates: &'static [CallRate],
     /// Whether all its calls share one rate, instead of one for each action.
     pub shares_call_rate: bool,
+    /// Whether it sends lists with `null`, which the SDK rejects.
+    pub sends_null_entries: bool,
 }
 
 /// Parts of the ARNs of a service.
@@ -101,6 +103,7 @@ impl ServiceInfo {
             error_rules: &[],
             call_rates: &[],
             shares_call_rate: false,
+            sends_null_entries: false,
         }
     }
     /// See [`ServiceInfo::arn_parts`].
@@ -134,6 +137,10 @@ impl ServiceInfo {
     /// See [`ServiceInfo::busy_code`].
     pub const fn busy_code(self, code: &'static str) -> ServiceInfo {
         ServiceInfo { busy_code: Some(code), ..self }
+    }
+    /// See [`ServiceInfo::sends_null_entries`].
+    pub const fn sending_null_entries(self) -> ServiceInfo {
+        ServiceInfo { sends_null_entries: true, ..self }
     }
     /// See [`ServiceInfo::error_rules`].
     pub const fn error_rules(self, rules: &'static [ErrorRule]) -> ServiceInfo {

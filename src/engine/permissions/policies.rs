@@ -95,7 +95,15 @@ impl PolicyBuilder<'_> {
             self.add_grant(kind, declared, grant);
         }
         for needed in prerequisites(declared) {
-            self.allow_on_all_resources(&[needed.read_action()]);
+            match needed {
+                Prerequisite::ServiceLinkedRole { .. } => self.allow_on_all_resources(&[needed.read_action()]),
+                Prerequisite::ServiceRole { name, .. } => {
+                    // A role that others have created may have a path.
+                    let actions = [needed.read_action(), "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"];
+                    let arns = ["", "*/"].map(|path| self.scope.arns(kind, &format!("iam:role/{path}{name}")));
+                    self.allow(&actions, &arns.into_iter().flatten().collect(), None);
+                }
+            }
         }
     }
 
@@ -128,9 +136,19 @@ impl PolicyBuilder<'_> {
         for grant in more.iter().filter(|grant| !grant.needed_for_plan) {
             self.add_grant(kind, declared, grant);
         }
-        for Prerequisite::ServiceLinkedRole { service } in prerequisites(declared) {
-            let create = IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole(service));
-            self.add_grant(kind, declared, &create);
+        for needed in prerequisites(declared) {
+            match needed {
+                Prerequisite::ServiceLinkedRole { service } => {
+                    let create = IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole(service));
+                    self.add_grant(kind, declared, &create);
+                }
+                Prerequisite::ServiceRole { name, policy, .. } => {
+                    let arns = self.scope.arns(kind, &format!("iam:role/{name}"));
+                    let policy = format!("arn:{}:iam::aws:policy/{policy}", partition(self.scope.region));
+                    self.allow(&["iam:CreateRole"], &arns, None);
+                    self.allow(&["iam:AttachRolePolicy"], &arns, Some(&json!({ "ArnEquals": { "iam:PolicyARN": policy } })));
+                }
+            }
         }
     }
 

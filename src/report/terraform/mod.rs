@@ -19,6 +19,7 @@ mod kubernetes;
 mod logs;
 mod mapping;
 mod messaging;
+mod migration;
 mod monitoring;
 mod network;
 mod network_borders;

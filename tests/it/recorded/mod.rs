@@ -15,6 +15,8 @@ mod cloudtrail;
 mod cloudwatch;
 mod delivery;
 mod denials;
+mod dms;
+mod dms_endpoint;
 mod dns;
 mod dynamodb;
 mod ec2;

@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 
 use aws_sdk_iam::types::{SummaryKeyType, Tag};
 
+use serde_json::json;
+
 use crate::{
     aws::Aws,
-    core::{AccountLimit, ArnParts, Error, ErrorCodes, ErrorKind, ErrorRule, Questions, Result, ServiceInfo, TagChange},
+    core::{
+        AccountLimit, ArnParts, Error, ErrorCodes, ErrorKind, ErrorRule, Policy, Questions, Result, ServiceInfo, TagChange,
+        arn_in_partition, ok_or_not_found,
+    },
 };
 
 /// The facts of the service. New tags show only after a while, so policies decide by path instead.
@@ -64,4 +69,35 @@ pub async fn create_service_linked_role(aws: &Aws, service: &str) -> Result<()> 
         Err(error) if error.code.starts_with("InvalidInput") && error.message.contains("has been taken in this account") => Ok(()),
         answer => answer.map(|_| ()),
     }
+}
+
+/// Whether the account has a role of this name with a policy. One without is left by an interrupted creation.
+///
+/// # Errors
+/// Returns errors of the service.
+pub async fn has_service_role(aws: &Aws, name: &str) -> Result<bool> {
+    if ok_or_not_found(aws.iam.get_role().role_name(name).send().await)?.is_none() {
+        return Ok(false);
+    }
+    let attached = aws.iam.list_attached_role_policies().role_name(name).send().await?.attached_policies;
+    if attached.is_some_and(|policies| !policies.is_empty()) {
+        return Ok(true);
+    }
+    Ok(!aws.iam.list_role_policies().role_name(name).send().await?.policy_names.is_empty())
+}
+
+/// Creates a role that a service assumes, unless the account has it, and attaches a managed policy of AWS.
+///
+/// # Errors
+/// Returns errors of the service.
+pub async fn create_service_role(aws: &Aws, name: &str, service: &str, policy: &str) -> Result<()> {
+    let trust = json!({ "Statement": [{ "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": { "Service": service } }] });
+    let call = aws.iam.create_role().role_name(name).assume_role_policy_document(Policy::new(trust).to_json());
+    match call.send().await.map_err(Error::from) {
+        Err(error) if error.kind == ErrorKind::AlreadyExists => {}
+        answer => drop(answer?),
+    }
+    let policy = arn_in_partition(&format!("arn:aws:iam::aws:policy/{policy}"), &aws.region);
+    aws.iam.attach_role_policy().role_name(name).policy_arn(policy).send().await?;
+    Ok(())
 }

@@ -24,6 +24,7 @@ pub mod cloudwatchlogs;
 pub mod codebuild;
 pub mod codeconnections;
 pub mod codepipeline;
+pub mod dms;
 pub mod dynamodb;
 pub mod ec2;
 pub mod ecr;
@@ -98,6 +99,7 @@ services! {
     codebuild,
     codeconnections,
     codepipeline,
+    dms,
     dynamodb,
     ec2,
     ecr,

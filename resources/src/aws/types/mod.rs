@@ -31,6 +31,10 @@ pub mod code_pipeline;
 pub mod codebuild_project;
 pub mod composite_alarm;
 pub mod dashboard;
+pub mod dms_endpoint;
+pub mod dms_instance;
+pub mod dms_subnet_group;
+pub mod dms_task;
 pub mod dns_record;
 pub mod dns_zone;
 pub mod dynamodb_table;
@@ -118,6 +122,10 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<codebuild_project::CodebuildProject>(),
         ResourceType::of::<composite_alarm::CompositeAlarm>(),
         ResourceType::of::<dashboard::Dashboard>(),
+        ResourceType::of::<dms_endpoint::DmsEndpoint>(),
+        ResourceType::of::<dms_instance::DmsInstance>(),
+        ResourceType::of::<dms_subnet_group::DmsSubnetGroup>(),
+        ResourceType::of::<dms_task::DmsTask>(),
         ResourceType::of::<dns_record::DnsRecord>(),
         ResourceType::of::<dns_zone::DnsZone>(),
         ResourceType::of::<dynamodb_table::DynamodbTable>(),
