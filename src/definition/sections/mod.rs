@@ -8,6 +8,7 @@ mod databases;
 mod dns;
 mod firewall;
 mod load_balancers;
+mod migration;
 mod network;
 pub mod section_schema;
 mod simple;
@@ -32,6 +33,7 @@ pub const SECTION_NAMES: &[&str] = &[
     "cluster",
     "databases",
     "caches",
+    "migration",
     "registries",
     "dns",
     "firewall",
@@ -54,6 +56,7 @@ pub const SECTION_NAMES: &[&str] = &[
 
 /// Sections whose entries are one resource each, for references: `queues.orders.url`.
 const SECTION_TYPES: &[(&str, &str)] = &[
+    ("migration", "dms_task"),
     ("registries", "ecr_repository"),
     ("firewall", "waf_web_acl"),
     ("load_balancers", "load_balancer"),
@@ -159,6 +162,7 @@ pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, 
             "cluster" => cluster::expand(&mut out, value, &at),
             "databases" => databases::expand(&mut out, value, &at),
             "caches" => caches::expand(&mut out, value, &at),
+            "migration" => migration::expand(&mut out, value, &at),
             "dns" => dns::expand(&mut out, value, &at),
             "firewall" => firewall::expand(&mut out, value, &at),
             "slo" => slo::expand(&mut out, value, &at),

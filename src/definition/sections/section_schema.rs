@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, schema_for};
 
-use super::{backup, caches, cluster, data_store, databases, dns, firewall, load_balancers, network, slo, trail};
+use super::{backup, caches, cluster, data_store, databases, dns, firewall, load_balancers, migration, network, slo, trail};
 
 /// Description of a section.
 pub struct Section {
@@ -54,6 +54,9 @@ fn schema<T: JsonSchema>() -> Schema {
 
 /// Fields that the sections of databases and caches set.
 const STORE_FILLED_IN: &[&str] = &["subnet_group", "parameter_group", "security_groups", "subnets"];
+
+const MIGRATION_ENDPOINT: FieldSet =
+    FieldSet { filled_in: &["type", "secret_role", "asm_secret_role"], short_form: Some("string"), ..of_type("dms_endpoint") };
 
 const ZONE: FieldSet = FieldSet { short_form: Some("string"), ..of_type("dns_zone") };
 
@@ -128,6 +131,29 @@ pub static SECTIONS: &[Section] = &[
                 &FieldSet { own_schema: Some(caches::memcached_schema), filled_in: STORE_FILLED_IN, ..of_type("cache_cluster") },
             )),
             ..of_type("cache_replication_group")
+        }),
+    },
+    Section {
+        name: "migration",
+        description: "Copies of databases by Database Migration Service: tasks with their endpoints, a replication instance in the network's \
+                private subnets, and a role that reads the secrets unless `secret_role` is set.",
+        body: SectionBody::Entries(FieldSet {
+            own_schema: Some(schema::<migration::Migration>),
+            filled_in: &["instance", "source", "target", "mappings"],
+            nested: &[
+                ("source", SectionBody::Fields(MIGRATION_ENDPOINT)),
+                ("target", SectionBody::Fields(MIGRATION_ENDPOINT)),
+                (
+                    "instance",
+                    SectionBody::Fields(FieldSet {
+                        own_schema: Some(schema::<migration::Instance>),
+                        filled_in: &["class", "subnet_group", "security_groups", "subnets"],
+                        short_form: Some("string"),
+                        ..of_type("dms_instance")
+                    }),
+                ),
+            ],
+            ..of_type("dms_task")
         }),
     },
     Section {
