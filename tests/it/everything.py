@@ -78,6 +78,27 @@ listed('rds_subnet_group', [g['DBSubnetGroupName'] for g in every('rds', 'descri
                             if g['DBSubnetGroupName'] != 'default'])
 listed('rds_parameter_group', [g['DBParameterGroupName'] for g in every('rds', 'describe_db_parameter_groups', 'DBParameterGroups')
                                if not g['DBParameterGroupName'].startswith('default.')])
+def option_groups():
+    # moto lists option groups only by name.
+    try:
+        return every('rds', 'describe_option_groups', 'OptionGroupsList')
+    except Exception:
+        return []
+
+
+listed('rds_option_group', [g['OptionGroupName'] for g in option_groups() if not g['OptionGroupName'].startswith('default:')])
+listed('rds_proxy', [p['DBProxyName'] for p in every('rds', 'describe_db_proxies', 'DBProxies')])
+
+
+def subscriptions():
+    # Ministack has none.
+    try:
+        return every('rds', 'describe_event_subscriptions', 'EventSubscriptionsList')
+    except botocore.exceptions.ClientError:
+        return []
+
+
+listed('rds_event_subscription', [s['CustSubscriptionId'] for s in subscriptions()])
 listed('rds_snapshot', [s['DBSnapshotIdentifier'] for s in client('rds').describe_db_snapshots(SnapshotType='manual')['DBSnapshots']])
 listed('aurora_cluster', [c['DBClusterIdentifier'] for c in every('rds', 'describe_db_clusters', 'DBClusters')])
 listed('aurora_parameter_group', [g['DBClusterParameterGroupName']

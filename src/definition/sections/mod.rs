@@ -11,6 +11,7 @@ mod dns;
 mod file_systems;
 mod firewall;
 mod load_balancers;
+mod migration;
 mod network;
 mod pipelines;
 pub mod section_schema;
@@ -39,6 +40,7 @@ pub const SECTION_NAMES: &[&str] = &[
     "databases",
     "caches",
     "file_systems",
+    "migration",
     "registries",
     "dns",
     "firewall",
@@ -66,6 +68,7 @@ pub const SECTION_NAMES: &[&str] = &[
 
 /// Sections whose entries are one resource each, for references: `queues.orders.url`.
 const SECTION_TYPES: &[(&str, &str)] = &[
+    ("migration", "dms_task"),
     ("registries", "ecr_repository"),
     ("firewall", "waf_web_acl"),
     ("load_balancers", "load_balancer"),
@@ -184,6 +187,7 @@ pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, 
             "cdn" => cdn::expand(&mut out, value, &at),
             "pipelines" => pipelines::expand(&mut out, value, &at),
             "transit" => transit::expand(&mut out, value, &at),
+            "migration" => migration::expand(&mut out, value, &at),
             "dns" => dns::expand(&mut out, value, &at),
             "firewall" => firewall::expand(&mut out, value, &at),
             "slo" => slo::expand(&mut out, value, &at),

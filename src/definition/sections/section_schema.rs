@@ -3,8 +3,8 @@
 use schemars::{JsonSchema, Schema, schema_for};
 
 use super::{
-    autoscaling, backup, caches, cdn, cluster, data_store, databases, dns, file_systems, firewall, load_balancers, network, pipelines, slo,
-    trail, transit,
+    autoscaling, backup, caches, cdn, cluster, data_store, databases, dns, file_systems, firewall, load_balancers, migration, network,
+    pipelines, slo, trail, transit,
 };
 
 /// Description of a section.
@@ -57,6 +57,9 @@ fn schema<T: JsonSchema>() -> Schema {
 
 /// Fields that the sections of databases and caches set.
 const STORE_FILLED_IN: &[&str] = &["subnet_group", "parameter_group", "security_groups", "subnets"];
+
+const MIGRATION_ENDPOINT: FieldSet =
+    FieldSet { filled_in: &["type", "secret_role", "asm_secret_role"], short_form: Some("string"), ..of_type("dms_endpoint") };
 
 const ZONE: FieldSet = FieldSet { short_form: Some("string"), ..of_type("dns_zone") };
 
@@ -157,6 +160,29 @@ pub static SECTIONS: &[Section] = &[
                 SectionBody::Entries(FieldSet { filled_in: &["file_system"], ..of_type("file_system_access_point") }),
             )],
             ..of_type("file_system")
+        }),
+    },
+    Section {
+        name: "migration",
+        description: "Copies of databases by Database Migration Service: tasks with their endpoints, a replication instance in the network's \
+                private subnets, and a role that reads the secrets unless `secret_role` is set.",
+        body: SectionBody::Entries(FieldSet {
+            own_schema: Some(schema::<migration::Migration>),
+            filled_in: &["instance", "source", "target", "mappings"],
+            nested: &[
+                ("source", SectionBody::Fields(MIGRATION_ENDPOINT)),
+                ("target", SectionBody::Fields(MIGRATION_ENDPOINT)),
+                (
+                    "instance",
+                    SectionBody::Fields(FieldSet {
+                        own_schema: Some(schema::<migration::Instance>),
+                        filled_in: &["class", "subnet_group", "security_groups", "subnets"],
+                        short_form: Some("string"),
+                        ..of_type("dms_instance")
+                    }),
+                ),
+            ],
+            ..of_type("dms_task")
         }),
     },
     Section {

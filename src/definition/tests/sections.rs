@@ -175,3 +175,57 @@ outputs: {{ topic: '{{{{ slo.shop.arn }}}}' }}
         assert!(said.contains(message), "{said}");
     }
 }
+
+#[test]
+fn a_migration_gets_its_endpoints_an_instance_and_a_role() {
+    let text = format!(
+        "{NETWORK}
+secrets: [legacy, orders]
+migration:
+  orders:
+    source: {{ engine: mysql, secret: legacy, ssl_mode: require }}
+    target: {{ engine: postgres, secret: '{{{{ secrets.orders.arn }}}}', database: orders }}
+    type: full-load-and-cdc
+    tables: [shop.orders, audit]
+    excluded_tables: [shop.tmp%]
+    instance: {{ class: dms.c6i.large, subnets: private }}
+  items: {{ source: orders-source, target: orders-target, type: full-load, tables: [shop.items], instance: orders }}
+  files: {{ source: orders-source, target: {{ engine: dynamodb, dynamodb_role: files }}, type: full-load, tables: ['%'] }}
+roles: {{ files: {{ trust: {{ services: [dms.amazonaws.com] }} }} }}
+outputs: {{ task: '{{{{ migration.orders.arn }}}}' }}
+"
+    );
+    let stack = compile(&text, &located());
+    let found: Vec<String> = addresses(&stack).into_iter().filter(|at| at.starts_with("dms_") || at.starts_with("iam_role")).collect();
+    let expected = [
+        "dms_endpoint.files-target",
+        "dms_endpoint.orders-source",
+        "dms_endpoint.orders-target",
+        "dms_instance.files",
+        "dms_instance.orders",
+        "dms_subnet_group.main",
+        "dms_subnet_group.orders",
+        "dms_task.files",
+        "dms_task.items",
+        "dms_task.orders",
+        "iam_role.files",
+        "iam_role.migration-orders",
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(spec(&stack, "dms_endpoint.orders-source")["type"], "source");
+    let role = spec(&stack, "iam_role.migration-orders");
+    assert_eq!(role["trust"]["Statement"][0]["Principal"]["Service"], json!(["dms.eu-west-1.amazonaws.com"]), "{role}");
+    let read = &role["inline_policies"]["secrets"]["Statement"][0]["Resource"];
+    assert_eq!(*read, json!(["${secret.legacy.arn}", "${secret.orders.arn}"]));
+    let rules = spec(&stack, "dms_task.orders")["mappings"]["rules"].clone();
+    assert_eq!(rules[2]["object-locator"], json!({ "schema-name": "shop", "table-name": "tmp%" }));
+    assert_eq!(rules[2]["rule-action"], "exclude");
+    assert_eq!(spec(&stack, "dms_instance.files")["class"], "dms.t3.medium");
+    assert_eq!(spec(&stack, "dms_subnet_group.main")["subnets"][0]["id"], "${subnet.database-a.id}");
+    assert_eq!(stack.outputs["task"], "${dms_task.orders.arn}");
+
+    let said = compile_problems(&text.replace("tables: ['%']", "tables: ['%'], mappings: { rules: [] }"), &located());
+    assert!(said.contains("`tables` makes the mappings"), "{said}");
+    let said = compile_problems(&text.replace("source: orders-source, target: {", "target: {"), &located());
+    assert!(said.contains("`files` has no `source`") || said.contains("has no `source`"), "{said}");
+}

@@ -9,6 +9,7 @@ mod classic;
 mod cloudfront;
 mod cloudfront_policies;
 mod compute;
+mod databases;
 mod delivery;
 mod edge;
 mod files;

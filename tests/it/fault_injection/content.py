@@ -176,6 +176,11 @@ for g in every('rds', 'describe_db_parameter_groups', 'DBParameterGroups'):
         set_by = every('rds', 'describe_db_parameters', 'Parameters', DBParameterGroupName=g['DBParameterGroupName'], Source='user')
         set_by = [p for p in set_by if p.get('ParameterValue') != usual.get(p['ParameterName'])]
         add('rds_parameter_group', {**g, 'parameters': set_by}, rds_tags(g['DBParameterGroupArn']))
+for p in every('rds', 'describe_db_proxies', 'DBProxies'):
+    name = p['DBProxyName']
+    p['pool'] = rds.describe_db_proxy_target_groups(DBProxyName=name)['TargetGroups'][0]['ConnectionPoolConfig']
+    p['targets'] = [t['RdsResourceId'] for t in rds.describe_db_proxy_targets(DBProxyName=name)['Targets']]
+    add('rds_proxy', p, rds_tags(p['DBProxyArn']))
 for s in rds.describe_db_snapshots(SnapshotType='manual')['DBSnapshots']:
     add('rds_snapshot', s, s.get('TagList'))
 

@@ -47,6 +47,7 @@ mod preflight_databases;
 mod preflight_mistakes;
 mod rds;
 mod rds_delete;
+mod rds_extras;
 mod rds_restore;
 mod s3;
 mod secrets;

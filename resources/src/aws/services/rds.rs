@@ -21,6 +21,13 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("rds", "RDS")
         ErrorRule::new("InvalidDBClusterSnapshotStateFault", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBInstanceState", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBInstanceStateFault", ErrorKind::Conflict),
+        ErrorRule::new("InvalidDBProxyStateFault", ErrorKind::Conflict),
+        ErrorRule::new("InvalidEventSubscriptionState", ErrorKind::Conflict),
+        ErrorRule::new("InvalidOptionGroupStateFault", ErrorKind::Conflict),
+        ErrorRule::new("SubscriptionAlreadyExist", ErrorKind::AlreadyExists),
+        ErrorRule::new("DBProxyTargetAlreadyRegisteredFault", ErrorKind::AlreadyExists),
+        // A new topic, or its permission, is not visible everywhere yet.
+        ErrorRule::new("SNSNoAuthorization", ErrorKind::NotYetVisible),
         ErrorRule::new("InvalidDBParameterGroupState", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBSnapshotState", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBSubnetGroupStateFault", ErrorKind::Conflict),
@@ -28,6 +35,7 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("rds", "RDS")
         // A role is new.
         ErrorRule::with_message("InvalidParameterValue", "IAM role ARN value is invalid", ErrorKind::NotYetVisible),
         ErrorRule::with_message("InvalidParameterValue", "should be configured to", ErrorKind::NotYetVisible),
+        ErrorRule::with_message("InvalidParameterValue", "RDS is not authorized to assume service-linked role", ErrorKind::NotYetVisible),
         ErrorRule::with_message("InvalidParameterValue", "required permissions for: ENHANCED_MONITORING", ErrorKind::NotYetVisible),
     ]);
 

@@ -68,8 +68,11 @@ pub mod network_acl;
 pub mod oidc_provider;
 pub mod parameter;
 mod prelude;
+pub mod rds_event_subscription;
 pub mod rds_instance;
+pub mod rds_option_group;
 pub mod rds_parameter_group;
+pub mod rds_proxy;
 pub mod rds_subnet_group;
 pub mod route_table;
 pub mod s3_bucket;
@@ -158,8 +161,11 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<network_acl::NetworkAcl>(),
         ResourceType::of::<oidc_provider::OidcProvider>(),
         ResourceType::of::<parameter::Parameter>(),
+        ResourceType::of::<rds_event_subscription::RdsEventSubscription>(),
         ResourceType::of::<rds_instance::RdsInstance>(),
+        ResourceType::of::<rds_option_group::RdsOptionGroup>(),
         ResourceType::of::<rds_parameter_group::RdsParameterGroup>(),
+        ResourceType::of::<rds_proxy::RdsProxy>(),
         ResourceType::of::<rds_subnet_group::RdsSubnetGroup>(),
         ResourceType::of::<route_table::RouteTable>(),
         ResourceType::of::<s3_bucket::S3Bucket>(),
