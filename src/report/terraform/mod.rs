@@ -4,6 +4,7 @@
 //! changes, and the configuration with its references.
 
 mod aurora;
+mod bucket_parts;
 mod cache;
 mod classic;
 mod cloudfront;

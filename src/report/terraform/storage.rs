@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn};
+use super::{
+    bucket_parts::bucket_parts,
+    mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn},
+};
 use crate::{
     aws::types::{
         ecr_repository::EcrRepository,
@@ -21,7 +24,7 @@ impl ToTerraform for S3Bucket {
     const TERRAFORM_TYPE: &'static str = "aws_s3_bucket";
 
     fn arguments(&self, _: &ResourceContext<'_>) -> Value {
-        json!({ "bucket": self.name })
+        json!({ "bucket": self.name, "object_lock_enabled": self.object_lock.as_ref().map(|_| true) })
     }
 
     fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
@@ -63,6 +66,7 @@ impl ToTerraform for S3Bucket {
         if !self.cors.is_empty() {
             parts.push(SubResource::single("aws_s3_bucket_cors_configuration", json!({ "bucket": bucket, "cors_rule": self.cors })));
         }
+        parts.extend(bucket_parts(self, &bucket));
         if let Some(policy) = self.policy.as_ref().filter(|policy| !policy.is_empty()) {
             parts.push(SubResource::single("aws_s3_bucket_policy", json!({ "bucket": bucket, "policy": policy.to_json() })));
         }

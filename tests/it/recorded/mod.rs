@@ -52,3 +52,4 @@ mod shield;
 mod sns;
 mod transit_gateways;
 mod unmanaged;
+mod s3_settings;
