@@ -25,6 +25,7 @@ mod network;
 mod network_borders;
 mod operations;
 mod scaling;
+mod registries;
 mod storage;
 mod tables;
 mod traffic;

@@ -8,8 +8,6 @@ use super::{
 };
 use crate::{
     aws::types::{
-        ecr_repository::EcrRepository,
-        kms_key::KmsKey,
         rds_instance::RdsInstance,
         rds_parameter_group::RdsParameterGroup,
         rds_subnet_group::RdsSubnetGroup,
@@ -109,36 +107,6 @@ fn lifecycle(id: &str, rule: &LifecycleRule) -> Value {
             .map(|to| json!({ "noncurrent_days": to.days, "storage_class": to.storage_class }))
             .collect::<Vec<_>>(),
     })
-}
-
-impl ToTerraform for EcrRepository {
-    const TERRAFORM_TYPE: &'static str = "aws_ecr_repository";
-
-    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
-        let mutability = match (self.immutable_tags, self.tag_exceptions.is_empty()) {
-            (true, true) => "IMMUTABLE",
-            (true, false) => "IMMUTABLE_WITH_EXCLUSION",
-            (false, true) => "MUTABLE",
-            (false, false) => "MUTABLE_WITH_EXCLUSION",
-        };
-        json!({
-            "name": self.name,
-            "image_tag_mutability": mutability,
-            "image_tag_mutability_exclusion_filter": self.tag_exceptions.iter()
-                .map(|filter| json!({ "filter": filter, "filter_type": "WILDCARD" }))
-                .collect::<Vec<_>>(),
-            "image_scanning_configuration": [{ "scan_on_push": self.scan_on_push }],
-            "encryption_configuration": [{
-                "encryption_type": if self.kms_key.is_some() { "KMS" } else { "AES256" },
-                "kms_key": id_or_arn(self.kms_key.as_ref()),
-            }],
-        })
-    }
-
-    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
-        let policy = self.lifecycle().map(|policy| json!({ "repository": at.output_reference("id"), "policy": policy }));
-        policy.map(|arguments| SubResource::single("aws_ecr_lifecycle_policy", arguments)).into_iter().collect()
-    }
 }
 
 impl ToTerraform for RdsInstance {

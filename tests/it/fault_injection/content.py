@@ -183,6 +183,7 @@ ecr = client('ecr')
 for r in every('ecr', 'describe_repositories', 'repositories'):
     policy = gone(ecr.get_lifecycle_policy, repositoryName=r['repositoryName']) or {}
     r['lifecycle'] = policy.get('lifecyclePolicyText')
+    r['access'] = (gone(ecr.get_repository_policy, repositoryName=r['repositoryName']) or {}).get('policyText')
     tags = ecr.list_tags_for_resource(resourceArn=r['repositoryArn'])['tags']
     add('ecr_repository', r, tags)
     lose(tags, sorted(i.get('imageTag', '') for i in every('ecr', 'list_images', 'imageIds', repositoryName=r['repositoryName'])))

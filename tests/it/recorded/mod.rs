@@ -21,6 +21,7 @@ mod ec2;
 mod ecr;
 mod eks;
 mod eks_auto_mode;
+mod ecr_registry;
 mod eks_capabilities;
 mod eks_components;
 mod elastic_ips;

@@ -34,6 +34,8 @@ pub mod dashboard;
 pub mod dns_record;
 pub mod dns_zone;
 pub mod dynamodb_table;
+pub mod ecr_pull_through_cache;
+pub mod ecr_registry;
 pub mod ecr_repository;
 pub mod egress_only_gateway;
 pub mod eks_access_entry;
@@ -122,6 +124,8 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<dns_zone::DnsZone>(),
         ResourceType::of::<dynamodb_table::DynamodbTable>(),
         ResourceType::of::<ecr_repository::EcrRepository>(),
+        ResourceType::of::<ecr_pull_through_cache::EcrPullThroughCache>(),
+        ResourceType::of::<ecr_registry::EcrRegistry>(),
         ResourceType::of::<egress_only_gateway::EgressOnlyGateway>(),
         ResourceType::of::<eks_access_entry::EksAccessEntry>(),
         ResourceType::of::<eks_addon::EksAddon>(),
