@@ -36,6 +36,7 @@ mod launch_templates;
 mod listeners_and_firewalls;
 mod load_balancers;
 mod logs;
+mod listener_settings;
 mod memcached;
 mod network;
 mod network_acls;
