@@ -1,4 +1,4 @@
-//! Buckets, images, databases, keys, queues and secrets in Terraform.
+//! Buckets, databases and queues in Terraform.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,6 @@ use crate::{
         rds_parameter_group::RdsParameterGroup,
         rds_subnet_group::RdsSubnetGroup,
         s3_bucket::{LifecycleRule, S3Bucket},
-        secret::Secret,
         sqs_queue::SqsQueue,
     },
     core::{Policy, referenced_ids},
@@ -64,10 +63,10 @@ impl ToTerraform for S3Bucket {
         if !self.cors.is_empty() {
             parts.push(SubResource::single("aws_s3_bucket_cors_configuration", json!({ "bucket": bucket, "cors_rule": self.cors })));
         }
-        parts.extend(bucket_parts(self, &bucket));
         if let Some(policy) = self.policy.as_ref().filter(|policy| !policy.is_empty()) {
             parts.push(SubResource::single("aws_s3_bucket_policy", json!({ "bucket": bucket, "policy": policy.to_json() })));
         }
+        parts.extend(bucket_parts(self, &bucket));
         parts
     }
 }
@@ -175,49 +174,6 @@ impl ToTerraform for RdsParameterGroup {
             "description": self.description,
             "parameter": parameters.map(|(name, value)| json!({ "name": name, "value": value })).collect::<Vec<_>>(),
         })
-    }
-}
-
-impl ToTerraform for KmsKey {
-    const TERRAFORM_TYPE: &'static str = "aws_kms_key";
-
-    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
-        json!({
-            "description": self.description,
-            "key_usage": self.key_usage,
-            "customer_master_key_spec": self.key_spec,
-            "multi_region": self.multi_region,
-            "is_enabled": self.enabled,
-            "enable_key_rotation": self.rotation,
-            "rotation_period_in_days": self.rotation.then_some(self.rotation_period_days),
-            "policy": self.policy.as_ref().map(Policy::to_json),
-            "deletion_window_in_days": self.deletion_window_days,
-        })
-    }
-
-    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
-        let alias = self.name.iter().map(|name| json!({ "name": name, "target_key_id": at.output_reference("id") }));
-        alias.map(|arguments| SubResource::single("aws_kms_alias", arguments)).collect()
-    }
-}
-
-/// No argument holds its value.
-impl ToTerraform for Secret {
-    const TERRAFORM_TYPE: &'static str = "aws_secretsmanager_secret";
-
-    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
-        json!({
-            "name": self.name,
-            "description": self.description,
-            "kms_key_id": id_or_arn(self.kms_key.as_ref()),
-            "recovery_window_in_days": self.recovery_window_days,
-        })
-    }
-
-    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
-        let policy = self.policy.as_ref().filter(|policy| !policy.is_empty());
-        let arguments = policy.map(|policy| json!({ "secret_arn": at.output_reference("id"), "policy": policy.to_json() }));
-        arguments.map(|arguments| SubResource::single("aws_secretsmanager_secret_policy", arguments)).into_iter().collect()
     }
 }
 

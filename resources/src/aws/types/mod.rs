@@ -56,6 +56,7 @@ pub mod iam_role;
 pub mod instance_profile;
 pub mod internet_gateway;
 pub mod kms_key;
+pub mod kms_replica;
 pub mod launch_template;
 pub mod listener;
 pub mod load_balancer;
@@ -123,9 +124,9 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<dns_record::DnsRecord>(),
         ResourceType::of::<dns_zone::DnsZone>(),
         ResourceType::of::<dynamodb_table::DynamodbTable>(),
-        ResourceType::of::<ecr_repository::EcrRepository>(),
         ResourceType::of::<ecr_pull_through_cache::EcrPullThroughCache>(),
         ResourceType::of::<ecr_registry::EcrRegistry>(),
+        ResourceType::of::<ecr_repository::EcrRepository>(),
         ResourceType::of::<egress_only_gateway::EgressOnlyGateway>(),
         ResourceType::of::<eks_access_entry::EksAccessEntry>(),
         ResourceType::of::<eks_addon::EksAddon>(),
@@ -145,6 +146,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<instance_profile::InstanceProfile>(),
         ResourceType::of::<internet_gateway::InternetGateway>(),
         ResourceType::of::<kms_key::KmsKey>(),
+        ResourceType::of::<kms_replica::KmsReplica>(),
         ResourceType::of::<launch_template::LaunchTemplate>(),
         ResourceType::of::<listener::Listener>(),
         ResourceType::of::<load_balancer::LoadBalancer>(),
