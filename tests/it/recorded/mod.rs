@@ -14,6 +14,7 @@ mod cloudfront_policies;
 mod cloudtrail;
 mod cloudwatch;
 mod delivery;
+mod default_groups;
 mod denials;
 mod dns;
 mod dynamodb;
