@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn};
 use crate::{
     aws::types::{
-        certificate::Certificate,
+        certificate::{Certificate, Validation},
         dns_record::DnsRecord,
         dns_zone::DnsZone,
         health_check::{HealthCheck, HealthCheckKind, MissingData},
