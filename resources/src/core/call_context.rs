@@ -1,6 +1,6 @@
 //! Parameters of a call besides the spec.
 
-use super::{OnDelete, Tags};
+use super::{ADDRESS_TAG, ENVIRONMENT_TAG, OnDelete, REGION_TAG, STACK_TAG, Tags};
 
 /// Parameters of a mutating call besides the spec; see [`Cx`].
 #[derive(Clone, Debug)]
@@ -26,6 +26,13 @@ pub struct CallContext {
 }
 
 impl CallContext {
+    /// The ownership tags of the resource, also of a type without tags.
+    pub fn ownership(&self) -> Tags {
+        let own = [(STACK_TAG, &self.stack), (ENVIRONMENT_TAG, &self.environment), (ADDRESS_TAG, &self.address)];
+        let mut tags: Tags = own.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect();
+        tags.extend(self.tags.get(REGION_TAG).map(|region| (REGION_TAG.to_owned(), region.clone())));
+        tags
+    }
     /// IAM path of the stack, see [`super::iam_path`].
     pub fn iam_path(&self) -> String {
         super::iam_path(&self.stack, &self.environment)

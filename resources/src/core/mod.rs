@@ -87,6 +87,7 @@ pub use spec_references::Reference;
 pub use spec_references::resolve_ref;
 pub use tags::{
     ADDRESS_TAG, ENVIRONMENT_TAG, IgnoredTags, ON_DELETE_TAG, REGION_TAG, STACK_TAG, TagChange, Tags, UNTAGGED, is_controller_tag,
+    ownership_tags, ownership_text,
 };
 pub use timeouts::{Timeouts, parse_timeout};
 pub use type_info::{DataProtection, ErrorCodes, RangeErrors, RegionScope, Tagging, TypeInfo};

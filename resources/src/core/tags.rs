@@ -21,6 +21,18 @@ pub const ON_DELETE_TAG: &str = "acme:on-delete";
 /// Key that a list adds to ownership tags derived from other attributes: a crash prevented the real tags, so none of them exists.
 pub const UNTAGGED: &str = "acme:unmarked";
 
+/// The ownership tags as text, for resources whose ownership is recorded beside them: `acme:stack=shop,acme:environment=production,…`.
+pub fn ownership_text(tags: &Tags) -> String {
+    let own = [STACK_TAG, ENVIRONMENT_TAG, ADDRESS_TAG, REGION_TAG];
+    let pairs = own.into_iter().filter_map(|key| Some(format!("{key}={}", tags.get(key)?)));
+    pairs.collect::<Vec<_>>().join(",")
+}
+
+/// The ownership tags in a text, see [`ownership_text`].
+pub fn ownership_tags(text: &str) -> Tags {
+    text.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
 /// Beginnings of keys that AWS and controllers in a cluster set on resources which they don't own.
 ///
 /// Sources: `aws:` and `eks:` <https://docs.aws.amazon.com/eks/latest/userguide/eks-using-tags.html>; `kubernetes.io/` and `elbv2.k8s.aws/`,

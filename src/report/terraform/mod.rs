@@ -4,6 +4,7 @@
 //! changes, and the configuration with its references.
 
 mod aurora;
+mod bucket_parts;
 mod cache;
 mod classic;
 mod cloudfront;
@@ -16,6 +17,7 @@ mod files;
 mod firewall;
 mod firewall_statement;
 mod identity;
+mod keys;
 mod kubernetes;
 mod logs;
 mod mapping;
@@ -25,6 +27,7 @@ mod monitoring;
 mod network;
 mod network_borders;
 mod operations;
+mod registries;
 mod scaling;
 mod storage;
 mod tables;

@@ -50,6 +50,9 @@ impl ToTerraform for Vpc {
             });
             SubResource::single("aws_vpc_ipv6_cidr_block_association", arguments)
         }));
+        // Without rules, it allows nothing.
+        let group = |_| SubResource::single("aws_default_security_group", json!({ "vpc_id": at.output_reference("id") }));
+        all.extend(self.default_security_group.iter().map(group));
         all
     }
 }

@@ -1,17 +1,17 @@
-//! Buckets, images, databases, keys, queues and secrets in Terraform.
+//! Buckets, databases and queues in Terraform.
 
 use serde_json::{Value, json};
 
-use super::mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn};
+use super::{
+    bucket_parts::bucket_parts,
+    mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn},
+};
 use crate::{
     aws::types::{
-        ecr_repository::EcrRepository,
-        kms_key::KmsKey,
         rds_instance::RdsInstance,
         rds_parameter_group::RdsParameterGroup,
         rds_subnet_group::RdsSubnetGroup,
         s3_bucket::{LifecycleRule, S3Bucket},
-        secret::Secret,
         sqs_queue::SqsQueue,
     },
     core::{Policy, referenced_ids},
@@ -21,7 +21,7 @@ impl ToTerraform for S3Bucket {
     const TERRAFORM_TYPE: &'static str = "aws_s3_bucket";
 
     fn arguments(&self, _: &ResourceContext<'_>) -> Value {
-        json!({ "bucket": self.name })
+        json!({ "bucket": self.name, "object_lock_enabled": self.object_lock.as_ref().map(|_| true) })
     }
 
     fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
@@ -66,6 +66,7 @@ impl ToTerraform for S3Bucket {
         if let Some(policy) = self.policy.as_ref().filter(|policy| !policy.is_empty()) {
             parts.push(SubResource::single("aws_s3_bucket_policy", json!({ "bucket": bucket, "policy": policy.to_json() })));
         }
+        parts.extend(bucket_parts(self, &bucket));
         parts
     }
 }
@@ -105,36 +106,6 @@ fn lifecycle(id: &str, rule: &LifecycleRule) -> Value {
             .map(|to| json!({ "noncurrent_days": to.days, "storage_class": to.storage_class }))
             .collect::<Vec<_>>(),
     })
-}
-
-impl ToTerraform for EcrRepository {
-    const TERRAFORM_TYPE: &'static str = "aws_ecr_repository";
-
-    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
-        let mutability = match (self.immutable_tags, self.tag_exceptions.is_empty()) {
-            (true, true) => "IMMUTABLE",
-            (true, false) => "IMMUTABLE_WITH_EXCLUSION",
-            (false, true) => "MUTABLE",
-            (false, false) => "MUTABLE_WITH_EXCLUSION",
-        };
-        json!({
-            "name": self.name,
-            "image_tag_mutability": mutability,
-            "image_tag_mutability_exclusion_filter": self.tag_exceptions.iter()
-                .map(|filter| json!({ "filter": filter, "filter_type": "WILDCARD" }))
-                .collect::<Vec<_>>(),
-            "image_scanning_configuration": [{ "scan_on_push": self.scan_on_push }],
-            "encryption_configuration": [{
-                "encryption_type": if self.kms_key.is_some() { "KMS" } else { "AES256" },
-                "kms_key": id_or_arn(self.kms_key.as_ref()),
-            }],
-        })
-    }
-
-    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
-        let policy = self.lifecycle().map(|policy| json!({ "repository": at.output_reference("id"), "policy": policy }));
-        policy.map(|arguments| SubResource::single("aws_ecr_lifecycle_policy", arguments)).into_iter().collect()
-    }
 }
 
 impl ToTerraform for RdsInstance {
@@ -203,49 +174,6 @@ impl ToTerraform for RdsParameterGroup {
             "description": self.description,
             "parameter": parameters.map(|(name, value)| json!({ "name": name, "value": value })).collect::<Vec<_>>(),
         })
-    }
-}
-
-impl ToTerraform for KmsKey {
-    const TERRAFORM_TYPE: &'static str = "aws_kms_key";
-
-    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
-        json!({
-            "description": self.description,
-            "key_usage": self.key_usage,
-            "customer_master_key_spec": self.key_spec,
-            "multi_region": self.multi_region,
-            "is_enabled": self.enabled,
-            "enable_key_rotation": self.rotation,
-            "rotation_period_in_days": self.rotation.then_some(self.rotation_period_days),
-            "policy": self.policy.as_ref().map(Policy::to_json),
-            "deletion_window_in_days": self.deletion_window_days,
-        })
-    }
-
-    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
-        let alias = self.name.iter().map(|name| json!({ "name": name, "target_key_id": at.output_reference("id") }));
-        alias.map(|arguments| SubResource::single("aws_kms_alias", arguments)).collect()
-    }
-}
-
-/// No argument holds its value.
-impl ToTerraform for Secret {
-    const TERRAFORM_TYPE: &'static str = "aws_secretsmanager_secret";
-
-    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
-        json!({
-            "name": self.name,
-            "description": self.description,
-            "kms_key_id": id_or_arn(self.kms_key.as_ref()),
-            "recovery_window_in_days": self.recovery_window_days,
-        })
-    }
-
-    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
-        let policy = self.policy.as_ref().filter(|policy| !policy.is_empty());
-        let arguments = policy.map(|policy| json!({ "secret_arn": at.output_reference("id"), "policy": policy.to_json() }));
-        arguments.map(|arguments| SubResource::single("aws_secretsmanager_secret_policy", arguments)).into_iter().collect()
     }
 }
 

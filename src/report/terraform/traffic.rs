@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn};
 use crate::{
     aws::types::{
-        certificate::Certificate,
+        certificate::{Certificate, Validation},
         dns_record::DnsRecord,
         dns_zone::DnsZone,
         health_check::{HealthCheck, HealthCheckKind, MissingData},
-        listener::{Listener, ListenerAction, ListenerRule},
+        listener::{Listener, ListenerAction, ListenerRule, MutualMode, RequestHeaders},
         load_balancer::LoadBalancer,
         target_group::{Target, TargetGroup, TargetGroupHealth},
     },
@@ -106,7 +106,10 @@ impl ToTerraform for Certificate {
         json!({
             "domain_name": self.domain,
             "subject_alternative_names": self.alternative_names,
-            "validation_method": "DNS",
+            "validation_method": self.import.is_none().then(|| if self.validation == Some(Validation::Email) { "EMAIL" } else { "DNS" }),
+            "validation_option": self.email_domains.iter()
+                .map(|(name, domain)| json!({ "domain_name": name, "validation_domain": domain }))
+                .collect::<Vec<_>>(),
             "key_algorithm": self.key_algorithm,
             "options": [{ "export": if self.exportable { "ENABLED" } else { "DISABLED" } }],
         })
@@ -150,6 +153,8 @@ impl ToTerraform for LoadBalancer {
             "enable_zonal_shift": self.zonal_shift,
             "access_logs": self.access_logs.iter().collect::<Vec<_>>(),
             "connection_logs": self.connection_logs.iter().collect::<Vec<_>>(),
+            "health_check_logs": self.health_check_logs.iter().collect::<Vec<_>>(),
+            "secondary_ips_auto_assigned_per_subnet": self.secondary_ips,
         })
     }
 }
@@ -228,6 +233,20 @@ impl ToTerraform for Listener {
     const TERRAFORM_TYPE: &'static str = "aws_lb_listener";
 
     fn arguments(&self, _: &ResourceContext<'_>) -> Value {
+        let (response, request) = (&self.response_headers, &self.request_headers);
+        let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let renamed = |name: &String, default: String| Some(name.clone()).filter(|name| *name != default);
+        let switch = |on: bool| if on { "on" } else { "off" };
+        let mutual = self.mutual_authentication.iter().map(|clients| {
+            let verifies = clients.mode == MutualMode::Verify;
+            json!({
+                "mode": clients.mode,
+                "trust_store_arn": clients.trust_store,
+                "ignore_client_certificate_expiry": verifies.then_some(clients.ignore_expiry),
+                "advertise_trust_store_ca_names": verifies.then(|| switch(clients.advertise_authorities)),
+            })
+        });
+        let names = RequestHeaders::default();
         json!({
             "load_balancer_arn": self.load_balancer.get(),
             "port": self.port,
@@ -235,7 +254,33 @@ impl ToTerraform for Listener {
             "certificate_arn": id_or_arn(self.certificate.as_ref()),
             "ssl_policy": self.ssl_policy,
             "alpn_policy": self.alpn,
+            "mutual_authentication": mutual.collect::<Vec<_>>(),
             "default_action": actions(&self.default_action),
+            "tcp_idle_timeout_seconds": self.tcp_idle_timeout_seconds,
+            "routing_http_response_server_enabled": (!response.server).then_some(false),
+            "routing_http_response_strict_transport_security_header_value": text(&response.strict_transport_security),
+            "routing_http_response_content_security_policy_header_value": text(&response.content_security_policy),
+            "routing_http_response_x_content_type_options_header_value": text(&response.content_type_options),
+            "routing_http_response_x_frame_options_header_value": text(&response.frame_options),
+            "routing_http_response_access_control_allow_origin_header_value": text(&response.allow_origin),
+            "routing_http_response_access_control_allow_methods_header_value": text(&response.allow_methods),
+            "routing_http_response_access_control_allow_headers_header_value": text(&response.allow_headers),
+            "routing_http_response_access_control_allow_credentials_header_value": text(&response.allow_credentials),
+            "routing_http_response_access_control_expose_headers_header_value": text(&response.expose_headers),
+            "routing_http_response_access_control_max_age_header_value": text(&response.max_age),
+            "routing_http_request_x_amzn_tls_version_header_name": renamed(&request.tls_version, names.tls_version),
+            "routing_http_request_x_amzn_tls_cipher_suite_header_name": renamed(&request.tls_cipher_suite, names.tls_cipher_suite),
+            "routing_http_request_x_amzn_mtls_clientcert_header_name": renamed(&request.client_certificate, names.client_certificate),
+            "routing_http_request_x_amzn_mtls_clientcert_serial_number_header_name":
+                renamed(&request.client_certificate_serial_number, names.client_certificate_serial_number),
+            "routing_http_request_x_amzn_mtls_clientcert_issuer_header_name":
+                renamed(&request.client_certificate_issuer, names.client_certificate_issuer),
+            "routing_http_request_x_amzn_mtls_clientcert_subject_header_name":
+                renamed(&request.client_certificate_subject, names.client_certificate_subject),
+            "routing_http_request_x_amzn_mtls_clientcert_validity_header_name":
+                renamed(&request.client_certificate_validity, names.client_certificate_validity),
+            "routing_http_request_x_amzn_mtls_clientcert_leaf_header_name":
+                renamed(&request.client_certificate_leaf, names.client_certificate_leaf),
         })
     }
 
@@ -274,8 +319,8 @@ fn health(health: &TargetGroupHealth) -> Value {
 
 /// Actions in their order, which is stated only if there are several.
 fn actions(one: &ListenerAction) -> Vec<Value> {
-    let ListenerAction::AuthenticateCognito(first) = one else { return vec![action(one)] };
-    let mut all = [action(one), action(&ListenerAction::from(&first.then))];
+    let Some((_, then)) = one.then() else { return vec![action(one)] };
+    let mut all = [action(one), action(&ListenerAction::from(then))];
     for (order, action) in (1..).zip(&mut all) {
         action["order"] = json!(order);
     }
@@ -288,6 +333,19 @@ fn action(action: &ListenerAction) -> Value {
             "user_pool_arn": first.user_pool,
             "user_pool_client_id": first.client_id,
             "user_pool_domain": first.domain,
+            "scope": first.scope,
+            "session_cookie_name": first.session_cookie,
+            "session_timeout": first.session_timeout_seconds,
+            "on_unauthenticated_request": first.on_unauthenticated_request,
+            "authentication_request_extra_params": first.extra_params,
+        }] }),
+        // The value of `client_secret` is in no definition.
+        ListenerAction::AuthenticateOidc(first) => json!({ "type": "authenticate-oidc", "authenticate_oidc": [{
+            "issuer": first.issuer,
+            "authorization_endpoint": first.authorization_endpoint,
+            "token_endpoint": first.token_endpoint,
+            "user_info_endpoint": first.user_info_endpoint,
+            "client_id": first.client_id,
             "scope": first.scope,
             "session_cookie_name": first.session_cookie,
             "session_timeout": first.session_timeout_seconds,

@@ -188,6 +188,7 @@ ecr = client('ecr')
 for r in every('ecr', 'describe_repositories', 'repositories'):
     policy = gone(ecr.get_lifecycle_policy, repositoryName=r['repositoryName']) or {}
     r['lifecycle'] = policy.get('lifecyclePolicyText')
+    r['access'] = (gone(ecr.get_repository_policy, repositoryName=r['repositoryName']) or {}).get('policyText')
     tags = ecr.list_tags_for_resource(resourceArn=r['repositoryArn'])['tags']
     add('ecr_repository', r, tags)
     lose(tags, sorted(i.get('imageTag', '') for i in every('ecr', 'list_images', 'imageIds', repositoryName=r['repositoryName'])))
@@ -197,7 +198,9 @@ for b in s3.list_buckets().get('Buckets', []):
     bucket = {'Bucket': b['Name']}
     settings = {call: gone(getattr(s3, call), **bucket) for call in (
         'get_bucket_versioning', 'get_bucket_encryption', 'get_public_access_block', 'get_bucket_policy',
-        'get_bucket_lifecycle_configuration', 'get_bucket_cors', 'get_bucket_ownership_controls')}
+        'get_bucket_lifecycle_configuration', 'get_bucket_cors', 'get_bucket_ownership_controls',
+        'get_bucket_notification_configuration', 'get_bucket_replication', 'get_object_lock_configuration', 'get_bucket_logging',
+        'get_bucket_website', 'get_bucket_accelerate_configuration')}
     tags = (gone(s3.get_bucket_tagging, **bucket) or {}).get('TagSet')
     add('s3_bucket', {**b, **settings}, tags)
     lose(tags, sorted(o['Key'] for o in every('s3', 'list_objects_v2', 'Contents', **bucket)))

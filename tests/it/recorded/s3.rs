@@ -2,11 +2,11 @@
 
 use crate::scripted_endpoint::{Answer, Script, ok, xml, xml_ownership_tags};
 
-fn s3_error(status: u16, code: &str, message: &str) -> Answer {
+pub(super) fn s3_error(status: u16, code: &str, message: &str) -> Answer {
     (status, format!("<Error><Code>{code}</Code><Message>{message}</Message><RequestId>req-1</RequestId></Error>"))
 }
 
-fn tags(more: &str) -> Answer {
+pub(super) fn tags(more: &str) -> Answer {
     let marks = xml_ownership_tags("s3_bucket.files", "Tag", "Key", "Value");
     xml(format!("<Tagging><TagSet>{marks}{more}</TagSet></Tagging>"))
 }
@@ -32,6 +32,17 @@ pub(super) fn bucket(script: Script) -> Script {
         .on("GET /-?lifecycle", none("NoSuchLifecycleConfiguration"))
         .on("GET /-?policy", none("NoSuchBucketPolicy"))
         .on("GET /-?cors", none("NoSuchCORSConfiguration"))
+        .on("GET /-?notification", [xml("<NotificationConfiguration/>")])
+        .on("GET /-?replication", none("ReplicationConfigurationNotFoundError"))
+        .on("GET /-?object-lock", none("ObjectLockConfigurationNotFoundError"))
+        .on("GET /-?logging", [xml("<BucketLoggingStatus/>")])
+        .on(
+            "GET /-?intelligent-tiering",
+            [xml("<ListBucketIntelligentTieringConfigurationsOutput><IsTruncated>false</IsTruncated></ListBucketIntelligentTieringConfigurationsOutput>")],
+        )
+        .on("GET /-?website", none("NoSuchWebsiteConfiguration"))
+        .on("GET /-?accelerate", [xml("<AccelerateConfiguration/>")])
+        .on("GET /-?requestPayment", [xml("<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>")])
 }
 
 /// A bucket created by CloudFormation has tags that can't be removed, and that a put of the complete set must repeat.

@@ -20,20 +20,32 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("s3", "S3")
     .without_tag_conditions()
     .iam_action_names(&[
         ("DeleteBucketCors", "PutBucketCORS"),
+        ("DeleteBucketIntelligentTieringConfiguration", "PutIntelligentTieringConfiguration"),
         ("DeleteBucketLifecycle", "PutLifecycleConfiguration"),
+        ("DeleteBucketReplication", "PutReplicationConfiguration"),
         ("DeleteObjects", "DeleteObject"),
+        ("GetBucketAccelerateConfiguration", "GetAccelerateConfiguration"),
         ("GetBucketCors", "GetBucketCORS"),
         ("GetBucketEncryption", "GetEncryptionConfiguration"),
         ("GetBucketLifecycleConfiguration", "GetLifecycleConfiguration"),
+        ("GetBucketNotificationConfiguration", "GetBucketNotification"),
+        ("GetBucketReplication", "GetReplicationConfiguration"),
+        ("GetObjectLockConfiguration", "GetBucketObjectLockConfiguration"),
         ("GetPublicAccessBlock", "GetBucketPublicAccessBlock"),
         ("HeadBucket", "ListBucket"),
+        ("ListBucketIntelligentTieringConfigurations", "GetIntelligentTieringConfiguration"),
         ("ListBuckets", "ListAllMyBuckets"),
         ("ListMultipartUploads", "ListBucketMultipartUploads"),
         ("ListObjectVersions", "ListBucketVersions"),
         ("ListObjectsV2", "ListBucket"),
+        ("PutBucketAccelerateConfiguration", "PutAccelerateConfiguration"),
         ("PutBucketCors", "PutBucketCORS"),
         ("PutBucketEncryption", "PutEncryptionConfiguration"),
         ("PutBucketLifecycleConfiguration", "PutLifecycleConfiguration"),
+        ("PutBucketIntelligentTieringConfiguration", "PutIntelligentTieringConfiguration"),
+        ("PutBucketNotificationConfiguration", "PutBucketNotification"),
+        ("PutBucketReplication", "PutReplicationConfiguration"),
+        ("PutObjectLockConfiguration", "PutBucketObjectLockConfiguration"),
         ("PutPublicAccessBlock", "PutBucketPublicAccessBlock"),
     ])
     .error_codes(ErrorCodes { not_found: "NoSuchBucket", already_exists: "BucketAlreadyOwnedByYou", in_use: "BucketNotEmpty" })
@@ -42,6 +54,11 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("s3", "S3")
         ErrorRule::new("BucketNotEmpty", ErrorKind::Conflict),
         ErrorRule::new("OperationAborted", ErrorKind::Conflict),
         ErrorRule::with_message("MalformedPolicy", "Invalid principal", ErrorKind::NotYetVisible),
+        // The policy of a queue, topic or function that allows S3 to send is new.
+        ErrorRule::with_message("InvalidArgument", "Unable to validate the following destination", ErrorKind::NotYetVisible),
+        // The versioning of the source or of the destination is new.
+        ErrorRule::with_message("InvalidRequest", "Versioning must be 'Enabled'", ErrorKind::NotYetVisible),
+        ErrorRule::with_message("InvalidRequest", "must have versioning enabled", ErrorKind::NotYetVisible),
     ]);
 
 pub(super) fn connect(connector: &Connector) -> Client {

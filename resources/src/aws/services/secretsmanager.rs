@@ -20,6 +20,8 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("secretsmanager", "Secrets Ma
         // The name of a secret that was deleted a moment ago.
         ErrorRule::with_message("InvalidRequestException", "scheduled for deletion", ErrorKind::NotYetVisible),
         ErrorRule::with_message("InvalidRequestException", "was deleted", ErrorKind::NotYetVisible),
+        // The policy of the function that rotates a secret is new.
+        ErrorRule::with_message("AccessDeniedException", "cannot invoke the specified Lambda function", ErrorKind::NotYetVisible),
     ]);
 
 sdk_client!(aws_sdk_secretsmanager);

@@ -1,5 +1,7 @@
 //! Systems Manager: its parameters.
 
+pub mod ownership;
+
 use aws_sdk_ssm::types::{ResourceTypeForTagging, Tag};
 
 use crate::{

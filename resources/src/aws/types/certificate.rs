@@ -1,8 +1,10 @@
-//! `certificate`: a public TLS certificate of Certificate Manager, validated by DNS.
+//! `certificate`: a TLS certificate of Certificate Manager: a public one, validated by DNS or by e-mail, or an imported one.
 //!
 //! AWS does not record the zone of the validation records. A certificate that is pending validation is read without `zone`, so that the
 //! next apply creates the records again; an issued one is read with the zone `validated`, which equals every zone.
 
+mod email;
+mod import;
 mod validation;
 
 use std::{
@@ -19,17 +21,19 @@ use aws_sdk_acm::types::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use import::Import;
+
 use self::validation::validation_records;
 use super::dns_zone::DnsZone;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        ConditionValues, Created, Declared, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant,
-        Observed, Phase, Pointer, Problem, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found,
+        Address, ConditionValues, Created, Declared, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition,
+        IamGrant, Observed, Phase, Pointer, Problem, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
-/// A public TLS certificate, validated by DNS.
+/// A TLS certificate: a public one of AWS, validated by DNS or by e-mail, or an imported one of another authority.
 #[spec]
 pub struct Certificate {
     /// Main domain name, such as `shop.example.com` or `*.shop.example.com`. Longer names can be alternative names.
@@ -38,16 +42,28 @@ pub struct Certificate {
     /// Additional domain names.
     #[field(default, length = 0..=99, pattern = ".{1,253}", replaces)]
     pub alternative_names: BTreeSet<DnsName>,
-    /// Zone in which acme creates the validation records of all names.
+    /// Proof that the names are yours.
+    #[field(unset = "`dns`, when it is requested", replaces, dropped(kept, "the validation of a certificate is permanent"))]
+    pub validation: Option<Validation>,
+    /// Domains whose administrators get the e-mails, by name of the certificate: the same domain or one above it.
+    #[field(default, length = 0..=100, replaces)]
+    pub email_domains: BTreeMap<String, DnsName>,
+    /// Zone in which acme creates the validation records, except those of names in `more_zones`.
     #[field(unset = "the validation records are created outside acme", after_create, presumed)]
     #[field(dropped(kept, "the certificate keeps the records by which AWS renews it"))]
     pub zone: Option<Ref<DnsZone>>,
+    /// Other zones, for names outside `zone`. A validation record is created in the most specific zone that has its name.
+    #[field(default, requires = zone, after_create, presumed)]
+    pub more_zones: BTreeSet<Ref<DnsZone>>,
     /// Key algorithm.
     #[field(default = Algorithm::Rsa2048, replaces)]
     pub key_algorithm: Algorithm,
     /// Allows exporting it with its private key, at an extra charge.
     #[field(default = false, replaces, important, risky(true, "its private key can be exported"))]
     pub exportable: bool,
+    /// Imports a certificate of another authority, with this domain as its common name, instead of requesting one of AWS.
+    #[field(unset = "AWS issues a new certificate", important, dropped(kept, "an imported certificate stays imported"))]
+    pub import: Option<Import>,
 }
 
 /// Key algorithm.
@@ -62,6 +78,18 @@ pub enum Algorithm {
     EcPrime256v1,
     #[serde(rename = "EC_secp384r1")]
     EcSecp384r1,
+}
+
+/// Proof that the names of a certificate are the account's.
+#[spec]
+#[derive(Copy, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Validation {
+    /// Records in DNS, by which AWS also renews the certificate.
+    #[default]
+    Dns,
+    /// E-mails to the administrators of the domains, who must confirm each renewal, too.
+    Email,
 }
 
 /// Outputs of the resource.
@@ -103,6 +131,9 @@ impl Resource for Certificate {
                     .change(&["acm:DeleteCertificate"])
                     .grants(&[
                         IamGrant::change(&["acm:RequestCertificate"], GrantTarget::TagOnCreate),
+                        IamGrant::change(&["acm:ImportCertificate"], GrantTarget::Arn("acm:certificate/*"))
+                            .needed_for(|| Certificate::POINTERS.import),
+                        IamGrant::change(&["secretsmanager:GetSecretValue"], GrantTarget::Referenced("secret")),
                         IamGrant::change(&["route53:ListHostedZones"], GrantTarget::AllResources),
                         IamGrant::change(&["route53:ListResourceRecordSets"], GrantTarget::Arn("route53:hostedzone/*")),
                         IamGrant::change(&["route53:ChangeResourceRecordSets"], GrantTarget::Arn("route53:hostedzone/*"))
@@ -128,10 +159,16 @@ impl Resource for Certificate {
                 let reply = ok_or_not_found(aws.acm.list_tags_for_certificate().certificate_arn(&arn).send().await)?;
                 Ok(reply.map(|reply| services::acm::from_tags(reply.tags())))
             };
-            let Some(tags) = scope.tags_or_fetch(&arn, read).await?.filter(|tags| scope.owns(tags)) else { return Ok(None) };
+            let Some(mut tags) = scope.tags_or_fetch(&arn, read).await?.filter(|tags| scope.owns(tags)) else { return Ok(None) };
             let Some(detail) = read_detail(aws, &arn).await? else { return Ok(None) };
             let phase = phase(&detail);
-            let spec = Certificate::read(&detail, &phase);
+            let mut spec = Certificate::read(&detail, &phase);
+            if import::is_imported(&detail) {
+                // The tags of the create call and of the index may lack the one about the secret.
+                let reply = ok_or_not_found(aws.acm.list_tags_for_certificate().certificate_arn(&arn).send().await)?;
+                tags = reply.map(|reply| services::acm::from_tags(reply.tags())).unwrap_or_default();
+                spec.import = import::Import::read(&mut tags);
+            }
             let outputs = Outputs { arn: arn.clone(), validation_records: validation_records(&detail) };
             Ok(Some(Observed::new(arn, tags, spec, outputs).phase(phase)))
         })
@@ -140,7 +177,15 @@ impl Resource for Certificate {
 
     /// For an hour, AWS returns the same certificate for the same token.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let call = cx.acm.request_certificate().domain_name(self.domain.as_str()).validation_method(ValidationMethod::Dns);
+        if let Some(import) = &self.import {
+            return Ok(import.create(cx, self.domain.as_str()).await?.into());
+        }
+        let method = match self.validation {
+            None | Some(Validation::Dns) => ValidationMethod::Dns,
+            Some(Validation::Email) => ValidationMethod::Email,
+        };
+        let call = cx.acm.request_certificate().domain_name(self.domain.as_str()).validation_method(method);
+        let call = call.set_domain_validation_options(email::options(&self.email_domains)?);
         let names: Vec<_> = self.alternative_names.iter().map(ToString::to_string).collect();
         let call = call
             .set_subject_alternative_names((!names.is_empty()).then_some(names))
@@ -153,7 +198,10 @@ impl Resource for Certificate {
 
     /// Creates the validation records. AWS needs them for every renewal, so they stay.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: CertificateChanges) -> Result<()> {
-        let (true, Some(zone)) = (changes.zone, &self.zone) else { return Ok(()) };
+        if let Some(import) = self.import.as_ref().filter(|_| changes.import) {
+            return import.update(cx.api, &live.id).await;
+        }
+        let (true, Some(zone)) = (changes.zone || changes.more_zones, &self.zone) else { return Ok(()) };
         let id = live.id.as_str();
         let detail = read_detail(cx, id)
             .await?
@@ -167,8 +215,12 @@ impl Resource for Certificate {
             return Err(Error::new(ErrorKind::NotYetVisible, "NoValidationRecord", "AWS does not show the validation records yet"));
         }
         match zone.get() {
-            VALIDATED => validation::claim_records_anywhere(cx, id, &validation_records(&detail)).await,
-            zone => validation::claim_records(cx, id, zone, &validation_records(&detail)).await,
+            VALIDATED => validation::claim_records_anywhere(cx, id, &validation_records(&detail), None).await,
+            zone if self.more_zones.is_empty() => validation::claim_records(cx, id, zone, &validation_records(&detail)).await,
+            zone => {
+                let zones = referenced_ids(&self.more_zones).into_iter().chain([zone.to_owned()]).collect();
+                validation::claim_records_anywhere(cx, id, &validation_records(&detail), Some(&zones)).await
+            }
         }
     }
 
@@ -186,19 +238,24 @@ impl Resource for Certificate {
         Ok(Deletion::Requested)
     }
 
-    /// The validation records of all names are in the zone.
+    /// The validation records of all names are in the zones.
     fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
         let Some(certificate) = declared.spec() else { return Vec::new() };
-        let Some((home, zone)) = certificate.zone.as_ref().and_then(|zone| declared.referenced(zone)) else { return Vec::new() };
-        let domain = zone.domain.as_str();
+        let named: Vec<&Ref<DnsZone>> = certificate.zone.iter().chain(&certificate.more_zones).collect();
+        let zones: Vec<(Address, DnsZone)> = named.iter().filter_map(|zone| declared.referenced(zone)).collect();
+        // Of a zone outside the stack, only the id is known.
+        if zones.len() < named.len() || zones.is_empty() || zones.iter().any(|(_, zone)| zone.domain.as_str().contains("${")) {
+            return Vec::new();
+        }
         let is_inside = |name: &str| {
             let name = name.trim_start_matches("*.");
-            name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            zones.iter().any(|(_, zone)| name.strip_suffix(zone.domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
         };
-        let names = certificate.names().filter(|(_, name)| !domain.contains("${") && !name.as_str().contains("${"));
+        let names = certificate.names().filter(|(_, name)| !name.as_str().contains("${"));
+        let homes: Vec<String> = zones.iter().map(|(home, zone)| format!("`{home}` ({})", zone.domain)).collect();
         let problem = |(at, name): (Pointer, &DnsName)| {
-            let message = format!("`{name}` can't be validated in `{home}` ({domain})");
-            let help = "remove `zone` and create the validation records yourself, or request a certificate for each zone";
+            let message = format!("`{name}` can't be validated in {}", homes.join(" or "));
+            let help = "add its zone to `more_zones`, or remove `zone` and create the validation records yourself";
             Problem::new(at, message).help(help)
         };
         names.filter(|(_, name)| !is_inside(name.as_str())).map(problem).collect()
@@ -213,12 +270,29 @@ impl Resource for Certificate {
             let problem = Problem::new(at, format!("`{name}` is not a valid name for a certificate"));
             problems.push(problem.help("a name has at least two labels of letters, digits and `-`; `*` stands for the whole first label"));
         }
+        problems.extend(email::check(self));
+        problems.extend(import::check(self));
         problems
+    }
+
+    /// Only an imported certificate can be imported again.
+    fn replaces(&self, live: &Self) -> CertificateChanges {
+        CertificateChanges { import: self.import.is_some() && live.import.is_none(), ..CertificateChanges::default() }
     }
 
     fn normalize(&self, live: &mut Self) {
         if live.zone.as_ref().is_some_and(|zone| zone.get() == VALIDATED) {
             live.zone = self.zone.clone();
+            live.more_zones = self.more_zones.clone();
+        }
+        if self.validation.is_none() {
+            live.email_domains = self.email_domains.clone();
+        }
+        // The one in the secret has the other settings.
+        if self.import.is_some() && live.import.is_some() {
+            live.alternative_names = self.alternative_names.clone();
+            live.key_algorithm = self.key_algorithm;
+            live.exportable = self.exportable;
         }
     }
 }
@@ -243,7 +317,10 @@ impl Certificate {
         Certificate {
             alternative_names: detail.subject_alternative_names().iter().map(|n| DnsName::new(n)).filter(|n| *n != domain).collect(),
             domain,
+            validation: email::validation(detail),
+            email_domains: email::domains(detail),
             zone: (!matches!(phase, Phase::Progressing(_) | Phase::Waiting(_))).then(|| Ref::to(VALIDATED)),
+            more_zones: BTreeSet::new(),
             // AWS accepts EC_prime256v1 and returns EC-prime256v1.
             key_algorithm: detail
                 .key_algorithm
@@ -251,12 +328,14 @@ impl Certificate {
                 .and_then(|name| from_aws(&name.as_str().replace('-', "_")).ok())
                 .unwrap_or_default(),
             exportable: detail.options().and_then(|options| options.export.as_ref()) == Some(&CertificateExport::Enabled),
+            import: None,
         }
     }
 }
 
 fn phase(detail: &CertificateDetail) -> Phase {
     match &detail.status {
+        Some(CertificateStatus::PendingValidation) if email::is_used(detail) => email::phase(detail),
         Some(CertificateStatus::PendingValidation) => match validation_records(detail) {
             records if records.is_empty() => Phase::Progressing("pending validation".into()),
             records => {
@@ -265,6 +344,8 @@ fn phase(detail: &CertificateDetail) -> Phase {
             }
         },
         Some(CertificateStatus::Issued | CertificateStatus::Inactive) | None => Phase::Ready,
+        // It can be imported again.
+        Some(CertificateStatus::Expired) if import::is_imported(detail) => Phase::Ready,
         Some(other) => {
             let reason = detail.failure_reason.as_ref().map(|reason| format!(": {}", reason.as_str())).unwrap_or_default();
             Phase::Failed(format!("{}{reason}", other.as_str().to_lowercase().replace('_', " ")))

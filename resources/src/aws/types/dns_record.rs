@@ -23,9 +23,9 @@ use super::{dns_zone::DnsZone, health_check::HealthCheck};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        ADDRESS_TAG, CallContext, ConditionValues, Created, Declared, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, ExchangePart,
-        Existing, GrantTarget, IamActions, IamCondition, IamGrant, Observed, Problem, REGION_TAG, Ref, Resource, Result, STACK_TAG, Scope,
-        TagChange, Tags, TypeInfo, ok_or_not_found,
+        CallContext, ConditionValues, Created, Declared, Deletion, DnsName, Error, ErrorKind, ExchangePart, Existing, GrantTarget,
+        IamActions, IamCondition, IamGrant, Observed, Problem, Ref, Resource, Result, STACK_TAG, Scope, TagChange, Tags, TypeInfo,
+        ok_or_not_found, ownership_text,
     },
 };
 
@@ -195,7 +195,7 @@ impl Resource for DnsRecord {
     async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
         let (zone, name, identifier) = ownership::place(change.id)?;
         if change.after.contains_key(STACK_TAG) {
-            let record = ownership_record(&name, identifier, &ownership::text(change.after))?;
+            let record = ownership_record(&name, identifier, &ownership_text(change.after))?;
             return aws.route53.changes.submit(zone, vec![to_change(ChangeAction::Upsert, record)?]).await;
         }
         let sets = record_sets_at(aws, zone, &name, &RrType::Txt).await?;
@@ -338,10 +338,7 @@ impl DnsRecord {
     }
 
     fn ownership(&self, call: &CallContext) -> Result<ResourceRecordSet> {
-        let own = [(STACK_TAG, &call.stack), (ENVIRONMENT_TAG, &call.environment), (ADDRESS_TAG, &call.address)];
-        let mut tags: Tags = own.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect();
-        tags.extend(call.tags.get(REGION_TAG).map(|region| (REGION_TAG.to_owned(), region.clone())));
-        ownership_record(&ownership_name(&self.domain, self.kind), &self.set_identifier, &ownership::text(&tags))
+        ownership_record(&ownership_name(&self.domain, self.kind), &self.set_identifier, &ownership_text(&call.ownership()))
     }
 
     fn read(zone: &str, set: ResourceRecordSet) -> Option<DnsRecord> {

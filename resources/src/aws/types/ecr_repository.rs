@@ -18,8 +18,8 @@ use super::kms_key::KmsKey;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Resource,
-        Result, Scope, Tags, TypeInfo, ok_or_not_found,
+        ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Policy,
+        Resource, Result, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -43,15 +43,23 @@ pub struct EcrRepository {
     /// Scans every pushed image for known vulnerabilities.
     #[field(default = true, important)]
     pub scan_on_push: bool,
-    /// The key that encrypts it, in one layer (KMS). A repository with two layers (KMS_DSSE) shows no difference.
+    /// The key that encrypts it.
     #[field(unset = "Amazon's own key (AES256)", replaces, dropped(impossible, "the encryption of a repository is permanent"))]
     pub kms_key: Option<ArnRef<KmsKey>>,
+    /// Encrypts it in two layers with the key (KMS_DSSE).
+    #[field(unset = "one layer, when it is created", requires = kms_key, replaces)]
+    #[field(dropped(impossible, "the encryption of a repository is permanent"))]
+    pub two_layers: Option<bool>,
     /// Number of images to keep, newest first; 0 keeps all.
     #[field(default = 0, after_create, own_read, conflicts_with = lifecycle_policy)]
     pub keep_last: u32,
     /// Rules for expiring images, as `{rules: [...]}` in ECR's format. Without rules, no image expires.
     #[field(default, after_create, own_read)]
     pub lifecycle_policy: LifecyclePolicy,
+    /// Repository policy for access by other accounts and by Lambda; `{Statement: []}` for none.
+    #[field(policy = "repository", unset = "unchanged, at creation none", after_create = Some(Policy::none()), own_read, important)]
+    #[field(dropped = Policy::none())]
+    pub policy: Option<Policy>,
 }
 
 /// Outputs of the resource.
@@ -77,14 +85,16 @@ impl Resource for EcrRepository {
             .quota(100_000, "LimitExceededException")
             .iam_actions(
                 IamActions::new("ecr:repository/{name}")
-                    .read(&["ecr:GetLifecyclePolicy", "ecr:ListImages", "ecr:ListTagsForResource"])
+                    .read(&["ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ecr:ListImages", "ecr:ListTagsForResource"])
                     .create(&["ecr:CreateRepository"])
                     .change(&[
                         "ecr:DeleteLifecyclePolicy",
                         "ecr:DeleteRepository",
+                        "ecr:DeleteRepositoryPolicy",
                         "ecr:PutImageScanningConfiguration",
                         "ecr:PutImageTagMutability",
                         "ecr:PutLifecyclePolicy",
+                        "ecr:SetRepositoryPolicy",
                     ])
                     .grants(&[
                         IamGrant::read(&["ecr:DescribeRepositories"], GrantTarget::Arn("ecr:repository/*")),
@@ -106,14 +116,20 @@ impl Resource for EcrRepository {
         let call = cx.ecr.create_repository().set_repository_name(self.name.clone()).set_tags(Some(services::ecr::to_tags(&cx.call.tags)));
         let call = call.image_tag_mutability(mutability).set_image_tag_mutability_exclusion_filters(exceptions);
         let encryption = match &self.kms_key {
-            Some(key) => EncryptionConfiguration::builder().encryption_type(EncryptionType::Kms).kms_key(key.get()),
+            Some(key) => {
+                let layers = if self.two_layers == Some(true) { EncryptionType::KmsDsse } else { EncryptionType::Kms };
+                EncryptionConfiguration::builder().encryption_type(layers).kms_key(key.get())
+            }
             None => EncryptionConfiguration::builder().encryption_type(EncryptionType::Aes256),
         };
         let call = call.encryption_configuration(encryption.build()?);
         let reply = call.image_scanning_configuration(self.scanning()).send().await?;
         let repository = reply.repository.ok_or_else(|| Error::missing_field("repository"))?;
         let id = repository.repository_name.clone().ok_or_else(|| Error::missing_field("repositoryName"))?;
-        Ok(Created::from_answer(id, observed(repository, cx.call.tags.clone(), LifecyclePolicy::default())))
+        Ok(Created::from_answer(
+            id,
+            observed(repository, cx.call.tags.clone(), LifecyclePolicy::default(), self.policy.as_ref().map(|_| Policy::none())),
+        ))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EcrRepositoryChanges) -> Result<()> {
@@ -132,11 +148,22 @@ impl Resource for EcrRepository {
                 Some(policy) => drop(ecr.put_lifecycle_policy().repository_name(id).lifecycle_policy_text(policy).send().await?),
             }
         }
+        if let Some(policy) = self.policy.as_ref().filter(|_| changes.policy) {
+            match policy.is_empty() {
+                true => drop(ok_or_not_found(ecr.delete_repository_policy().repository_name(id).send().await)?),
+                false => drop(ecr.set_repository_policy().repository_name(id).policy_text(policy.to_json()).send().await?),
+            }
+        }
         Ok(())
     }
 
-    /// Only the lifecycle policy, with which PutLifecyclePolicy answers.
+    /// PutLifecyclePolicy answers with the lifecycle policy; a repository policy is read.
     async fn finish_creation(&self, cx: &Cx<'_>, created: Observed<Self>, changes: EcrRepositoryChanges) -> Result<Created<Self>> {
+        if changes.policy {
+            let live = Existing { id: created.id, spec: created.spec, version: None };
+            self.update(cx, &live, changes).await?;
+            return Ok(live.id.into());
+        }
         let Some(policy) = self.lifecycle().filter(|_| changes.keep_last || changes.lifecycle_policy) else { return Ok(created.id.into()) };
         let reply = cx.ecr.put_lifecycle_policy().repository_name(&created.id).lifecycle_policy_text(policy).send().await?;
         let Some(Ok(policy)) = reply.lifecycle_policy_text.map(|text| serde_json::from_str(&text)) else { return Ok(created.id.into()) };
@@ -222,21 +249,29 @@ async fn read(aws: &Aws, scope: &Scope, repository: Repository) -> Result<Option
             policy = LifecyclePolicy::new(serde_json::from_str(&text)?);
         }
     }
-    observed(repository, tags, policy).map(Some)
+    let mut access = None;
+    if wanted.policy {
+        let reply = ok_or_not_found(aws.ecr.get_repository_policy().repository_name(name).send().await)?;
+        access = Some(reply.and_then(|reply| reply.policy_text).map(|text| Policy::parse(&text)).transpose()?.unwrap_or_else(Policy::none));
+    }
+    observed(repository, tags, policy, access).map(Some)
 }
 
-fn observed(repository: Repository, tags: Tags, policy: LifecyclePolicy) -> Result<Observed<EcrRepository>> {
+fn observed(repository: Repository, tags: Tags, policy: LifecyclePolicy, access: Option<Policy>) -> Result<Observed<EcrRepository>> {
     let name = repository.repository_name.ok_or_else(|| Error::missing_field("repositoryName"))?;
     let mutability = repository.image_tag_mutability;
     let exceptions = repository.image_tag_mutability_exclusion_filters.unwrap_or_default();
+    let encryption = repository.encryption_configuration;
     let spec = EcrRepository {
         name: Some(name.clone()),
         immutable_tags: matches!(mutability, Some(ImageTagMutability::Immutable | ImageTagMutability::ImmutableWithExclusion)),
         tag_exceptions: exceptions.into_iter().map(|exception| exception.filter).collect(),
         scan_on_push: repository.image_scanning_configuration.is_some_and(|scanning| scanning.scan_on_push),
-        kms_key: repository.encryption_configuration.and_then(|encryption| encryption.kms_key).map(ArnRef::to),
+        two_layers: encryption.as_ref().map(|encryption| encryption.encryption_type == EncryptionType::KmsDsse),
+        kms_key: encryption.and_then(|encryption| encryption.kms_key).map(ArnRef::to),
         keep_last: 0,
         lifecycle_policy: LifecyclePolicy::default(),
+        policy: access,
     };
     let spec = spec.with_policy(policy);
     let outputs = Outputs {

@@ -1,6 +1,10 @@
 //! `kms_key`: an encryption key with its alias.
 
-mod read;
+mod change;
+mod grants;
+pub(super) mod read;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +17,14 @@ use serde_json::json;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Phase, Policy, Problem,
-        Resource, Result, Scope, Tags, TypeInfo, ok_or_not_found,
+        Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Policy, Problem, Resource,
+        Result, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
-use read::{key_id, list_aliases, observed, read, read_known, read_rotation};
+
+pub(super) use change::{create_alias, request_deletion, restore};
+pub use grants::{Grant, GrantMap};
+use read::{Key, KeyParts, Reads, list_keys, read_rotation};
 
 /// An encryption key with its alias.
 #[spec]
@@ -52,6 +59,10 @@ pub struct KmsKey {
     #[field(unset = "unchanged; the policy of a new key delegates access to the account's IAM policies")]
     #[field(dropped = default_policy())]
     pub policy: Option<Policy>,
+    /// Grants, by name, which let principals use the key without a change of its policy. Grants that services and other tools made are not
+    /// among them.
+    #[field(default, after_create, own_read)]
+    pub grants: GrantMap,
     /// Waiting period before deletion, in days.
     #[field(default = DELETION_WINDOW_DAYS, range = 7..=30, important, write_only, recovery_window)]
     pub deletion_window_days: i32,
@@ -133,7 +144,7 @@ pub struct Outputs {
 
 /// The policy of a key that is created without one:
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html>.
-fn default_policy() -> Policy {
+pub(super) fn default_policy() -> Policy {
     Policy::new(json!({
         "Version": "2012-10-17",
         "Id": "key-default-1",
@@ -150,12 +161,12 @@ fn default_policy() -> Policy {
 /// Days between two rotations, unless set otherwise.
 const ROTATION_PERIOD_DAYS: i32 = 365;
 /// Days until AWS deletes a key, unless set otherwise.
-const DELETION_WINDOW_DAYS: i32 = 30;
+pub(super) const DELETION_WINDOW_DAYS: i32 = 30;
 /// The shortest window AWS accepts: <https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html>.
-const MIN_DELETION_WINDOW_DAYS: u64 = 7;
+pub(super) const MIN_DELETION_WINDOW_DAYS: u64 = 7;
 
 /// Error code of calls for a key that is being deleted.
-const INVALID_STATE: &str = "KMSInvalidStateException";
+pub(super) const INVALID_STATE: &str = "KMSInvalidStateException";
 
 impl Resource for KmsKey {
     const TYPE: TypeInfo = TypeInfo::new("kms_key", &services::kms::SERVICE, "{uuid}", "arn:aws:kms:{region}:{account}:key/{id}")
@@ -168,12 +179,13 @@ impl Resource for KmsKey {
         .iam_actions(
             IamActions::new("kms:key/*")
                 .list(&["kms:ListAliases", "kms:ListKeys"])
-                .read(&["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"])
+                .read(&["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants", "kms:ListResourceTags"])
                 .change(&[
                     "kms:CancelKeyDeletion",
                     "kms:DisableKey",
                     "kms:DisableKeyRotation",
                     "kms:PutKeyPolicy",
+                    "kms:RevokeGrant",
                     "kms:ScheduleKeyDeletion",
                 ])
                 .grants(&[
@@ -183,6 +195,9 @@ impl Resource for KmsKey {
                         &["kms:CreateAlias", "kms:DeleteAlias", "kms:EnableKey", "kms:EnableKeyRotation", "kms:UpdateKeyDescription"],
                         GrantTarget::Arn("kms:key/*"),
                     ),
+                    IamGrant::change(&["kms:CreateGrant"], GrantTarget::Arn("kms:key/*")).needed_for(|| KmsKey::POINTERS.grants),
+                    IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("mrk.kms.amazonaws.com"))
+                        .needed_for(|| KmsKey::POINTERS.multi_region),
                     IamGrant::change(&["kms:CreateAlias", "kms:DeleteAlias"], GrantTarget::Arn("kms:{name}")),
                 ]),
         );
@@ -192,49 +207,13 @@ impl Resource for KmsKey {
     /// Finds keys by alias, and by the tag index, the only source for a key without an alias yet. Without the index, the tags of all keys
     /// without an alias are read.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let known_ids = match scope.waited_for() {
-            Some(ids) => Some(ids.clone()),
-            None => {
-                scope.complete_index().map(|index| index.keys().filter_map(|arn| key_id(arn, &aws.region)).map(str::to_owned).collect())
-            }
-        };
-        if let Some(ids) = known_ids.filter(|ids| scope.lookup.len() <= ids.len()) {
-            return read_known(aws, scope, ids).await;
-        }
-        let aliases = list_aliases(aws).await?;
-        let ours = format!("alias/{}", scope.prefix);
-        let known = |name: &String| scope.lookup.contains(name) || name.starts_with(&ours);
-        let mut ids: BTreeSet<String> = aliases.iter().filter(|(_, names)| names.iter().any(known)).map(|(id, _)| id.clone()).collect();
-        ids.extend(scope.adopt.clone());
-        let mut unknown = BTreeSet::new();
-        match &scope.tag_index {
-            Some(index) => ids.extend(index.keys().filter_map(|arn| key_id(arn, &aws.region)).map(ToOwned::to_owned)),
-            None => {
-                let keys: Vec<_> = aws.kms.list_keys().limit(1000).into_paginator().items().send().try_collect().await?;
-                unknown.extend(keys.into_iter().filter_map(|key| key.key_id).filter(|id| !aliases.contains_key(id)));
-            }
-        }
-        unknown.retain(|id| !ids.contains(id));
-        ids.extend(unknown.iter().cloned());
-        for_each_concurrent(ids, |id| {
-            let (names, unknown) = (aliases.get(&id).cloned().unwrap_or_default(), unknown.contains(&id));
-            async move {
-                match ok_or_not_found(read(aws, scope, &id, names, None).await) {
-                    // Its policy denies access, so it belongs to another principal.
-                    Err(error) if unknown && error.code == "AccessDeniedException" => Ok(None),
-                    answer => Ok(answer?.flatten()),
-                }
-            }
-        })
-        .await
+        list_keys(aws, scope).await
     }
 
     /// A key within its waiting period can read old data, so its deletion is cancelled.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         if let Some(id) = &cx.call.dormant {
-            cx.kms.cancel_key_deletion().key_id(id).send().await?;
-            cx.kms.enable_key().key_id(id).send().await?;
-            return Ok(id.clone().into());
+            return restore(cx, id).await;
         }
         let call = cx.kms.create_key().key_usage(to_aws(&self.key_usage).as_str().into()).key_spec(to_aws(&self.key_spec).as_str().into());
         let call = call.multi_region(self.multi_region).set_policy(self.policy.as_ref().map(Policy::to_json));
@@ -246,14 +225,14 @@ impl Resource for KmsKey {
         if self.policy.is_some() {
             return Ok(id.into());
         }
-        Ok(Created::from_answer(id, observed(key, cx.call.tags.clone(), None, (false, ROTATION_PERIOD_DAYS), None)))
+        Ok(Created::from_answer(id, Self::observed(KeyParts::new(key, cx.call.tags.clone()))))
     }
 
     /// CreateAlias answers nothing that could differ; whether the key rotates is read.
     async fn finish_creation(&self, cx: &Cx<'_>, created: Observed<Self>, changes: KmsKeyChanges) -> Result<Created<Self>> {
         let live = Existing { id: created.id, spec: created.spec, version: None };
         self.update(cx, &live, changes).await?;
-        if changes.enabled {
+        if changes.enabled || changes.grants {
             return Ok(live.id.into());
         }
         let (rotation, rotation_period_days) =
@@ -298,24 +277,18 @@ impl Resource for KmsKey {
         if let Some(policy) = self.policy.as_ref().filter(|_| changes.policy) {
             kms.put_key_policy().key_id(id).policy_name("default").policy(policy.to_json()).send().await?;
         }
+        if changes.grants {
+            grants::update(cx.api, id, &before.grants, &self.grants).await?;
+        }
         if changes.enabled && !self.enabled {
             kms.disable_key().key_id(id).send().await?;
         }
         Ok(())
     }
 
-    /// Deletes the alias first: until the window ends, no other key could use its name.
+    /// A primary key with replicas waits for their deletion.
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
-        if let Some(alias) = &live.spec.name {
-            ok_or_not_found(cx.kms.delete_alias().alias_name(alias).send().await)?;
-        }
-        let window = if cx.call.on_delete == OnDelete::Delete { MIN_DELETION_WINDOW_DAYS as i32 } else { live.spec.deletion_window_days };
-        match cx.kms.schedule_key_deletion().key_id(&live.id).pending_window_in_days(window).send().await.map_err(Error::from) {
-            // A first attempt succeeded, but its response was lost.
-            Err(error) if error.code == INVALID_STATE && error.message.contains("pending deletion") => {}
-            answer => drop(answer?),
-        }
-        Ok(Deletion::Requested)
+        request_deletion(cx, &live.id, live.spec.name.as_deref(), live.spec.deletion_window_days).await
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -334,6 +307,7 @@ impl Resource for KmsKey {
             let problem = Problem::new(Self::POINTERS.rotation, format!("AWS does not rotate {} keys", to_aws(&self.key_spec)));
             problems.push(problem.help("write `rotation: false`"));
         }
+        problems.extend(grants::check(&self.grants, self.key_spec));
         problems
     }
 
@@ -345,67 +319,31 @@ impl Resource for KmsKey {
     }
 }
 
-/// Creates the alias of a key. The key already has it if an update is retried because a later call failed: a new key is not visible
-/// everywhere at once.
-async fn create_alias(aws: &Aws, alias: &str, id: &str) -> Result<()> {
-    match aws.kms.create_alias().alias_name(alias).target_key_id(id).send().await.map_err(Error::from) {
-        Err(error) if error.kind == ErrorKind::AlreadyExists => {
-            let named = aws.kms.describe_key().key_id(alias).send().await?.key_metadata;
-            named.filter(|key| key.key_id == id).map(drop).ok_or(error)
-        }
-        answer => answer.map(drop),
-    }
-}
+impl Key for KmsKey {
+    const IS_REPLICA: bool = false;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn serializes_specs_and_usages_as_aws_spells_them() {
-        for name in aws_sdk_kms::types::KeySpec::values() {
-            assert!(from_aws::<KeySpec>(name).is_ok_and(|spec| to_aws(&spec) == *name), "{name}");
-        }
-        for name in aws_sdk_kms::types::KeyUsageType::values() {
-            assert!(from_aws::<KeyUsage>(name).is_ok_and(|usage| to_aws(&usage) == *name), "{name}");
-        }
+    fn reads(scope: &Scope, tags: &Tags) -> Reads {
+        let details = scope.own_reads_to_make::<Self>(tags);
+        Reads { policy: details.policy, grants: details.grants, rotation: !scope.shallow }
     }
 
-    #[test]
-    fn reports_usages_that_a_key_is_not_for() {
-        let problems = |spec: &str, usage: &str| {
-            let key = serde_json::json!({ "key_spec": spec, "key_usage": usage, "rotation": false });
-            serde_json::from_value::<KmsKey>(key).expect("a key").check().into_iter().map(|problem| problem.pointer).collect::<Vec<_>>()
+    fn observed(parts: KeyParts) -> Result<Observed<Self>> {
+        let (key, phase) = (&parts.key, parts.phase());
+        let (rotation, rotation_period_days) = parts.rotation;
+        let spec = KmsKey {
+            name: parts.alias.clone(),
+            key_spec: read::key_spec(key)?,
+            description: key.description.clone().unwrap_or_default(),
+            key_usage: from_aws(key.key_usage.as_ref().map_or("ENCRYPT_DECRYPT", |usage| usage.as_str()))?,
+            multi_region: key.multi_region.unwrap_or_default(),
+            enabled: parts.is_enabled(),
+            rotation,
+            rotation_period_days,
+            policy: parts.policy,
+            grants: parts.grants,
+            deletion_window_days: DELETION_WINDOW_DAYS,
         };
-        let fitting = [
-            ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"),
-            ("RSA_2048", "SIGN_VERIFY"),
-            ("ECC_NIST_P384", "KEY_AGREEMENT"),
-            ("HMAC_256", "GENERATE_VERIFY_MAC"),
-            ("ML_DSA_65", "SIGN_VERIFY"),
-            ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE"),
-            ("SM2", "KEY_AGREEMENT"),
-        ];
-        for (spec, usage) in fitting {
-            assert_eq!(problems(spec, usage), [""; 0], "{spec} {usage}");
-        }
-        let unfit = [
-            ("SYMMETRIC_DEFAULT", "SIGN_VERIFY"),
-            ("HMAC_256", "ENCRYPT_DECRYPT"),
-            ("RSA_2048", "KEY_AGREEMENT"),
-            ("ECC_SECG_P256K1", "KEY_AGREEMENT"),
-            ("ECC_NIST_EDWARDS25519", "KEY_AGREEMENT"),
-            ("ML_KEM_512", "ENCRYPT_DECRYPT"),
-        ];
-        for (spec, usage) in unfit {
-            assert_eq!(problems(spec, usage), ["/key_usage"], "{spec} {usage}");
-        }
-    }
-
-    #[test]
-    fn reads_key_ids_from_arns_of_this_region() {
-        assert_eq!(key_id("arn:aws:kms:eu-west-1:1:key/mrk-0", "eu-west-1"), Some("mrk-0"));
-        assert_eq!(key_id("arn:aws:kms:eu-west-2:1:key/0", "eu-west-1"), None);
-        assert_eq!(key_id("arn:aws:s3:::shop", "eu-west-1"), None);
+        let arn = key.arn.clone().ok_or_else(|| Error::missing_field("Arn"))?;
+        Ok(Observed::new(parts.key.key_id, parts.tags, spec, Outputs { arn, alias: parts.alias }).phase(phase))
     }
 }

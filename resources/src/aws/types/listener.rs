@@ -1,9 +1,12 @@
 //! `listener`: a port of a load balancer, and the rules that route its requests to target groups.
 
 mod action;
+mod attributes;
 mod authenticate;
 mod certificate_list;
 mod check;
+mod client_secret;
+mod mutual;
 mod preflight;
 mod rule;
 
@@ -14,7 +17,9 @@ use aws_sdk_elasticloadbalancingv2::types::{Certificate as SdkCertificate, Liste
 use futures::try_join;
 
 pub use action::{FixedResponse, Forward, ListenerAction, Redirect, WeightedTargetGroup};
-pub use authenticate::{AuthenticateCognito, NextAction, OnUnauthenticatedRequest};
+pub use attributes::{RequestHeaders, ResponseHeaders};
+pub use authenticate::{AuthenticateCognito, AuthenticateOidc, NextAction, OnUnauthenticatedRequest};
+pub use mutual::{MutualAuthentication, MutualMode};
 pub use rule::{ListenerRule, QueryCondition};
 
 use super::{
@@ -55,6 +60,9 @@ pub struct Listener {
     /// ALPN policy of a TLS listener.
     #[field(one_of = ["HTTP1Only", "HTTP2Only", "HTTP2Optional", "HTTP2Preferred", "None"], dropped = self.no_alpn())]
     pub alpn: Option<String>,
+    /// Certificates of clients, for an HTTPS listener.
+    #[field(unset = "clients need no certificate", important, dropped = None)]
+    pub mutual_authentication: Option<MutualAuthentication>,
     /// Action for requests that match no rule.
     pub default_action: ListenerAction,
     /// Rules of an application load balancer, or of a dualstack network load balancer, by priority. acme has no regular expressions and no
@@ -62,6 +70,20 @@ pub struct Listener {
     #[field(default, after_create, own_read)]
     #[field(entry_quota = 100)]
     pub rules: BTreeSet<ListenerRule>,
+    /// Headers of responses, for an HTTP or HTTPS listener.
+    #[field(default, after_create, own_read)]
+    pub response_headers: ResponseHeaders,
+    /// Names of the headers in which an HTTPS listener sends properties of the connection to targets.
+    #[field(default, after_create, own_read)]
+    pub request_headers: RequestHeaders,
+    /// Time without packets after which a TCP listener, or a gateway load balancer, ends a connection, in seconds.
+    #[field(unset = "AWS's default, 350", range = 60..=6000, after_create = None, own_read, attribute = "tcp.idle_timeout.seconds")]
+    #[field(dropped = 350)]
+    pub tcp_idle_timeout_seconds: Option<u32>,
+    /// Resets the connection at the client after this time. Gateway load balancers only.
+    #[field(unset = "AWS's default, false", after_create = None, own_read, attribute = "send_tcp_reset.on_idle_timeout.enabled")]
+    #[field(dropped = false)]
+    pub tcp_reset_on_idle: Option<bool>,
 }
 
 impl Resource for Listener {
@@ -76,6 +98,7 @@ impl Resource for Listener {
     .iam_actions(
         IamActions::new("elasticloadbalancing:listener/*/{parent}/*")
             .list(&[
+                "elasticloadbalancing:DescribeListenerAttributes",
                 "elasticloadbalancing:DescribeListenerCertificates",
                 "elasticloadbalancing:DescribeListeners",
                 "elasticloadbalancing:DescribeRules",
@@ -86,6 +109,7 @@ impl Resource for Listener {
                 "elasticloadbalancing:CreateRule",
                 "elasticloadbalancing:DeleteListener",
                 "elasticloadbalancing:ModifyListener",
+                "elasticloadbalancing:ModifyListenerAttributes",
                 "elasticloadbalancing:RemoveListenerCertificates",
             ])
             .questions(&["elasticloadbalancing:DescribeSSLPolicies"])
@@ -93,6 +117,7 @@ impl Resource for Listener {
                 IamGrant::change(&["elasticloadbalancing:CreateListener"], GrantTarget::Referenced("load_balancer")),
                 // The service reads the client of a user pool with the caller's permissions.
                 IamGrant::change(&["cognito-idp:DescribeUserPoolClient"], GrantTarget::NamedByArn("cognito-idp")),
+                IamGrant::change(&["secretsmanager:GetSecretValue"], GrantTarget::Referenced("secret")),
                 // Rules have no ownership tags.
                 IamGrant::change(
                     &["elasticloadbalancing:DeleteRule", "elasticloadbalancing:ModifyRule"],
@@ -115,30 +140,43 @@ impl Resource for Listener {
             let tags = tags.get(&arn).filter(|tags| scope.owns(tags))?.clone();
             Some((arn, tags, listener))
         });
-        for_each_concurrent(own, |(arn, tags, listener)| async move {
+        for_each_concurrent(own, |(arn, mut tags, listener)| async move {
             let details = scope.own_reads_to_make::<Self>(&tags);
             let rules = async { if details.rules { rule::read_rules(aws, &arn).await } else { Ok(Vec::new()) } };
             let certificates = async {
                 let may_have = details.additional_certificates && is_secure_protocol(listener.protocol.as_ref());
                 if may_have { certificate_list::read_certificates(aws, &arn).await } else { Ok(BTreeSet::new()) }
             };
-            let Some((rules, additional_certificates)) = ok_or_not_found(try_join!(rules, certificates))? else { return Ok(None) };
+            let settings =
+                async { if details.has_attributes() { attributes::read(aws, &arn).await } else { Ok(attributes::Attributes::default()) } };
+            let Some((rules, additional_certificates, settings)) = ok_or_not_found(try_join!(rules, certificates, settings))? else {
+                return Ok(None);
+            };
             let rules = rules.iter().filter_map(ListenerRule::read).collect();
-            Ok(Some(Observed::new(arn.clone(), tags, Listener { additional_certificates, rules, ..read(listener) }, ArnOutput { arn })))
+            let spec = Listener { additional_certificates, rules, ..read(listener)? };
+            if client_secret::has_some(&spec) {
+                tags = client_secret::fetch_tags(aws, &arn).await?;
+            }
+            let spec = client_secret::apply(spec, &mut tags);
+            Ok(Some(Observed::new(arn.clone(), tags, settings.apply(spec), ArnOutput { arn })))
         })
         .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let call =
-            cx.elbv2.create_listener().load_balancer_arn(self.load_balancer.get()).set_tags(Some(services::elbv2::to_tags(&cx.call.tags)));
+        let mut tags = cx.call.tags.clone();
+        tags.extend(client_secret::tags_on_create(self));
+        let call = cx.elbv2.create_listener().load_balancer_arn(self.load_balancer.get()).set_tags(Some(services::elbv2::to_tags(&tags)));
         let call = call.set_port(self.port.map(Into::into)).set_protocol(self.protocol.map(Protocol::to_sdk));
         let call = call.set_certificates(self.certificates()).set_ssl_policy(self.new_ssl_policy());
         let call = call.set_alpn_policy(self.alpn.clone().map(|policy| vec![policy]));
-        let reply = call.set_default_actions(Some(self.default_action.to_sdk())).send().await?;
+        let call = call.set_mutual_authentication(self.mutual_authentication.as_ref().map(MutualAuthentication::to_sdk));
+        let actions = client_secret::to_sdk(cx.api, &self.default_action, None).await?;
+        let reply = call.set_default_actions(Some(actions)).send().await?;
         let listener = reply.listeners.unwrap_or_default().into_iter().next().ok_or_else(|| Error::missing_field("Listeners"))?;
         let arn = listener.listener_arn.clone().ok_or_else(|| Error::missing_field("ListenerArn"))?;
-        Ok(Created::Complete(Observed::new(arn.clone(), cx.call.tags.clone(), read(listener), ArnOutput { arn })))
+        let read = read(listener).map(|read| client_secret::apply(read, &mut tags));
+        Ok(Created::from_answer(arn.clone(), read.map(|spec| Observed::new(arn.clone(), tags, spec, ArnOutput { arn }))))
     }
 
     /// ModifyListener keeps omitted settings. A listener that was not secure has no TLS policy to keep.
@@ -148,21 +186,27 @@ impl Resource for Listener {
         if changes.additional_certificates && !self.is_secure() {
             certificate_list::update(cx.api, id, old, new).await?;
         }
-        let ListenerChanges { port, protocol, certificate, ssl_policy, alpn, default_action, .. } = changes;
-        if port || protocol || certificate || ssl_policy || alpn || default_action {
+        let ListenerChanges { port, protocol, certificate, ssl_policy, alpn, mutual_authentication, default_action, .. } = changes;
+        if port || protocol || certificate || ssl_policy || alpn || mutual_authentication || default_action {
             let call = cx.elbv2.modify_listener().listener_arn(id).set_port(self.port.map(Into::into));
             let call = call.set_protocol(self.protocol.map(Protocol::to_sdk)).set_certificates(self.certificates());
             let policy = if live.spec.ssl_policy.is_none() { self.new_ssl_policy() } else { self.ssl_policy.clone() };
             let call = call.set_ssl_policy(policy).set_alpn_policy(self.alpn.clone().map(|policy| vec![policy]));
-            call.set_default_actions(Some(self.default_action.to_sdk())).send().await?;
+            let clients =
+                mutual_authentication.then(|| self.mutual_authentication.as_ref().map_or_else(mutual::off, MutualAuthentication::to_sdk));
+            let actions = client_secret::to_sdk(cx.api, &self.default_action, Some(&live.spec.default_action)).await?;
+            call.set_mutual_authentication(clients).set_default_actions(Some(actions)).send().await?;
         }
         if changes.additional_certificates && self.is_secure() {
             certificate_list::update(cx.api, id, old, new).await?;
         }
+        if changes.has_attributes() {
+            attributes::update(cx.api, id, &live.spec, self).await?;
+        }
         if changes.rules {
             rule::update(cx.api, id, &live.spec.rules, &self.rules).await?;
         }
-        Ok(())
+        if changes.rules || default_action { client_secret::record(cx.api, id, &live.spec, self).await } else { Ok(()) }
     }
 
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
@@ -217,11 +261,13 @@ impl Resource for Listener {
         for (at, action) in all {
             problems.extend(action.check(at.clone()));
             problems.extend(check::redirect_loop(self, action, &at));
-            if matches!(action, ListenerAction::AuthenticateCognito(_)) && self.protocol != Some(Protocol::Https) {
-                let problem = Problem::new(at.item("authenticate_cognito"), "only HTTPS listeners can authenticate users");
+            if let Some((name, _)) = action.then().filter(|_| self.protocol != Some(Protocol::Https)) {
+                let problem = Problem::new(at.item(name), "only HTTPS listeners can authenticate users");
                 problems.push(problem.help("set `protocol: HTTPS`, with a `certificate`"));
             }
         }
+        problems.extend(self.mutual_authentication.iter().flat_map(|clients| clients.check(self.protocol)));
+        problems.extend(attributes::check(self));
         problems.extend(rule::check(&self.rules));
         problems
     }
@@ -252,9 +298,9 @@ fn is_secure_protocol(protocol: Option<&ProtocolEnum>) -> bool {
     matches!(protocol, Some(ProtocolEnum::Https | ProtocolEnum::Tls))
 }
 
-/// A listener without its rules and additional certificates.
-fn read(listener: SdkListener) -> Listener {
-    Listener {
+/// A listener without the parts that other calls describe.
+fn read(listener: SdkListener) -> Result<Listener> {
+    Ok(Listener {
         load_balancer: ArnRef::to(listener.load_balancer_arn.unwrap_or_default()),
         port: listener.port.and_then(|port| port.try_into().ok()),
         protocol: listener.protocol.as_ref().and_then(Protocol::from_sdk),
@@ -262,7 +308,12 @@ fn read(listener: SdkListener) -> Listener {
         additional_certificates: BTreeSet::new(),
         ssl_policy: listener.ssl_policy,
         alpn: listener.alpn_policy.unwrap_or_default().into_iter().next(),
+        mutual_authentication: MutualAuthentication::read(listener.mutual_authentication.as_ref())?,
         default_action: ListenerAction::read(listener.default_actions.as_deref().unwrap_or_default()),
         rules: BTreeSet::new(),
-    }
+        response_headers: ResponseHeaders::default(),
+        request_headers: RequestHeaders::default(),
+        tcp_idle_timeout_seconds: None,
+        tcp_reset_on_idle: None,
+    })
 }

@@ -1,20 +1,21 @@
 //! `load_balancer`: an application, network or gateway load balancer.
 
 mod attributes;
+mod read;
 mod subnet_mapping;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use acme_macros::spec;
 use aws_sdk_elasticloadbalancingv2::types::{
-    EnablePrefixForIpv6SourceNatEnum, EnforceSecurityGroupInboundRulesOnPrivateLinkTrafficEnum as Enforced, IpAddressType,
-    LoadBalancer as SdkLoadBalancer, LoadBalancerSchemeEnum, LoadBalancerState, LoadBalancerStateEnum, LoadBalancerTypeEnum,
-    SubnetMapping as SdkMapping,
+    EnforceSecurityGroupInboundRulesOnPrivateLinkTrafficEnum as Enforced, LoadBalancerSchemeEnum, LoadBalancerTypeEnum,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use attributes::{ClientRoutingPolicy, DesyncMitigationMode, Logs, XffHeaderProcessing};
+use read::read;
+pub(super) use read::read_tags;
 pub use subnet_mapping::SubnetMapping;
 
 use super::{
@@ -22,10 +23,10 @@ use super::{
     subnet::{Subnet, shared_zones},
 };
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
+    aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
-        Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result,
-        Scope, Tags, TypeInfo, ok_or_not_found, referenced_ids,
+        Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
+        TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -128,6 +129,23 @@ pub struct LoadBalancer {
     /// Logs of the connections to an application load balancer, in S3.
     #[field(unset = "AWS's default, none", after_create, dropped = Logs::off())]
     pub connection_logs: Option<Logs>,
+    /// Logs of an application load balancer's health checks, in S3.
+    #[field(unset = "AWS's default, none", after_create, dropped = Logs::off())]
+    pub health_check_logs: Option<Logs>,
+    /// Blocks IPv6 traffic through an internet gateway to an internal load balancer. Not for gateway load balancers.
+    #[field(
+        unset = "AWS's default: true for an internal load balancer, else false",
+        after_create,
+        attribute = "ipv6.deny_all_igw_traffic"
+    )]
+    #[field(risky(false, "IPv6 traffic from the internet can reach an internal load balancer"), dropped = Some(self.internal))]
+    pub deny_ipv6_from_internet: Option<bool>,
+    /// Secondary private addresses that a network load balancer has in each subnet, for more connections to one target. AWS never removes
+    /// some.
+    #[field(unset = "AWS's default, 0", range = 0..=7, after_create, attribute = "secondary_ips.auto_assigned.per_subnet")]
+    #[field(one_way(Direction::Increase, "AWS removes no secondary addresses"))]
+    #[field(dropped(impossible, "AWS removes no secondary addresses"))]
+    pub secondary_ips: Option<u32>,
 }
 
 /// Type of a load balancer.
@@ -341,7 +359,11 @@ impl Resource for LoadBalancer {
             }
             _ => {}
         }
-        let logs = [(&self.access_logs, &mut live.access_logs), (&self.connection_logs, &mut live.connection_logs)];
+        let logs = [
+            (&self.access_logs, &mut live.access_logs),
+            (&self.connection_logs, &mut live.connection_logs),
+            (&self.health_check_logs, &mut live.health_check_logs),
+        ];
         for (wanted, live) in logs {
             if let (Some(wanted), Some(live)) = (wanted, live)
                 && !wanted.enabled
@@ -351,93 +373,4 @@ impl Resource for LoadBalancer {
             }
         }
     }
-}
-
-fn read(arn: String, name: String, lb: SdkLoadBalancer, attributes: &BTreeMap<String, String>, tags: Tags) -> Observed<LoadBalancer> {
-    let mappings: BTreeSet<_> = lb.availability_zones.unwrap_or_default().into_iter().filter_map(SubnetMapping::read).collect();
-    let fixed = lb.r#type == Some(LoadBalancerTypeEnum::Network) && mappings.iter().any(SubnetMapping::is_fixed);
-    let state = lb.state.unwrap_or_else(|| LoadBalancerState::builder().build());
-    let phase = match state.code {
-        Some(LoadBalancerStateEnum::Provisioning) => Phase::Progressing("provisioning".into()),
-        Some(LoadBalancerStateEnum::Failed) => Phase::Failed(state.reason.unwrap_or_else(|| "failed".into())),
-        _ => Phase::Ready,
-    };
-    let spec = LoadBalancer {
-        name: Some(name),
-        kind: lb.r#type.and_then(|kind| from_aws(kind.as_str()).ok()).unwrap_or_default(),
-        internal: lb.scheme == Some(LoadBalancerSchemeEnum::Internal),
-        subnets: mappings.iter().filter(|_| !fixed).map(|mapping| mapping.subnet.clone()).collect(),
-        subnet_mappings: fixed.then_some(mappings),
-        security_groups: lb.security_groups.unwrap_or_default().into_iter().map(Ref::to).collect(),
-        ip_address_type: lb.ip_address_type.and_then(|kind| from_aws(kind.as_str()).ok()).unwrap_or_default(),
-        enforce_security_groups_on_private_link: lb.enforce_security_group_inbound_rules_on_private_link_traffic.map(|value| value == "on"),
-        deletion_protection: false,
-        ..LoadBalancer::default()
-    }
-    .with_attributes(attributes);
-    let outputs = Outputs {
-        dns_name: lb.dns_name.unwrap_or_default(),
-        zone_id: lb.canonical_hosted_zone_id.unwrap_or_default(),
-        arn_suffix: arn.split_once("loadbalancer/").map(|(_, suffix)| suffix.to_owned()).unwrap_or_default(),
-        arn: arn.clone(),
-    };
-    Observed::new(arn, tags, spec, outputs).phase(phase)
-}
-
-impl LoadBalancer {
-    /// Live setting for source addresses of IPv6 traffic, which acme does not manage, and which SetSubnets disables where it is left out:
-    /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_SetSubnets.html>.
-    async fn source_nat(&self, aws: &Aws, arn: &str) -> Result<Option<EnablePrefixForIpv6SourceNatEnum>> {
-        if self.kind != LoadBalancerType::Network || self.ip_address_type == AddressType::Ipv4 {
-            return Ok(None);
-        }
-        let reply = aws.elbv2.describe_load_balancers().load_balancer_arns(arn).send().await?;
-        Ok(reply.load_balancers.into_iter().flatten().find_map(|balancer| balancer.enable_prefix_for_ipv6_source_nat))
-    }
-
-    fn address_type(&self) -> IpAddressType {
-        IpAddressType::from(to_aws(&self.ip_address_type).as_str())
-    }
-
-    /// Subnets, from either field.
-    fn mappings(&self) -> BTreeSet<SubnetMapping> {
-        self.subnet_mappings.clone().unwrap_or_else(|| self.subnets.iter().cloned().map(SubnetMapping::of_subnet).collect())
-    }
-
-    fn subnet_ids(&self) -> Option<Vec<String>> {
-        self.subnet_mappings.is_none().then(|| referenced_ids(&self.subnets))
-    }
-
-    fn sdk_mappings(&self) -> Option<Vec<SdkMapping>> {
-        self.subnet_mappings.as_ref().map(|mappings| mappings.iter().map(SubnetMapping::to_sdk).collect())
-    }
-}
-
-/// Tags of load balancers, target groups or listeners: from the index if available, otherwise read for 20 ARNs per call.
-pub(super) async fn read_tags(aws: &Aws, scope: &Scope, arns: impl Iterator<Item = String>) -> Result<BTreeMap<String, Tags>> {
-    let (mut all, mut unknown) = (BTreeMap::new(), Vec::new());
-    for arn in arns {
-        match scope.tags(&arn) {
-            Some(tags) => drop(all.insert(arn, tags)),
-            None => unknown.push(arn),
-        }
-    }
-    for some in unknown.chunks(20) {
-        // If a resource was deleted in the meantime, the call fails for all 20, so the tags are then read one at a time.
-        let asked = match ok_or_not_found(aws.elbv2.describe_tags().set_resource_arns(Some(some.to_vec())).send().await)? {
-            Some(reply) => vec![reply],
-            None => {
-                for_each_concurrent(some.to_vec(), |arn| async move {
-                    ok_or_not_found(aws.elbv2.describe_tags().resource_arns(arn).send().await)
-                })
-                .await?
-            }
-        };
-        for description in asked.into_iter().flat_map(|reply| reply.tag_descriptions.unwrap_or_default()) {
-            if let Some(arn) = description.resource_arn {
-                all.insert(arn, services::elbv2::from_tags(description.tags.as_deref().unwrap_or_default()));
-            }
-        }
-    }
-    Ok(all)
 }

@@ -38,6 +38,8 @@ pub mod dms_task;
 pub mod dns_record;
 pub mod dns_zone;
 pub mod dynamodb_table;
+pub mod ecr_pull_through_cache;
+pub mod ecr_registry;
 pub mod ecr_repository;
 pub mod egress_only_gateway;
 pub mod eks_access_entry;
@@ -58,6 +60,7 @@ pub mod iam_role;
 pub mod instance_profile;
 pub mod internet_gateway;
 pub mod kms_key;
+pub mod kms_replica;
 pub mod launch_template;
 pub mod listener;
 pub mod load_balancer;
@@ -132,6 +135,8 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<dns_record::DnsRecord>(),
         ResourceType::of::<dns_zone::DnsZone>(),
         ResourceType::of::<dynamodb_table::DynamodbTable>(),
+        ResourceType::of::<ecr_pull_through_cache::EcrPullThroughCache>(),
+        ResourceType::of::<ecr_registry::EcrRegistry>(),
         ResourceType::of::<ecr_repository::EcrRepository>(),
         ResourceType::of::<egress_only_gateway::EgressOnlyGateway>(),
         ResourceType::of::<eks_access_entry::EksAccessEntry>(),
@@ -152,6 +157,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<instance_profile::InstanceProfile>(),
         ResourceType::of::<internet_gateway::InternetGateway>(),
         ResourceType::of::<kms_key::KmsKey>(),
+        ResourceType::of::<kms_replica::KmsReplica>(),
         ResourceType::of::<launch_template::LaunchTemplate>(),
         ResourceType::of::<listener::Listener>(),
         ResourceType::of::<load_balancer::LoadBalancer>(),

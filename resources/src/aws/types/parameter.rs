@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ssm::types::ParameterTier;
 
+pub(super) use secure::value_of as secret_value;
 pub use store_policy::{Notice, TimeUnit};
 
 use super::{

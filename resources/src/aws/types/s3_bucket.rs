@@ -1,12 +1,19 @@
 //! `s3_bucket`: a store of objects.
 
+mod access_log;
 mod cors;
 mod encryption;
 mod lifecycle;
 mod name;
+mod notifications;
+mod object_lock;
 mod objects;
+mod parts;
 mod public_access;
 mod read;
+mod replication;
+mod tiering;
+mod website;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,16 +22,22 @@ use aws_sdk_s3::types::{self as s3, BucketLocationConstraint, BucketVersioningSt
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use access_log::{AccessLog, PartitionDate};
 pub use cors::CorsRule;
 pub use encryption::{Algorithm, Encryption};
 pub use lifecycle::{LifecycleRule, Transition};
+pub use notifications::{Notification, Notifications};
+pub use object_lock::{ObjectLock, RetentionMode};
 pub use public_access::{PublicAccess, PublicAccessBlocks};
+pub use replication::{Replication, ReplicationRule};
+pub use tiering::ArchiveTiers;
+pub use website::{RedirectAll, RoutingRule, WebProtocol, Website};
 
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
-        Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Policy, Problem,
-        Resource, Result, Scope, TypeInfo, ok_or_not_found,
+        Created, DataProtection, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Policy,
+        Problem, Resource, Result, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -37,7 +50,7 @@ pub struct S3Bucket {
     #[field(name(max = 63, lowercase, global), length = 3..=63, pattern = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?", replaces)]
     pub name: Option<String>,
     /// Enables versioning, which keeps old versions of objects.
-    #[field(default = true, after_create = false, important)]
+    #[field(default = true, after_create = self.object_lock.is_some(), important)]
     pub versioning: bool,
     /// Encryption of new objects.
     #[field(default, after_create = Encryption { bucket_key: self.encryption.bucket_key, ..Encryption::default() })]
@@ -61,6 +74,32 @@ pub struct S3Bucket {
     #[field(policy = "resource", unset = "unchanged, at creation none", after_create = Some(Policy::none()), own_read, important)]
     #[field(dropped = Policy::none())]
     pub policy: Option<Policy>,
+    /// Notifications about objects. Once declared, they are all of the bucket's: S3 has one configuration, and acme removes entries of others.
+    #[field(default, after_create, own_read)]
+    pub notifications: Notifications,
+    /// Replication of new objects to other buckets.
+    #[field(unset = "unchanged, at creation none", after_create = None, own_read, dropped = None)]
+    pub replication: Option<Replication>,
+    /// Object Lock, which keeps versions of objects from being deleted; `{}` enables it without a default retention.
+    #[field(unset = "unchanged, at creation none", own_read, important)]
+    #[field(after_create = self.object_lock.as_ref().map(|_| ObjectLock::default()))]
+    #[field(dropped(impossible, "S3 never ends the Object Lock of a bucket"))]
+    pub object_lock: Option<ObjectLock>,
+    /// Logs of the requests to the bucket.
+    #[field(unset = "unchanged, at creation none", after_create = None, own_read, dropped = None)]
+    pub access_log: Option<AccessLog>,
+    /// Archive tiers for objects in the storage class INTELLIGENT_TIERING, by name. Once declared, they are all of the bucket's.
+    #[field(default, length = 0..=1000, after_create, own_read)]
+    pub intelligent_tiering: BTreeMap<String, ArchiveTiers>,
+    /// Website of the bucket.
+    #[field(unset = "unchanged, at creation none", after_create = None, own_read, dropped = None)]
+    pub website: Option<Website>,
+    /// Lets clients use the nearest edge location (`name.s3-accelerate.amazonaws.com`), at an extra charge.
+    #[field(default = false, after_create, own_read)]
+    pub transfer_acceleration: bool,
+    /// Charges the account of a requester for requests and data transfer, instead of the bucket's.
+    #[field(default = false, after_create, own_read)]
+    pub requester_pays: bool,
 }
 
 /// Owner of objects that other accounts upload.
@@ -100,29 +139,47 @@ impl Resource for S3Bucket {
             IamActions::new("s3:{name}")
                 .list(&["s3:ListAllMyBuckets"])
                 .read(&[
+                    "s3:GetAccelerateConfiguration",
                     "s3:GetBucketCORS",
+                    "s3:GetBucketLogging",
+                    "s3:GetBucketNotification",
+                    "s3:GetBucketObjectLockConfiguration",
                     "s3:GetBucketOwnershipControls",
                     "s3:GetBucketPolicy",
                     "s3:GetBucketPublicAccessBlock",
+                    "s3:GetBucketRequestPayment",
                     "s3:GetBucketTagging",
                     "s3:GetBucketVersioning",
+                    "s3:GetBucketWebsite",
                     "s3:GetEncryptionConfiguration",
+                    "s3:GetIntelligentTieringConfiguration",
                     "s3:GetLifecycleConfiguration",
+                    "s3:GetReplicationConfiguration",
                     "s3:ListBucketVersions",
                 ])
                 .change(&[
                     "s3:CreateBucket",
                     "s3:DeleteBucket",
                     "s3:DeleteBucketPolicy",
+                    "s3:DeleteBucketWebsite",
+                    "s3:PutAccelerateConfiguration",
                     "s3:PutBucketCORS",
+                    "s3:PutBucketLogging",
+                    "s3:PutBucketNotification",
+                    "s3:PutBucketObjectLockConfiguration",
                     "s3:PutBucketOwnershipControls",
                     "s3:PutBucketPolicy",
                     "s3:PutBucketPublicAccessBlock",
+                    "s3:PutBucketRequestPayment",
                     "s3:PutBucketVersioning",
+                    "s3:PutBucketWebsite",
                     "s3:PutEncryptionConfiguration",
+                    "s3:PutIntelligentTieringConfiguration",
                     "s3:PutLifecycleConfiguration",
+                    "s3:PutReplicationConfiguration",
                 ])
                 .grants(&[
+                    IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["s3.amazonaws.com"])),
                     IamGrant::delete_data(&["s3:ListBucketMultipartUploads"], GrantTarget::Arn("s3:{name}")),
                     IamGrant::delete_data(
                         &["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"],
@@ -161,6 +218,7 @@ impl Resource for S3Bucket {
         let configuration = CreateBucketConfiguration::builder().set_tags(Some(services::s3::to_tags(&cx.call.tags)));
         let configuration = configuration.set_location_constraint(region.map(BucketLocationConstraint::from)).build();
         let call = cx.s3.create_bucket().set_bucket(self.name.clone()).create_bucket_configuration(configuration);
+        let call = call.set_object_lock_enabled_for_bucket(self.object_lock.is_some().then_some(true));
         call.object_ownership(to_aws(&self.object_ownership).as_str().into()).send().await?;
         Ok(self.name.clone().ok_or_else(|| Error::missing_field("Name"))?.into())
     }
@@ -168,6 +226,7 @@ impl Resource for S3Bucket {
     /// Changes the public access blocks first: they would reject a public policy.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: S3BucketChanges) -> Result<()> {
         let (client, id) = (&cx.s3, &live.id);
+        self.end_replication(cx, id, &changes).await?;
         if changes.block_public_access {
             let blocks = self.block_public_access.to_sdk();
             client.put_public_access_block().bucket(id).public_access_block_configuration(blocks).send().await?;
@@ -195,39 +254,12 @@ impl Resource for S3Bucket {
             }
         }
         if changes.lifecycle_rules {
-            if self.lifecycle_rules.is_empty() {
-                client.delete_bucket_lifecycle().bucket(id).send().await?;
-            } else {
-                // Parts that acme does not manage are read and sent back. A bucket without rules has none.
-                let (kept, minimum_size) = if live.spec.lifecycle_rules.is_empty() {
-                    (Vec::new(), None)
-                } else {
-                    let reply = ok_or_not_found(client.get_bucket_lifecycle_configuration().bucket(id).send().await)?;
-                    reply.map(|reply| (reply.rules.unwrap_or_default(), reply.transition_default_minimum_object_size)).unwrap_or_default()
-                };
-                let rules = self.lifecycle_rules.iter();
-                let rules = rules.map(|(id, rule)| Ok(rule.with_unmanaged_parts(rule.to_sdk(id)?, &kept))).collect::<Result<Vec<_>>>()?;
-                let configuration = s3::BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build()?;
-                let call = client.put_bucket_lifecycle_configuration().bucket(id).lifecycle_configuration(configuration);
-                call.set_transition_default_minimum_object_size(minimum_size).send().await?;
-            }
+            lifecycle::put(cx, id, &live.spec.lifecycle_rules, &self.lifecycle_rules).await?;
         }
         if changes.cors {
-            if self.cors.is_empty() {
-                client.delete_bucket_cors().bucket(id).send().await?;
-            } else {
-                let kept = if live.spec.cors.is_empty() {
-                    Vec::new()
-                } else {
-                    let reply = ok_or_not_found(client.get_bucket_cors().bucket(id).send().await)?;
-                    reply.and_then(|reply| reply.cors_rules).unwrap_or_default()
-                };
-                let rules = self.cors.iter().map(|rule| rule.to_sdk_like(&kept)).collect::<Result<Vec<_>>>()?;
-                let configuration = s3::CorsConfiguration::builder().set_cors_rules(Some(rules)).build()?;
-                client.put_bucket_cors().bucket(id).cors_configuration(configuration).send().await?;
-            }
+            cors::put(cx, id, &live.spec.cors, &self.cors).await?;
         }
-        Ok(())
+        self.update_parts(cx, id, &live.spec, &changes).await
     }
 
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
@@ -249,11 +281,29 @@ impl Resource for S3Bucket {
         let mut problems = self.encryption.check();
         problems.extend(self.name.as_deref().and_then(name::check));
         problems.extend(self.lifecycle_rules.iter().filter_map(|(id, rule)| rule.check(id)));
+        problems.extend(self.notifications.check());
+        problems.extend(self.replication.iter().flat_map(|replication| replication.check(self.versioning)));
+        problems.extend(self.object_lock.iter().flat_map(|lock| lock.check(self.versioning)));
+        problems.extend(self.intelligent_tiering.iter().flat_map(|(id, tiers)| tiers.check(id)));
+        problems.extend(self.website.iter().flat_map(Website::check));
+        if self.transfer_acceleration && self.name.as_ref().is_some_and(|name| name.contains('.')) {
+            let problem = Problem::new(Self::POINTERS.transfer_acceleration, "S3 does not accelerate buckets with dots in their names");
+            problems.push(problem.help("choose a `name` without dots"));
+        }
         problems
+    }
+
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let Some(bucket) = declared.spec() else { return Vec::new() };
+        let replication = bucket.replication.iter().flat_map(|replication| replication.check_declared(declared));
+        bucket.notifications.check_declared(declared).into_iter().chain(replication).collect()
     }
 
     fn normalize(&self, live: &mut Self) {
         self.encryption.normalize(&mut live.encryption);
+        if let (Some(wanted), Some(live)) = (&self.replication, &mut live.replication) {
+            wanted.normalize(live);
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! `secret`: a secret in Secrets Manager. acme can generate its value, but never reads it.
 
 mod password;
+mod replica;
+mod rotation;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +10,15 @@ use acme_macros::spec;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use serde_json::json;
 
+pub use replica::Replica;
+pub use rotation::Rotation;
+
 use super::kms_key::KmsKey;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnOutput, ArnRef, Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Phase,
-        Policy, Problem, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
+        ArnOutput, ArnRef, Created, Declared, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete,
+        Phase, Policy, Problem, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -39,6 +44,12 @@ pub struct Secret {
     #[field(policy = "resource", unset = "unchanged, at creation none", after_create = Some(Policy::none()), own_read, important)]
     #[field(dropped = Policy::none())]
     pub policy: Option<Policy>,
+    /// Rotation of the value by a function.
+    #[field(unset = "the value stays as it is", important, after_create = None, dropped = None)]
+    pub rotation: Option<Rotation>,
+    /// Copies in other regions, by region.
+    #[field(default, after_create, own_read)]
+    pub replicas: BTreeMap<String, Replica>,
     /// Recovery window before deletion, in days.
     #[field(default = RECOVERY_WINDOW_DAYS, range = 7..=30, important, write_only, recovery_window)]
     pub recovery_window_days: i64,
@@ -101,13 +112,20 @@ impl Resource for Secret {
             .read(&["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"])
             .create(&["secretsmanager:CreateSecret"])
             .change(&[
+                "secretsmanager:CancelRotateSecret",
                 "secretsmanager:DeleteResourcePolicy",
                 "secretsmanager:DeleteSecret",
                 "secretsmanager:PutResourcePolicy",
+                "secretsmanager:RemoveRegionsFromReplication",
+                "secretsmanager:ReplicateSecretToRegions",
                 "secretsmanager:RestoreSecret",
+                "secretsmanager:RotateSecret",
                 "secretsmanager:UpdateSecret",
             ])
-            .grants(&[IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key"))]),
+            .grants(&[
+                IamGrant::change(&["lambda:InvokeFunction"], GrantTarget::NamedByArn("lambda")),
+                IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key")),
+            ]),
     );
     type Api = Aws;
     type Outputs = ArnOutput;
@@ -171,10 +189,17 @@ impl Resource for Secret {
                 client.put_resource_policy().secret_id(id).resource_policy(policy.to_json()).send().await?;
             }
         }
-        Ok(())
+        if changes.rotation {
+            rotation::put(cx.api, id, self.rotation.as_ref()).await?;
+        }
+        if changes.replicas { replica::update(cx.api, id, &self.replicas).await } else { Ok(()) }
     }
 
+    /// AWS does not delete a secret with copies.
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        if !live.spec.replicas.is_empty() {
+            replica::remove(cx.api, &live.id, live.spec.replicas.keys().cloned().collect()).await?;
+        }
         let call = cx.secretsmanager.delete_secret().secret_id(&live.id);
         let call = match cx.call.on_delete {
             OnDelete::Delete => call.force_delete_without_recovery(true),
@@ -191,10 +216,26 @@ impl Resource for Secret {
         }
     }
 
+    async fn explain(aws: &Aws, id: &str) -> Result<Option<String>> {
+        let secret = aws.secretsmanager.describe_secret().secret_id(id).send().await?;
+        Ok(replica::failures(secret.replication_status()))
+    }
+
+    fn normalize(&self, live: &mut Self) {
+        if let (Some(wanted), Some(live)) = (&self.rotation, &mut live.rotation) {
+            wanted.normalize(live);
+        }
+    }
+
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        declared.spec().and_then(|secret| replica::check_declared(declared, &secret.replicas)).into_iter().collect()
+    }
+
     fn check(&self) -> Vec<Problem> {
-        let Some(generate) = &self.generate else { return Vec::new() };
+        let mut problems = replica::check(&self.replicas);
+        problems.extend(self.rotation.iter().flat_map(Rotation::check));
+        let Some(generate) = &self.generate else { return problems };
         let types = generate.alphabets().len() as i64;
-        let mut problems = Vec::new();
         if types == 0 {
             problems.push(Problem::new(Self::POINTERS.generate, "digits, punctuation, uppercase and lowercase letters are all excluded"));
         }
@@ -227,7 +268,8 @@ async fn read(aws: &Aws, scope: &Scope, id: &str) -> Result<Option<Observed<Secr
     if is_deleted && !scope.owns(&tags) || secret.owning_service.is_some() {
         return Ok(None);
     }
-    let policy = if !is_deleted && scope.own_reads_to_make::<Secret>(&tags).policy {
+    let details = scope.own_reads_to_make::<Secret>(&tags);
+    let policy = if !is_deleted && details.policy {
         match aws.secretsmanager.get_resource_policy().secret_id(id).send().await.map_err(Error::from) {
             // It was just deleted.
             Err(error) if error.code == INVALID_REQUEST => return Ok(None),
@@ -236,6 +278,14 @@ async fn read(aws: &Aws, scope: &Scope, id: &str) -> Result<Option<Observed<Secr
     } else {
         None
     };
+    // A copy belongs to the secret in its primary region.
+    if secret.primary_region.as_ref().is_some_and(|primary| *primary != aws.region) {
+        return Ok(None);
+    }
+    let (rotation, copies) = (Rotation::read(&secret), secret.replication_status());
+    // Copies that a definition never had are those of others, but AWS deletes no secret with copies.
+    let replicas = if details.replicas || scope.shallow { replica::read(copies) } else { BTreeMap::new() };
+    let is_pending = replica::is_pending(copies);
     let arn = secret.arn.ok_or_else(|| Error::missing_field("ARN"))?;
     let spec = Secret {
         name: secret.name,
@@ -243,9 +293,15 @@ async fn read(aws: &Aws, scope: &Scope, id: &str) -> Result<Option<Observed<Secr
         kms_key: secret.kms_key_id.filter(|key| key != AWS_KEY).map(ArnRef::to),
         generate: None,
         policy,
+        rotation,
+        replicas,
         recovery_window_days: RECOVERY_WINDOW_DAYS,
     };
-    let phase = if is_deleted { Phase::Deleting } else { Phase::Ready };
+    let phase = match (is_deleted, is_pending) {
+        (true, _) => Phase::Deleting,
+        (false, true) => Phase::Progressing("copying to other regions".into()),
+        (false, false) => Phase::Ready,
+    };
     Ok(Some(Observed::new(arn.clone(), tags, spec, ArnOutput { arn }).phase(phase)))
 }
 

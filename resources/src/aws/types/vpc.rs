@@ -1,5 +1,6 @@
 //! `vpc`: a virtual private cloud, the network of a stack.
 
+mod default_group;
 pub(super) mod ipv6;
 
 use std::collections::BTreeSet;
@@ -9,6 +10,7 @@ use aws_sdk_ec2::types::{
     VpcState,
 };
 
+pub use default_group::DefaultSecurityGroup;
 pub use ipv6::VpcIpv6;
 
 use super::prelude::*;
@@ -36,6 +38,11 @@ pub struct Vpc {
     /// Runs instances on dedicated hardware.
     #[field(default = false, replaces, important, risky(true, "dedicated hardware costs an hourly fee, and more per instance"))]
     pub dedicated: bool,
+    /// Traffic of the VPC's default security group, which AWS gives to whatever is created without a group: `deny` removes all its rules. Rules
+    /// added outside acme are removed, too.
+    #[field(unset = "unchanged; AWS lets its members reach each other, and everything outside", after_create = None, own_read, important)]
+    #[field(dropped(kept, "acme lets go of the group, and does not open it"))]
+    pub default_security_group: Option<DefaultSecurityGroup>,
 }
 
 /// Outputs of the resource.
@@ -64,7 +71,17 @@ impl Resource for Vpc {
                 .create(&["ec2:CreateVpc"])
                 .change(&["ec2:AssociateVpcCidrBlock", "ec2:DeleteVpc", "ec2:DisassociateVpcCidrBlock", "ec2:ModifyVpcAttribute"])
                 .blockers(&["ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"])
-                .grants(&[IamGrant::read(&["ec2:DescribeVpcAttribute"], GrantTarget::Arn("ec2:vpc/*"))]),
+                .grants(&[
+                    IamGrant::read(&["ec2:DescribeVpcAttribute"], GrantTarget::Arn("ec2:vpc/*")),
+                    IamGrant::read(&["ec2:DescribeSecurityGroups"], GrantTarget::AllResources)
+                        .needed_for(|| Vpc::POINTERS.default_security_group),
+                    // The group has no ownership tags.
+                    IamGrant::change(
+                        &["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"],
+                        GrantTarget::Arn("ec2:security-group/*"),
+                    )
+                    .needed_for(|| Vpc::POINTERS.default_security_group),
+                ]),
         );
     type Api = Aws;
     type Outputs = Outputs;
@@ -99,6 +116,9 @@ impl Resource for Vpc {
         }
         if changes.ipv6 {
             ipv6::change(cx, id, self.ipv6.as_ref()).await?;
+        }
+        if changes.default_security_group && self.default_security_group.is_some() {
+            default_group::deny(cx.api, id).await?;
         }
         for cidr in self.secondary_cidrs.difference(before) {
             cx.ec2.associate_vpc_cidr_block().vpc_id(id).cidr_block(cidr.to_string()).send().await?;
@@ -161,6 +181,9 @@ async fn read(aws: &Aws, scope: &Scope, vpc: ec2::Vpc) -> Result<Observed<Vpc>> 
         let is_on = |attribute: Option<AttributeBooleanValue>| attribute.and_then(|attribute| attribute.value).unwrap_or_default();
         (is_on(support.enable_dns_support), is_on(hostnames.enable_dns_hostnames))
     };
+    let tags = services::ec2::from_tags(vpc.tags.as_deref().unwrap_or_default());
+    let reads_group = scope.own_reads_to_make::<Vpc>(&tags).default_security_group && !scope.shallow;
+    let default_security_group = if reads_group { default_group::read(aws, &id).await? } else { None };
     let cidr = parse_cidr(vpc.cidr_block.as_deref())?;
     let mut secondary_cidrs = vpc
         .cidr_block_association_set()
@@ -177,9 +200,9 @@ async fn read(aws: &Aws, scope: &Scope, vpc: ec2::Vpc) -> Result<Observed<Vpc>> 
         dns_support,
         dns_hostnames,
         dedicated: vpc.instance_tenancy == Some(Tenancy::Dedicated),
+        default_security_group,
     };
     let ipv6_cidr = ipv6::range(&vpc).map(|range| range.to_string());
-    let tags = services::ec2::from_tags(vpc.tags.as_deref().unwrap_or_default());
     let owner_id = vpc.owner_id.unwrap_or_default();
     let outputs = Outputs { arn: services::ec2::arn(&aws.region, &owner_id, &format!("vpc/{id}")), owner_id, ipv6_cidr };
     Ok(Observed::new(id, tags, spec, outputs).phase(phase))

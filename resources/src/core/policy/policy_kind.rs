@@ -21,6 +21,8 @@ pub enum PolicyKind {
     Resource,
     /// A role: the named principals may assume it.
     Trust,
+    /// A repository of images: like a resource, but the statements name none.
+    Repository,
 }
 
 /// Adds the problems of the statements of a document in canonical form, at its pointer.
@@ -32,8 +34,10 @@ pub(in crate::core) fn check(kind: PolicyKind, document: &Value, at: &mut String
             with_child_pointer(at, "Statement", |at| with_child_pointer(at, &index.to_string(), |at| problem(at)));
         };
         // Resources' policies have other rules: the ones of KMS contain spaces.
-        let identifier =
-            statement.get("Sid").and_then(Value::as_str).filter(|sid| kind != PolicyKind::Resource && references(sid).is_empty());
+        let identifier = statement
+            .get("Sid")
+            .and_then(Value::as_str)
+            .filter(|sid| !matches!(kind, PolicyKind::Resource | PolicyKind::Repository) && references(sid).is_empty());
         if let Some(sid) = identifier {
             let message = if !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 Some(format!("the statement id `{sid}` has other characters than letters and digits"))
@@ -50,7 +54,7 @@ pub(in crate::core) fn check(kind: PolicyKind, document: &Value, at: &mut String
         }
         for (pair, wanted, example) in [
             (["Principal", "NotPrincipal"], kind != PolicyKind::Identity, "Principal: { Service: [ec2.amazonaws.com] }"),
-            (["Resource", "NotResource"], kind != PolicyKind::Trust, "Resource: '*'"),
+            (["Resource", "NotResource"], !matches!(kind, PolicyKind::Trust | PolicyKind::Repository), "Resource: '*'"),
         ] {
             let found = pair.into_iter().find(|key| statement.get(key).is_some());
             match (found, wanted) {
@@ -60,6 +64,9 @@ pub(in crate::core) fn check(kind: PolicyKind, document: &Value, at: &mut String
                 (Some(key), false) => at_statement(&mut |at| {
                     let message = match kind {
                         PolicyKind::Identity => format!("a policy of an identity has no `{key}`: its statements apply to the identity"),
+                        PolicyKind::Repository => {
+                            format!("the policy of a repository has no `{key}`: its statements apply to the repository")
+                        }
                         _ => format!("a trust policy has no `{key}`: its statements apply to the role"),
                     };
                     with_child_pointer(at, key, |at| problems.push(problem(at, message, format!("remove `{key}`"))));

@@ -2,7 +2,7 @@
 //! ownership record per certificate beside it says that this certificate still needs it.
 //! <https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_acm::types::CertificateDetail;
 use aws_sdk_route53::types::{ChangeAction, HostedZone, ResourceRecord, ResourceRecordSet, RrType};
@@ -29,10 +29,16 @@ pub(super) fn validation_records(detail: &CertificateDetail) -> BTreeMap<String,
     records.map(|record| (DnsName::new(&record.name).to_string(), DnsName::new(&record.value).to_string())).collect()
 }
 
-/// Creates the validation and ownership records of a certificate, each in the most specific public zone of the account that has its name.
-/// Without one, a person must create the record.
-pub(super) async fn claim_records_anywhere(cx: &Cx<'_>, id: &str, records: &BTreeMap<String, String>) -> Result<()> {
-    let zones = public_zones(cx).await?;
+/// Creates the validation and ownership records of a certificate, each in the most specific public zone that has its name: of the given ones,
+/// or of all in the account. Without one, a person must create the record.
+pub(super) async fn claim_records_anywhere(
+    cx: &Cx<'_>,
+    id: &str,
+    records: &BTreeMap<String, String>,
+    among: Option<&BTreeSet<String>>,
+) -> Result<()> {
+    let mut zones = public_zones(cx).await?;
+    zones.retain(|zone| among.is_none_or(|among| among.contains(zone.id.trim_start_matches("/hostedzone/"))));
     let mut by_zone: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
     for (name, value) in records {
         if let Some(zone) = zones.iter().filter(|zone| is_in(name, zone)).max_by_key(|zone| zone.name.len()) {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     aws::{Aws, from_aws, to_aws},
-    core::{ADDRESS_TAG, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, REGION_TAG, Result, STACK_TAG, Tags},
+    core::{DnsName, Error, ErrorKind, Result, Tags},
 };
 
 /// TXT record with the ownership of another record. Its set identifier distinguishes ownership records of one name; the routing
@@ -25,13 +25,6 @@ pub(super) async fn exists(aws: &Aws, zone: &str, ownership: &ResourceRecordSet)
     let same =
         |set: &ResourceRecordSet| set.set_identifier == ownership.set_identifier && set.resource_records == ownership.resource_records;
     Ok(sets.iter().any(same))
-}
-
-/// Text of an ownership record: the ownership tags, in this order.
-pub(super) fn text(tags: &Tags) -> String {
-    let own = [STACK_TAG, ENVIRONMENT_TAG, ADDRESS_TAG, REGION_TAG];
-    let pairs = own.into_iter().filter_map(|key| Some(format!("{key}={}", tags.get(key)?)));
-    pairs.collect::<Vec<_>>().join(",")
 }
 
 /// Zone, name and set identifier of the ownership record of the record with this id, `zone/domain/TYPE/identifier`. Domains of reverse zones
@@ -58,7 +51,7 @@ pub(super) fn ownership_name(domain: &DnsName, kind: RecordType) -> String {
 /// The tags in an ownership record.
 pub(super) fn ownership_tags(set: &ResourceRecordSet) -> Tags {
     let text = set.resource_records().first().map(|record| unquote(&record.value)).unwrap_or_default();
-    text.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    crate::core::ownership_tags(&text)
 }
 
 #[cfg(test)]

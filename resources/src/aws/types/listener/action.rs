@@ -8,7 +8,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     RedirectActionStatusCodeEnum, TargetGroupStickinessConfig, TargetGroupTuple,
 };
 
-use super::authenticate::{AuthenticateCognito, NextAction};
+use super::authenticate::{AuthenticateCognito, AuthenticateOidc, NextAction};
 use crate::{
     aws::types::target_group::TargetGroup,
     core::{ArnRef, Pointer, Problem},
@@ -25,6 +25,8 @@ pub enum ListenerAction {
     FixedResponse(FixedResponse),
     /// Authenticates the user with a Cognito user pool, and then applies another action.
     AuthenticateCognito(AuthenticateCognito),
+    /// Authenticates the user with an identity provider, and then applies another action.
+    AuthenticateOidc(AuthenticateOidc),
 }
 
 /// Forwards requests to targets.
@@ -94,20 +96,31 @@ pub struct FixedResponse {
 }
 
 impl ListenerAction {
+    /// The action after an authentication, with the name of the authentication.
+    pub fn then(&self) -> Option<(&'static str, &NextAction)> {
+        match self {
+            ListenerAction::AuthenticateCognito(authenticate) => Some(("authenticate_cognito", &authenticate.then)),
+            ListenerAction::AuthenticateOidc(authenticate) => Some(("authenticate_oidc", &authenticate.then)),
+            ListenerAction::Forward(_) | ListenerAction::Redirect(_) | ListenerAction::FixedResponse(_) => None,
+        }
+    }
     /// ARNs of the target groups to which it forwards.
     pub(super) fn target_groups(&self) -> Vec<String> {
-        match self {
-            ListenerAction::Forward(forward) => forward.target_groups.iter().map(|group| group.target_group.get().to_owned()).collect(),
-            ListenerAction::AuthenticateCognito(authenticate) => ListenerAction::from(&authenticate.then).target_groups(),
-            ListenerAction::Redirect(_) | ListenerAction::FixedResponse(_) => Vec::new(),
+        match (self, self.then()) {
+            (_, Some((_, then))) => ListenerAction::from(then).target_groups(),
+            (ListenerAction::Forward(forward), _) => {
+                forward.target_groups.iter().map(|group| group.target_group.get().to_owned()).collect()
+            }
+            _ => Vec::new(),
         }
     }
     /// Problems of the action, at this pointer.
     pub(super) fn check(&self, at: Pointer) -> Vec<Problem> {
-        let (at, answer) = match self {
-            ListenerAction::FixedResponse(answer) => (at.item("fixed_response"), answer),
-            ListenerAction::AuthenticateCognito(AuthenticateCognito { then: NextAction::FixedResponse(answer), .. }) => {
-                (at.item("authenticate_cognito").field(AuthenticateCognito::POINTERS.then).item("fixed_response"), answer)
+        let (at, answer) = match (self, self.then()) {
+            (ListenerAction::FixedResponse(answer), _) => (at.item("fixed_response"), answer),
+            // The field has this name in both kinds of authentication.
+            (_, Some((name, NextAction::FixedResponse(answer)))) => {
+                (at.item(name).field(AuthenticateCognito::POINTERS.then).item("fixed_response"), answer)
             }
             _ => return Vec::new(),
         };
@@ -118,10 +131,10 @@ impl ListenerAction {
         (300..=399).contains(&answer.status_code).then(problem).into_iter().collect()
     }
 
-    /// Converts the actions for AWS: several have an order.
+    /// Converts the actions for AWS: several have an order. The secret of a client is not among them, see [`super::client_secret`].
     pub(super) fn to_sdk(&self) -> Vec<SdkAction> {
-        let ListenerAction::AuthenticateCognito(authenticate) = self else { return vec![self.to_single_sdk_action()] };
-        let mut actions = vec![authenticate.to_sdk(), ListenerAction::from(&authenticate.then).to_single_sdk_action()];
+        let Some((_, then)) = self.then() else { return vec![self.to_single_sdk_action()] };
+        let mut actions = vec![self.to_single_sdk_action(), ListenerAction::from(then).to_single_sdk_action()];
         for (order, action) in (1..).zip(&mut actions) {
             action.order = Some(order);
         }
@@ -132,6 +145,7 @@ impl ListenerAction {
     fn to_single_sdk_action(&self) -> SdkAction {
         match self {
             ListenerAction::AuthenticateCognito(authenticate) => authenticate.to_sdk(),
+            ListenerAction::AuthenticateOidc(authenticate) => authenticate.to_sdk(),
             ListenerAction::Forward(Forward { target_groups, stickiness_seconds }) => {
                 let action = SdkAction::builder().r#type(ActionTypeEnum::Forward);
                 let plain = target_groups.len() == 1 && *stickiness_seconds == 0;
@@ -166,21 +180,20 @@ impl ListenerAction {
         }
     }
 
-    /// Other sequences (authentication with OpenID Connect before another action) can't be declared: they are read as a forward without
-    /// target groups, so that a plan shows a difference.
+    /// Other sequences can't be declared: they are read as a forward without target groups, so that a plan shows a difference.
     pub(super) fn read(actions: &[SdkAction]) -> ListenerAction {
         let mut actions: Vec<&SdkAction> = actions.iter().collect();
         actions.sort_by_key(|action| action.order);
         match actions[..] {
             [action] => ListenerAction::read_single(action),
-            [first, last] => match (&first.authenticate_cognito_config, ListenerAction::read_single(last)) {
-                (Some(config), ListenerAction::Forward(to)) => AuthenticateCognito::read(config, NextAction::Forward(to)).into(),
-                (Some(config), ListenerAction::Redirect(to)) => AuthenticateCognito::read(config, NextAction::Redirect(to)).into(),
-                (Some(config), ListenerAction::FixedResponse(answer)) => {
-                    AuthenticateCognito::read(config, NextAction::FixedResponse(answer)).into()
+            [first, last] => {
+                let then = NextAction::of(ListenerAction::read_single(last));
+                match (&first.authenticate_cognito_config, &first.authenticate_oidc_config, then) {
+                    (Some(config), _, Some(then)) => ListenerAction::AuthenticateCognito(AuthenticateCognito::read(config, then)),
+                    (_, Some(config), Some(then)) => ListenerAction::AuthenticateOidc(AuthenticateOidc::read(config, then)),
+                    _ => ListenerAction::Forward(Forward::default()),
                 }
-                _ => ListenerAction::Forward(Forward::default()),
-            },
+            }
             _ => ListenerAction::Forward(Forward::default()),
         }
     }
@@ -219,12 +232,6 @@ impl ListenerAction {
             target_groups: groups,
             stickiness_seconds: sticky.and_then(|s| s.duration_seconds).and_then(|s| s.try_into().ok()).unwrap_or_default(),
         })
-    }
-}
-
-impl From<AuthenticateCognito> for ListenerAction {
-    fn from(authenticate: AuthenticateCognito) -> ListenerAction {
-        ListenerAction::AuthenticateCognito(authenticate)
     }
 }
 
@@ -276,12 +283,19 @@ mod tests {
             "user_pool": "arn:pool", "client_id": "1", "domain": "shop", "on_unauthenticated_request": "deny",
             "extra_params": { "lang": "en" }, "then": { "forward": { "target_groups": [{ "target_group": "arn:a" }] } },
         } }));
+        let oidc = serde_json::from_value(serde_json::json!({ "authenticate_oidc": {
+            "issuer": "https://login.example.com", "authorization_endpoint": "https://login.example.com/authorize",
+            "token_endpoint": "https://login.example.com/token", "user_info_endpoint": "https://login.example.com/user",
+            "client_id": "1", "client_secret": { "arn": "" }, "scope": "openid email", "session_timeout_seconds": 3600,
+            "then": { "fixed_response": { "status_code": 200 } },
+        } }));
         let answer = FixedResponse { status_code: 404, content_type: None, body: "no".into() };
         for action in [
             forward(&[group("arn:a", 1)], 0),
             forward(&[group("arn:a", 9), group("arn:b", 1)], 60),
             redirect.expect("a redirect"),
             authenticate.expect("an authentication"),
+            oidc.expect("an authentication"),
             ListenerAction::FixedResponse(answer),
         ] {
             let mut actions = action.to_sdk();

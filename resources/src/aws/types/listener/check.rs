@@ -6,7 +6,7 @@
 use super::{
     Listener, Protocol,
     action::{Forward, ListenerAction, Redirect, WeightedTargetGroup},
-    authenticate::{AuthenticateCognito, NextAction},
+    authenticate::NextAction,
 };
 use crate::{
     aws::{to_aws, types::load_balancer::LoadBalancerType},
@@ -43,10 +43,9 @@ pub(super) fn check_declared(declared: &Declared<'_, Listener>) -> Vec<Problem> 
 
 /// AWS rejects a redirect to the URL of the request.
 pub(super) fn redirect_loop(listener: &Listener, action: &ListenerAction, at: &Pointer) -> Option<Problem> {
-    let (ListenerAction::Redirect(to) | ListenerAction::AuthenticateCognito(AuthenticateCognito { then: NextAction::Redirect(to), .. })) =
-        action
-    else {
-        return None;
+    let to = match (action, action.then()) {
+        (ListenerAction::Redirect(to), _) | (_, Some((_, NextAction::Redirect(to)))) => to,
+        _ => return None,
     };
     let request = Redirect::default();
     let same = request.host == to.host
@@ -59,9 +58,8 @@ pub(super) fn redirect_loop(listener: &Listener, action: &ListenerAction, at: &P
 }
 
 fn target_groups(action: &ListenerAction) -> impl Iterator<Item = &WeightedTargetGroup> {
-    let forward: Option<&Forward> = match action {
-        ListenerAction::Forward(forward) => Some(forward),
-        ListenerAction::AuthenticateCognito(AuthenticateCognito { then: NextAction::Forward(forward), .. }) => Some(forward),
+    let forward: Option<&Forward> = match (action, action.then()) {
+        (ListenerAction::Forward(forward), _) | (_, Some((_, NextAction::Forward(forward)))) => Some(forward),
         _ => None,
     };
     forward.into_iter().flat_map(|forward| &forward.target_groups)

@@ -8,7 +8,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     QueryStringConditionConfig, QueryStringKeyValuePair, Rule as SdkRule, RuleCondition, SourceIpConditionConfig,
 };
 
-use super::{Listener, ListenerAction};
+use super::{Listener, ListenerAction, client_secret};
 use crate::{
     aws::Aws,
     core::{Error, Problem, Result, ok_or_not_found},
@@ -175,13 +175,13 @@ pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Listener
     for rule in after {
         match old.remove(&rule.priority) {
             Some(same) if same == rule => {}
-            Some(_) => modified.push(rule),
+            Some(other) => modified.push((rule, Some(&other.action))),
             None => {
                 let call = aws.elbv2.create_rule().listener_arn(listener).priority(rule.priority.try_into().unwrap_or(i32::MAX));
-                match call.set_conditions(Some(rule.conditions())).set_actions(Some(rule.action.to_sdk())).send().await.map_err(Error::from)
-                {
+                let actions = client_secret::to_sdk(aws, &rule.action, None).await?;
+                match call.set_conditions(Some(rule.conditions())).set_actions(Some(actions)).send().await.map_err(Error::from) {
                     // An earlier attempt created it before a later call failed.
-                    Err(error) if error.code == "PriorityInUse" => modified.push(rule),
+                    Err(error) if error.code == "PriorityInUse" => modified.push((rule, None)),
                     other => drop(other?),
                 }
             }
@@ -192,11 +192,11 @@ pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Listener
     }
     let live = read_rules(aws, listener).await?.into_iter();
     let live: BTreeMap<u32, SdkRule> = live.filter_map(|rule| Some((rule.priority()?.parse().ok()?, rule))).collect();
-    for rule in modified {
+    for (rule, action) in modified {
         let conditions = rule.conditions_to_modify(live.get(&rule.priority));
         let arn = live.get(&rule.priority).and_then(|live| live.rule_arn.clone());
         let call = aws.elbv2.modify_rule().set_rule_arn(arn).set_conditions(conditions);
-        call.set_actions(Some(rule.action.to_sdk())).send().await?;
+        call.set_actions(Some(client_secret::to_sdk(aws, &rule.action, action).await?)).send().await?;
     }
     for arn in old.keys().filter_map(|priority| live.get(priority)?.rule_arn()) {
         ok_or_not_found(aws.elbv2.delete_rule().rule_arn(arn).send().await)?;

@@ -77,11 +77,12 @@ fn application_only() -> Vec<Pointer> {
         at.tls_headers,
         at.waf_fail_open,
         at.connection_logs,
+        at.health_check_logs,
     ]
 }
 fn network_only() -> Vec<Pointer> {
     let at = LoadBalancer::POINTERS;
-    vec![at.client_routing_policy, at.enforce_security_groups_on_private_link]
+    vec![at.client_routing_policy, at.enforce_security_groups_on_private_link, at.secondary_ips]
 }
 
 impl LoadBalancer {
@@ -100,6 +101,7 @@ impl LoadBalancer {
         this.cross_zone = flag("load_balancing.cross_zone.enabled").map(|on| on || this.kind == LoadBalancerType::Application);
         this.access_logs = logs("access_logs");
         this.connection_logs = logs("connection_logs");
+        this.health_check_logs = logs("health_check_logs");
         this
     }
 
@@ -110,8 +112,11 @@ impl LoadBalancer {
         // AWS rejects it for application load balancers.
         let cross_zone = self.cross_zone.filter(|_| self.kind != LoadBalancerType::Application);
         all.push((changes.cross_zone, "load_balancing.cross_zone.enabled".into(), cross_zone.map(|on| on.to_string())));
-        let logs =
-            [(changes.access_logs, "access_logs", &self.access_logs), (changes.connection_logs, "connection_logs", &self.connection_logs)];
+        let logs = [
+            (changes.access_logs, "access_logs", &self.access_logs),
+            (changes.connection_logs, "connection_logs", &self.connection_logs),
+            (changes.health_check_logs, "health_check_logs", &self.health_check_logs),
+        ];
         for (differs, kind, logs) in logs {
             let stored = logs.as_ref().filter(|logs| !logs.bucket.is_empty());
             all.push((differs, format!("{kind}.s3.enabled"), logs.as_ref().map(|logs| logs.enabled.to_string())));
@@ -144,6 +149,10 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
     if balancer.kind == LoadBalancerType::Gateway && balancer.access_logs.is_some() {
         problems.push(Problem::new(LoadBalancer::POINTERS.access_logs, "a gateway load balancer has no access logs"));
     }
+    if balancer.kind == LoadBalancerType::Gateway && balancer.deny_ipv6_from_internet.is_some() {
+        problems
+            .push(Problem::new(LoadBalancer::POINTERS.deny_ipv6_from_internet, "a gateway load balancer has no clients in the internet"));
+    }
     if balancer.kind == LoadBalancerType::Gateway && balancer.zonal_shift.is_some() {
         problems.push(Problem::new(LoadBalancer::POINTERS.zonal_shift, "gateway load balancers don't support zonal shifts"));
     }
@@ -151,7 +160,12 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
         problems.push(Problem::new(LoadBalancer::POINTERS.cross_zone, "an application load balancer always balances across zones"));
     }
     let fields = LoadBalancer::POINTERS;
-    for (at, logs) in [(fields.access_logs, &balancer.access_logs), (fields.connection_logs, &balancer.connection_logs)] {
+    let logs = [
+        (fields.access_logs, &balancer.access_logs),
+        (fields.connection_logs, &balancer.connection_logs),
+        (fields.health_check_logs, &balancer.health_check_logs),
+    ];
+    for (at, logs) in logs {
         if logs.as_ref().is_some_and(|logs| logs.enabled && logs.bucket.is_empty()) {
             problems.push(Problem::new(at.field(Logs::POINTERS.bucket), "logs need a bucket"));
         }
@@ -186,6 +200,9 @@ mod tests {
         for (kind, field, value) in [
             ("gateway", "access_logs", logs()),
             ("network", "connection_logs", logs()),
+            ("network", "health_check_logs", logs()),
+            ("application", "secondary_ips", json!(1)),
+            ("gateway", "deny_ipv6_from_internet", json!(true)),
             ("network", "ip_address_type", json!("dualstack-without-public-ipv4")),
             ("gateway", "ip_address_type", json!("dualstack-without-public-ipv4")),
             ("gateway", "zonal_shift", json!(true)),

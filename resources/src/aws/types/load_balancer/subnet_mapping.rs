@@ -6,12 +6,17 @@ use std::{
 };
 
 use acme_macros::spec;
-use aws_sdk_elasticloadbalancingv2::types::{AvailabilityZone, SubnetMapping as SdkMapping};
+use aws_sdk_elasticloadbalancingv2::types::{
+    AvailabilityZone, EnablePrefixForIpv6SourceNatEnum, IpAddressType, SubnetMapping as SdkMapping,
+};
 
 use super::{AddressType, LoadBalancer, LoadBalancerType};
 use crate::{
-    aws::types::{elastic_ip::ElasticIp, subnet::Subnet},
-    core::{Pointer, Problem, Ref},
+    aws::{
+        Aws, to_aws,
+        types::{elastic_ip::ElasticIp, subnet::Subnet},
+    },
+    core::{Pointer, Problem, Ref, Result, referenced_ids},
 };
 
 /// Subnet of a network load balancer with static addresses. Changing an address replaces the load balancer.
@@ -154,4 +159,33 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
         }
     }
     problems
+}
+
+impl LoadBalancer {
+    /// Live setting for source addresses of IPv6 traffic, which acme does not manage, and which SetSubnets disables where it is left out:
+    /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_SetSubnets.html>.
+    pub(super) async fn source_nat(&self, aws: &Aws, arn: &str) -> Result<Option<EnablePrefixForIpv6SourceNatEnum>> {
+        if self.kind != LoadBalancerType::Network || self.ip_address_type == AddressType::Ipv4 {
+            return Ok(None);
+        }
+        let reply = aws.elbv2.describe_load_balancers().load_balancer_arns(arn).send().await?;
+        Ok(reply.load_balancers.into_iter().flatten().find_map(|balancer| balancer.enable_prefix_for_ipv6_source_nat))
+    }
+
+    pub(super) fn address_type(&self) -> IpAddressType {
+        IpAddressType::from(to_aws(&self.ip_address_type).as_str())
+    }
+
+    /// Subnets, from either field.
+    pub(super) fn mappings(&self) -> BTreeSet<SubnetMapping> {
+        self.subnet_mappings.clone().unwrap_or_else(|| self.subnets.iter().cloned().map(SubnetMapping::of_subnet).collect())
+    }
+
+    pub(super) fn subnet_ids(&self) -> Option<Vec<String>> {
+        self.subnet_mappings.is_none().then(|| referenced_ids(&self.subnets))
+    }
+
+    pub(super) fn sdk_mappings(&self) -> Option<Vec<SdkMapping>> {
+        self.subnet_mappings.as_ref().map(|mappings| mappings.iter().map(SubnetMapping::to_sdk).collect())
+    }
 }

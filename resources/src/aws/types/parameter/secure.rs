@@ -32,7 +32,7 @@ impl Source {
 }
 
 /// Value in a secret: its text, or that of a key in its JSON object.
-pub(super) async fn value_of(aws: &Aws, secret: &str, key: &str) -> Result<String> {
+pub(in crate::aws::types) async fn value_of(aws: &Aws, secret: &str, key: &str) -> Result<String> {
     let reply = aws.secretsmanager.get_secret_value().secret_id(secret).send().await?;
     let missing = |what: String| Error::new(ErrorKind::Rejected, "NoSecretValue", format!("the secret `{secret}` has no {what}"));
     let text = reply.secret_string.filter(|text| !text.is_empty()).ok_or_else(|| missing("text: set its value, and apply again".into()))?;

@@ -10,8 +10,8 @@ use aws_sdk_s3::{
 
 use super::{S3Bucket, non_default};
 use crate::{
-    aws::services,
-    core::{Error, ErrorKind, Problem, Result},
+    aws::{Aws, services},
+    core::{Error, ErrorKind, Problem, Result, ok_or_not_found},
 };
 
 /// Lifecycle rule, which expires or moves objects.
@@ -86,6 +86,30 @@ pub struct DatedTransition {
     pub storage_class: String,
 }
 
+/// Replaces the rules. Parts that acme does not manage are read and sent back; a bucket without rules has none.
+pub(super) async fn put(
+    aws: &Aws,
+    bucket: &str,
+    live: &BTreeMap<String, LifecycleRule>,
+    wanted: &BTreeMap<String, LifecycleRule>,
+) -> Result<()> {
+    if wanted.is_empty() {
+        aws.s3.delete_bucket_lifecycle().bucket(bucket).send().await?;
+        return Ok(());
+    }
+    let (kept, minimum_size) = if live.is_empty() {
+        (Vec::new(), None)
+    } else {
+        let reply = ok_or_not_found(aws.s3.get_bucket_lifecycle_configuration().bucket(bucket).send().await)?;
+        reply.map(|reply| (reply.rules.unwrap_or_default(), reply.transition_default_minimum_object_size)).unwrap_or_default()
+    };
+    let rules = wanted.iter().map(|(id, rule)| Ok(rule.with_unmanaged_parts(rule.to_sdk(id)?, &kept))).collect::<Result<Vec<_>>>()?;
+    let configuration = s3::BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build()?;
+    let call = aws.s3.put_bucket_lifecycle_configuration().bucket(bucket).lifecycle_configuration(configuration);
+    call.set_transition_default_minimum_object_size(minimum_size).send().await?;
+    Ok(())
+}
+
 impl LifecycleRule {
     /// A problem of the rule, which has this name.
     pub(super) fn check(&self, id: &str) -> Option<Problem> {
@@ -131,7 +155,7 @@ impl LifecycleRule {
         let and = and.set_object_size_greater_than(larger).set_object_size_less_than(smaller);
         filter.and(and.set_tags(Some(tags).filter(|tags| !tags.is_empty())).build()).build()
     }
-    pub(super) fn to_sdk(&self, id: &str) -> Result<s3::LifecycleRule> {
+    fn to_sdk(&self, id: &str) -> Result<s3::LifecycleRule> {
         let status = if self.enabled { ExpirationStatus::Enabled } else { ExpirationStatus::Disabled };
         let mut rule = s3::LifecycleRule::builder().id(id).status(status).filter(self.filter());
         if !self.expire_date.is_empty() {
@@ -173,7 +197,7 @@ impl LifecycleRule {
         expiration.into_iter().chain(self.dated_transitions.iter().map(|transition| transition.date.as_str()))
     }
     /// Adds the part of the live rule of the same name that acme does not manage: the number of newer versions that a transition keeps.
-    pub(super) fn with_unmanaged_parts(&self, mut rule: s3::LifecycleRule, live: &[s3::LifecycleRule]) -> s3::LifecycleRule {
+    fn with_unmanaged_parts(&self, mut rule: s3::LifecycleRule, live: &[s3::LifecycleRule]) -> s3::LifecycleRule {
         let Some(live) = live.iter().find(|other| other.id == rule.id) else { return rule };
         for transition in rule.noncurrent_version_transitions.iter_mut().flatten() {
             let same = live.noncurrent_version_transitions().iter().find(|other| other.storage_class == transition.storage_class);

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use aws_sdk_s3::types::BucketVersioningStatus;
 
-use super::{CorsRule, Encryption, LifecycleRule, ObjectOwnership, Outputs, PublicAccess, S3Bucket};
+use super::{CorsRule, Encryption, LifecycleRule, ObjectOwnership, Outputs, PublicAccess, S3Bucket, parts};
 use crate::{
     aws::{Aws, from_aws, partition, services},
     core::{Error, ErrorKind, Observed, Policy, Result, Scope, endpoint_domain, ok_or_not_found},
@@ -35,7 +35,7 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
         return Ok(None);
     }
     let wanted = scope.own_reads_to_make::<S3Bucket>(&tags);
-    let (versioning, encryption, blocks, ownership, lifecycle, policy, cors) = tokio::try_join!(
+    let (versioning, encryption, blocks, ownership, lifecycle, policy, cors, parts) = tokio::try_join!(
         async {
             match first {
                 Some(answer) => Ok(answer),
@@ -48,6 +48,7 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
         only_if(wanted.lifecycle_rules, async { ok_or_not_found(client.get_bucket_lifecycle_configuration().bucket(bucket).send().await) }),
         only_if(wanted.policy, async { ok_or_not_found(client.get_bucket_policy().bucket(bucket).send().await) }),
         only_if(wanted.cors, async { ok_or_not_found(client.get_bucket_cors().bucket(bucket).send().await) }),
+        parts::read(aws, bucket, &wanted),
     )?;
     // S3 always returns versioning, unless the bucket was deleted after it was listed.
     let Some(versioning) = versioning else { return Ok(None) };
@@ -66,6 +67,14 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
         lifecycle_rules: rules.iter().map(|rule| (rule.id().unwrap_or_default().to_owned(), LifecycleRule::read(rule))).collect(),
         cors: cors.and_then(|reply| reply.cors_rules).unwrap_or_default().iter().map(CorsRule::read).collect(),
         policy: wanted.policy.then(|| policy.unwrap_or_else(Policy::none)),
+        notifications: parts.notifications,
+        replication: parts.replication,
+        object_lock: parts.object_lock,
+        access_log: parts.access_log,
+        intelligent_tiering: parts.intelligent_tiering,
+        website: parts.website,
+        transfer_acceleration: parts.transfer_acceleration,
+        requester_pays: parts.requester_pays,
     };
     let outputs = Outputs { arn, regional_domain_name: format!("{name}.s3.{}.{}", aws.region, endpoint_domain(&aws.region)) };
     Ok(Some(Observed::new(name, tags, spec, outputs)))
