@@ -6,6 +6,7 @@
 mod aurora;
 mod cache;
 mod classic;
+mod cloud_control;
 mod cloudfront;
 mod cloudfront_policies;
 mod compute;

@@ -9,6 +9,8 @@ mod blockers;
 mod budgets;
 mod cache;
 mod classic_load_balancers;
+mod cloud_control;
+mod cloud_control_values;
 mod cloudfront;
 mod cloudfront_policies;
 mod cloudtrail;
