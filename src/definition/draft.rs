@@ -170,7 +170,10 @@ fn compile_draft(
     c.needs_location |= is_located && has_unknown_location;
 
     let on_delete_at = draft.definition_pointer("/on_delete");
-    let on_delete = on_delete.and_then(|value| parse_on_delete(c, &value, draft.resource_type, &on_delete_at, &shown));
+    let on_delete = match on_delete {
+        Some(value) => parse_on_delete(c, &value, draft.resource_type, &on_delete_at, &shown),
+        None => default_on_delete(&draft),
+    };
     let tags_at = draft.definition_pointer("/tags");
     let own_tags = parse_tags(c, own_tags, &tags_at, &stack.ignored_tags);
     let tags = with_ownership_tags(c, &draft, own_tags, defaults, stack, on_delete, &tags_at);
@@ -309,6 +312,12 @@ fn merge(into: &mut Map<String, Value>, field: String, value: Value) {
         }
         (_, value) => drop(into.insert(field, value)),
     }
+}
+
+/// Treatment of the data of a resource that has a default of its own.
+fn default_on_delete(draft: &Draft) -> Option<OnDelete> {
+    draft.resource_type.of_many_types?;
+    draft.resource_type.own_facts(&Value::Object(draft.spec.clone()))?.on_delete
 }
 
 fn parse_on_delete(c: &mut Compiler<'_>, value: &Value, resource_type: &ResourceType, at: &str, shown: &str) -> Option<OnDelete> {

@@ -66,7 +66,12 @@ fn type_page(resource_type: &ResourceType) -> String {
     }
     push(&mut out, "## Fields\n\n");
     write_table(&mut out, &field_rows(&schema, &resource_type.replaces), true);
-    push(&mut out, "\nFields of [every resource](index.md#fields-of-every-resource) are allowed, too.\n\n## Outputs\n\n");
+    push(&mut out, "\nFields of [every resource](index.md#fields-of-every-resource) are allowed, too.\n\n");
+    if let Some(types) = resource_type.of_many_types {
+        let names: Vec<String> = (types.names)().into_iter().map(|name| format!("`{name}`")).collect();
+        push(&mut out, &format!("## Types\n\n{}\n\n", names.join(", ")));
+    }
+    push(&mut out, "## Outputs\n\n");
     let mut outputs = simplify_schema(&resource_type.operations.outputs_schema().to_value());
     if let Some(map) = outputs.as_object_mut() {
         map.remove("required");

@@ -129,7 +129,9 @@ impl Cloud {
         let call = aws.tagging.get_resources().tag_filters(filter(STACK_TAG, stack)).tag_filters(filter(ENVIRONMENT_TAG, environment));
         // A filter is a service with or without a type: `rds:db`, `s3`.
         let types: BTreeSet<String> = RESOURCE_TYPES.iter().filter(|kind| is_wanted(kind)).filter_map(|kind| kind.index_filter()).collect();
-        let types = Some(types.into_iter().collect());
+        // A type that stands for many types of AWS has resources of any service.
+        let has_any = RESOURCE_TYPES.iter().any(|kind| is_wanted(kind) && kind.of_many_types.is_some());
+        let types = (!has_any).then(|| types.into_iter().collect());
         let mut pages = call.set_resource_type_filters(types).resources_per_page(100).into_paginator().send();
         let mut index = BTreeMap::new();
         while let Some(page) = pages.next().await {

@@ -60,7 +60,7 @@ pub fn generate_config(
 
 /// Returns the spec without values that AWS reports but a definition can't set.
 fn settable_fields(kind: &ResourceType, live: &Value) -> Value {
-    let mut spec = live.clone();
+    let mut spec = if kind.of_many_types.is_some() { without_nulls(live) } else { live.clone() };
     loop {
         let problems = kind.operations.parse(&spec).map_or_else(|problems| problems, |spec| kind.check(&spec));
         if problems.is_empty() {
@@ -74,6 +74,18 @@ fn settable_fields(kind: &ResourceType, live: &Value) -> Value {
         if fields.and_then(|fields| fields.remove(&key)).is_none() {
             return live.clone();
         }
+    }
+}
+
+/// Returns the spec without properties that have no value.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept = map.iter().filter(|(_, value)| !value.is_null());
+            kept.map(|(key, value)| (key.clone(), without_nulls(value))).collect()
+        }
+        Value::Array(list) => list.iter().map(without_nulls).collect(),
+        other => other.clone(),
     }
 }
 

@@ -54,7 +54,10 @@ impl Simulator {
             arn: String::new(),
         };
         let maker = maker.generate_ids();
-        let outputs = shape.map_or(Value::Null, |shape| maker.generate_outputs(&shape.outputs));
+        let mut outputs = shape.map_or(Value::Null, |shape| maker.generate_outputs(&shape.outputs));
+        if let (Some(facts), Value::Object(outputs)) = (kind.own_facts(spec), &mut outputs) {
+            outputs.retain(|name, _| facts.outputs.contains(name));
+        }
         let id = maker.id;
         let mut tags = call.tags.clone();
         if kind.is_taggable() && !kind.is_tagged_on_create() {

@@ -222,3 +222,17 @@ listed('shield_protection', [p['Name'] for p in edge('shield', 'list_protections
 for name, call, key in (('waf_web_acl', 'list_web_acls', 'WebACLs'), ('waf_regex_set', 'list_regex_pattern_sets', 'RegexPatternSets'),
                         ('waf_ip_set', 'list_ip_sets', 'IPSets')):
     listed(f'{name}_cloudfront', [w['ARN'] for w in edge('wafv2', call, key, Scope='CLOUDFRONT')])
+
+
+def cloud_control():
+    # moto has no Cloud Control.
+    found = []
+    for kind in ('AWS::ResourceGroups::Group', 'AWS::Scheduler::ScheduleGroup'):
+        try:
+            found += [f"{kind}/{r['Identifier']}" for r in every('cloudcontrol', 'list_resources', 'ResourceDescriptions', TypeName=kind)]
+        except Exception:
+            return []
+    return found
+
+
+listed('aws_resource', cloud_control())

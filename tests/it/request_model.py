@@ -9,7 +9,13 @@ import botocore.session, cbor2
 
 SESSION = botocore.session.get_session()
 # Names of botocore's models that differ from the names that requests are signed with.
-MODELS = {"elasticfilesystem": "efs", "elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
+MODELS = {
+    "cloudcontrolapi": "cloudcontrol",
+    "elasticfilesystem": "efs",
+    "elasticloadbalancing": "elbv2",
+    "monitoring": "cloudwatch",
+    "tagging": "resourcegroupstaggingapi",
+}
 # Shapes of WAF's ids and tokens, which acme sends back: stand-ins and scripts make up shorter ones.
 ECHOED = {"EntityId", "LockToken"}
 SCALARS = {"string", "character", "integer", "long", "float", "double", "boolean", "timestamp", "blob"}

@@ -81,6 +81,13 @@ elif kind.startswith('cloudfront_'):
     config = current[shape][shape + 'Config']
     config[field] = config[field].split('[acme ')[0].rstrip()
     getattr(client('cloudfront'), 'update_' + call)(Id=id, IfMatch=current['ETag'], **{shape + 'Config': config})
+elif kind == 'aws_resource':
+    import json
+    resource = dict(zip(('TypeName', 'Identifier'), id.split('/', 1)))
+    model = json.loads(client('cloudcontrol').get_resource(**resource)['ResourceDescription']['Properties'])
+    tags = [tag for tag in model['Tags'] if tag['Key'] not in keys]
+    patch = json.dumps([{'op': 'add', 'path': '/Tags', 'value': tags}])
+    client('cloudcontrol').update_resource(PatchDocument=patch, **resource)
 elif kind == 'shield_protection':
     client('shield').untag_resource(ResourceARN=arn, TagKeys=keys + ['acme:region'])
 elif kind == 's3_bucket':

@@ -77,7 +77,7 @@ pub use problem::Problem;
 pub use problem::problem_from_serde;
 pub use questions::{AccountLimit, Answers, PlannedResource, PreflightContext, Questions};
 pub use reference::{Arn, ArnRef, Id, Ref, ReferencedOutput, referenced_ids};
-pub use resource::{Api, ArnOutput, Connections, Created, Cx, Deletion, ExchangePart, Existing, Observed, OnDelete, Resource};
+pub use resource::{Api, ArnOutput, Connections, Created, Cx, Deletion, ExchangePart, Existing, Observed, OnDelete, OwnFacts, Resource};
 pub use resource_type::{OverlapKey, ResourceType};
 pub use scope::Scope;
 pub use service::{ArnParts, CallRate, ErrorRule, ServiceInfo};
@@ -90,6 +90,6 @@ pub use tags::{
     ownership_tags, ownership_text,
 };
 pub use timeouts::{Timeouts, parse_timeout};
-pub use type_info::{DataProtection, ErrorCodes, RangeErrors, RegionScope, Tagging, TypeInfo};
+pub use type_info::{DataProtection, ErrorCodes, ManyTypes, RangeErrors, RegionScope, Tagging, TypeInfo};
 pub use unique_values::overlapping_exchange;
 pub use written::written_pointer;

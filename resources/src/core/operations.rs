@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::{
     AccountLimit, CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error, ErrorKind,
-    ExchangePart, Existing, LiveResource, Named, Observed, PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope,
-    TagChange, problem::parse,
+    ExchangePart, Existing, LiveResource, Named, Observed, OwnFacts, PreflightContext, Prerequisite, Problem, Questions, Resource, Result,
+    Scope, TagChange, problem::parse,
 };
 
 /// Operations of a resource type.
@@ -60,6 +60,10 @@ pub trait Operations: Send + Sync {
     fn choices<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Vec<String>>;
     /// See [`Resource::account_limit`].
     fn account_limit<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Option<AccountLimit>>;
+    /// See [`Resource::own_facts`].
+    fn own_facts(&self, spec: &Value) -> Option<OwnFacts>;
+    /// See [`Resource::irreversible_change`].
+    fn irreversible_change(&self, wanted: &Value, live: &Value) -> Option<String>;
     /// See [`Resource::prerequisites`].
     fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite>;
     /// See [`Resource::list`].
@@ -198,6 +202,13 @@ impl<R: Resource> Operations for TypedOperations<R> {
             let Ok(api) = to.map(api).transpose() else { return None };
             R::account_limit(&Questions::new(api, context)).await
         })
+    }
+    fn own_facts(&self, spec: &Value) -> Option<OwnFacts> {
+        deserialize_spec::<R>(spec).ok()?.own_facts()
+    }
+    fn irreversible_change(&self, wanted: &Value, live: &Value) -> Option<String> {
+        let (wanted, live) = deserialize_both::<R>(wanted, live)?;
+        wanted.irreversible_change(&live)
     }
     fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite> {
         deserialize_spec::<R>(spec).map(|spec| spec.prerequisites()).unwrap_or_default()

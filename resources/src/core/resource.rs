@@ -3,7 +3,7 @@
 //! A type is one file in `src/aws/types/`; further parts are in a folder with the type's name. Generics end at
 //! [`super::ResourceType::of`]: the engine works with plain data.
 
-use std::{any::Any, future::Future, ops::Deref};
+use std::{any::Any, collections::BTreeSet, future::Future, ops::Deref};
 
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -82,6 +82,14 @@ pub trait Resource: Spec {
     /// the plan, if it creates some.
     fn account_limit(_questions: &Questions<'_, Self::Api>) -> impl Future<Output = Option<AccountLimit>> + Send {
         async { None }
+    }
+    /// Facts that differ among the resources of a type with [`super::TypeInfo::of_many_types`].
+    fn own_facts(&self) -> Option<OwnFacts> {
+        None
+    }
+    /// What a change in place from `live` loses for good, for the plan: "the earlier password is not known".
+    fn irreversible_change(&self, _live: &Self) -> Option<String> {
+        None
     }
     /// What the account must have before this resource is created.
     fn prerequisites(&self) -> Vec<Prerequisite> {
@@ -279,6 +287,19 @@ impl<A> Deref for Cx<'_, A> {
     fn deref(&self) -> &A {
         self.api
     }
+}
+
+/// Facts of one resource, where they are not those of its type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnFacts {
+    /// Treatment of its data, if the definition sets none.
+    pub on_delete: Option<OnDelete>,
+    /// IAM actions that reading it needs, on all resources.
+    pub read_actions: Vec<String>,
+    /// IAM actions that creating, changing and deleting it needs, on all resources.
+    pub change_actions: Vec<String>,
+    /// Its outputs among those of the type.
+    pub outputs: BTreeSet<String>,
 }
 
 /// Treatment of a resource's data when it is removed from the definition.

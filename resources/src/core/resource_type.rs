@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::OnceLock};
 use serde_json::Value;
 
 use super::{
-    DataProtection, LiveResource, OneWay, Operations, Outputs, Problem, RegionScope, Resource, TypeInfo, global_region,
+    DataProtection, LiveResource, OneWay, Operations, Outputs, OwnFacts, Problem, RegionScope, Resource, TypeInfo, global_region,
     marks::Marks,
     operations::operations_of,
     partition,
@@ -155,6 +155,11 @@ impl ResourceType {
             reference_paths: OnceLock::new(),
             has_marks: OnceLock::new(),
         }
+    }
+
+    /// See [`Resource::own_facts`].
+    pub fn own_facts(&self, spec: &Value) -> Option<OwnFacts> {
+        self.of_many_types.and_then(|_| self.operations.own_facts(spec))
     }
 
     /// JSON schema of the spec.

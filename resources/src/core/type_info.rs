@@ -20,6 +20,8 @@ pub struct TypeInfo {
     /// Pattern of its ARNs, like [`TypeInfo::id`], with `{id}` in addition; the partition `aws` stands for the region's. Empty for a type
     /// without ARNs.
     pub arn: &'static str,
+    /// The types of AWS for which a type stands, if these are several.
+    pub of_many_types: Option<ManyTypes>,
     /// Whether the type is always listed, because the tagging API does not show it (IAM roles), or because a list call is cheaper than
     /// paging through the index (subnets). Always true without ARNs.
     pub always_listed: bool,
@@ -102,6 +104,15 @@ pub enum RegionScope {
     Only(&'static str),
 }
 
+/// Types of AWS for which one type stands.
+#[derive(Clone, Copy, Debug)]
+pub struct ManyTypes {
+    /// Whether an ARN belongs to one of them.
+    pub matches_arn: fn(&str) -> bool,
+    /// Their names.
+    pub names: fn() -> Vec<&'static str>,
+}
+
 /// Data lost by deleting a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataProtection {
@@ -143,6 +154,7 @@ impl TypeInfo {
             service,
             id,
             arn,
+            of_many_types: None,
             always_listed: arn.is_empty(),
             listed_with: &[],
             iam_actions: IamActions::new(""),
@@ -174,6 +186,10 @@ impl TypeInfo {
     /// See [`TypeInfo::actions`].
     pub const fn iam_actions(self, actions: IamActions) -> TypeInfo {
         TypeInfo { iam_actions: actions, ..self }
+    }
+    /// See [`TypeInfo::of_many_types`].
+    pub const fn of_many_types(self, types: ManyTypes) -> TypeInfo {
+        TypeInfo { of_many_types: Some(types), always_listed: false, ..self }
     }
     /// See [`TypeInfo::always_listed`].
     pub const fn always_listed(self) -> TypeInfo {
@@ -323,6 +339,9 @@ impl TypeInfo {
     }
     /// Whether this ARN belongs to one of its resources.
     pub fn matches_arn(&self, arn: &str) -> bool {
+        if let Some(types) = self.of_many_types {
+            return (types.matches_arn)(arn);
+        }
         // Partitions differ: `arn:aws:`, `arn:aws-cn:`, `arn:aws-us-gov:`.
         fn after_partition(arn: &str) -> Option<&str> {
             arn.splitn(3, ':').nth(2)

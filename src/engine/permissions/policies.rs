@@ -76,13 +76,13 @@ struct PolicyBuilder<'a> {
 }
 
 impl PolicyBuilder<'_> {
-    fn allow_on_all_resources(&mut self, actions: &[&str]) {
+    fn allow_on_all_resources(&mut self, actions: &[impl AsRef<str>]) {
         self.allow(actions, &["*".to_owned()].into(), None);
     }
 
-    fn allow(&mut self, actions: &[&str], arns: &BTreeSet<String>, condition: Option<&Value>) {
+    fn allow(&mut self, actions: &[impl AsRef<str>], arns: &BTreeSet<String>, condition: Option<&Value>) {
         for action in actions.iter().filter(|_| !arns.is_empty()) {
-            self.allowed.add(action, arns, condition);
+            self.allowed.add(action.as_ref(), arns, condition);
         }
     }
 
@@ -93,6 +93,9 @@ impl PolicyBuilder<'_> {
         self.allow(read, &self.scope.arns(kind, own), None);
         for grant in more.iter().filter(|grant| grant.needed_for_plan) {
             self.add_grant(kind, declared, grant);
+        }
+        for facts in declared.iter().filter_map(|declared| kind.own_facts(&declared.spec)) {
+            self.allow_on_all_resources(&facts.read_actions);
         }
         for needed in prerequisites(declared) {
             match needed {
@@ -135,6 +138,9 @@ impl PolicyBuilder<'_> {
         }
         for grant in more.iter().filter(|grant| !grant.needed_for_plan) {
             self.add_grant(kind, declared, grant);
+        }
+        for facts in declared.iter().filter_map(|declared| kind.own_facts(&declared.spec)) {
+            self.allow_on_all_resources(&facts.change_actions);
         }
         for needed in prerequisites(declared) {
             match needed {

@@ -42,7 +42,8 @@ pub fn add_fields(fields: &mut DeclaredFields, more: DeclaredFields) {
 pub fn return_dropped_fields(stack: &mut Stack, recorded: &DeclaredFields, account: &str) {
     for declared in stack.resources.values_mut() {
         for pointer in recorded.get(&declared.address).into_iter().flatten() {
-            if declared.spec.pointer(pointer) != Some(&Value::Null) || declared.dropped.iter().any(|field| field.pointer == *pointer) {
+            let has_free_keys = declared.resource_type.of_many_types.is_some();
+            if !is_unset(&mut declared.spec, pointer, has_free_keys) || declared.dropped.iter().any(|field| field.pointer == *pointer) {
                 continue;
             }
             let kind = declared.resource_type;
@@ -60,6 +61,20 @@ pub fn return_dropped_fields(stack: &mut Stack, recorded: &DeclaredFields, accou
                 }
             }
             declared.dropped.push(DroppedField { pointer: pointer.clone(), fate });
+        }
+    }
+}
+
+/// Whether a field has no value. With free keys, those of a type of AWS, a missing one gets `null`, which asks for its removal.
+fn is_unset(spec: &mut Value, pointer: &str, has_free_keys: bool) -> bool {
+    match spec.pointer(pointer) {
+        Some(value) => value.is_null(),
+        None if !has_free_keys => false,
+        None => {
+            let Some((map, key)) = pointer.rsplit_once('/') else { return false };
+            let Some(Value::Object(map)) = spec.pointer_mut(map) else { return false };
+            map.insert(key.replace("~1", "/").replace("~0", "~"), Value::Null);
+            true
         }
     }
 }

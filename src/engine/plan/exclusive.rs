@@ -65,6 +65,9 @@ impl Planner<'_> {
         if let Some(change) = self.changes.get_mut(&old) {
             change.replacement_order = Some(ReplacementOrder::DestroyBeforeCreate);
             let live = change.before.as_ref();
+            if let Some(facts) = live.and_then(|live| kind.own_facts(&live.spec)) {
+                holds_data = facts.on_delete.is_some();
+            }
             change.irreversible = live.and_then(|live| irreversible_effect(kind, live, change.on_delete, change.replacement_order));
             // The run that is undone created it.
             holds_data &= !change.disable_deletion_protection;

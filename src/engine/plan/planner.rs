@@ -248,8 +248,11 @@ impl<'a> Planner<'a> {
             let impact = kind.impact.iter().filter(|(field, _)| changed.contains(field)).map(|(_, words)| *words);
             change.impact = without_repeats(impact);
             let one_way: Vec<&OneWay> = kind.one_way.iter().filter(|one_way| changed.contains(one_way.field)).collect();
-            change.irreversible =
-                Some(without_repeats(one_way.iter().map(|one_way| one_way.reason)).join("; ")).filter(|words| !words.is_empty());
+            let mut lost: Vec<String> = without_repeats(one_way.iter().map(|one_way| one_way.reason)).into_iter().map(Into::into).collect();
+            if !change.fields.is_empty() {
+                lost.extend(kind.operations.irreversible_change(wanted, &kind.comparable(wanted, &live.spec)));
+            }
+            change.irreversible = Some(lost.join("; ")).filter(|words| !words.is_empty());
             self.obstacles.extend(one_way.into_iter().filter_map(|one_way| one_way_obstacle(&change, one_way)));
         }
         change

@@ -5,10 +5,10 @@ use serde_json::Value;
 use crate::{
     aws::types::{
         accelerator::Accelerator, aurora_cluster::AuroraCluster, aurora_instance::AuroraInstance,
-        aurora_parameter_group::AuroraParameterGroup, autoscaling_group::AutoscalingGroup, backup_plan::BackupPlan,
-        backup_vault::BackupVault, budget::Budget, cache_cluster::CacheCluster, cache_parameter_group::CacheParameterGroup,
-        cache_replication_group::CacheReplicationGroup, cache_subnet_group::CacheSubnetGroup, cache_user::CacheUser,
-        cache_user_group::CacheUserGroup, certificate::Certificate, classic_load_balancer::ClassicLoadBalancer,
+        aurora_parameter_group::AuroraParameterGroup, autoscaling_group::AutoscalingGroup, aws_resource::AwsResource,
+        backup_plan::BackupPlan, backup_vault::BackupVault, budget::Budget, cache_cluster::CacheCluster,
+        cache_parameter_group::CacheParameterGroup, cache_replication_group::CacheReplicationGroup, cache_subnet_group::CacheSubnetGroup,
+        cache_user::CacheUser, cache_user_group::CacheUserGroup, certificate::Certificate, classic_load_balancer::ClassicLoadBalancer,
         cloudfront_access_control::CloudfrontAccessControl, cloudfront_cache_policy::CloudfrontCachePolicy,
         cloudfront_distribution::CloudfrontDistribution, cloudfront_function::CloudfrontFunction,
         cloudfront_headers_policy::CloudfrontHeadersPolicy, cloudfront_origin_request_policy::CloudfrontOriginRequestPolicy,
@@ -148,6 +148,7 @@ static TYPE_MAPPINGS: &[TypeMapping] = &[
     TypeMapping::of::<AuroraInstance>(),
     TypeMapping::of::<AuroraParameterGroup>(),
     TypeMapping::of::<AutoscalingGroup>(),
+    TypeMapping::of::<AwsResource>(),
     TypeMapping::of::<BackupPlan>(),
     TypeMapping::of::<BackupVault>(),
     TypeMapping::of::<Budget>(),

@@ -7,6 +7,7 @@ mod aurora;
 mod bucket_parts;
 mod cache;
 mod classic;
+mod cloud_control;
 mod cloudfront;
 mod cloudfront_policies;
 mod compute;

@@ -468,6 +468,12 @@ for w in (gone(waf.list_web_acls, Scope='CLOUDFRONT') or {}).get('WebACLs', []):
     acl = waf.get_web_acl(Scope='CLOUDFRONT', Name=w['Name'], Id=w['Id'])['WebACL']
     add('waf_web_acl', acl, waf.list_tags_for_resource(ResourceARN=w['ARN'])['TagInfoForResource']['TagList'], w['Id'])
 
+for kind in ('AWS::ResourceGroups::Group', 'AWS::Scheduler::ScheduleGroup'):
+    # moto has no Cloud Control.
+    for r in (gone(client('cloudcontrol').list_resources, TypeName=kind) or {}).get('ResourceDescriptions', []):
+        model = json.loads(r['Properties'])
+        add('aws_resource', {'kind': kind, **model}, model.get('Tags'), f"{kind}/{r['Identifier']}")
+
 # Ids that carry no marks: what they are of is all that two runs share.
 UNKNOWN = re.compile(r'\b(sgr|aclassoc|eigw|lt|eni|eipassoc|rtbassoc|acl|dopt|vpc|subnet|sg|rtb|igw|nat|vpce|fl|eipalloc)-[0-9a-f]{8,17}\b')
 # Names of the secrets that RDS keeps for its databases.

@@ -10,6 +10,8 @@ mod budgets;
 mod cache;
 mod certificate_validation;
 mod classic_load_balancers;
+mod cloud_control;
+mod cloud_control_values;
 mod cloudfront;
 mod cloudfront_policies;
 mod cloudtrail;

@@ -17,6 +17,7 @@ pub mod applicationautoscaling;
 pub mod autoscaling;
 pub mod backup;
 pub mod budgets;
+pub mod cloudcontrol;
 pub mod cloudfront;
 pub mod cloudtrail;
 pub mod cloudwatch;
@@ -92,6 +93,7 @@ services! {
     autoscaling,
     backup,
     budgets,
+    cloudcontrol,
     cloudfront,
     cloudtrail,
     cloudwatch,

@@ -9,6 +9,7 @@ pub mod aurora_cluster;
 pub mod aurora_instance;
 pub mod aurora_parameter_group;
 pub mod autoscaling_group;
+pub mod aws_resource;
 pub mod backup_plan;
 pub mod backup_vault;
 pub mod budget;
@@ -106,6 +107,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<aurora_instance::AuroraInstance>(),
         ResourceType::of::<aurora_parameter_group::AuroraParameterGroup>(),
         ResourceType::of::<autoscaling_group::AutoscalingGroup>(),
+        ResourceType::of::<aws_resource::AwsResource>(),
         ResourceType::of::<backup_plan::BackupPlan>(),
         ResourceType::of::<backup_vault::BackupVault>(),
         ResourceType::of::<budget::Budget>(),
