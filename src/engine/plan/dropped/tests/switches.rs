@@ -250,6 +250,47 @@ const SWITCHES: &[(&str, &str, &str)] = &[
     ("waf_web_acl/logging", "logging: { destination: 'arn:aws:logs:eu-west-1:123456789012:log-group:aws-waf-logs-shop' }", ""),
     ("trail/log_group", LOGGED_TRAIL, "bucket: audit"),
     ("trail/log_role", LOGGED_TRAIL, "bucket: audit"),
+    ("certificate/import", "domain: i.example.com, import: { secret: token }", "domain: i.example.com"),
+    (
+        "ecr_pull_through_cache/role",
+        "prefix: other, upstream: ecr, upstream_host: 111122223333.dkr.ecr.eu-west-1.amazonaws.com, role: deployer",
+        "prefix: other, upstream: ecr, upstream_host: 111122223333.dkr.ecr.eu-west-1.amazonaws.com",
+    ),
+    (
+        "ecr_pull_through_cache/upstream_prefix",
+        "prefix: other, upstream: ecr, upstream_host: 111122223333.dkr.ecr.eu-west-1.amazonaws.com, upstream_prefix: ROOT",
+        "prefix: other, upstream: ecr, upstream_host: 111122223333.dkr.ecr.eu-west-1.amazonaws.com",
+    ),
+    ("ecr_repository/two_layers", "kms_key: files, two_layers: true", "kms_key: files"),
+    (
+        "listener/mutual_authentication",
+        "load_balancer: web, port: 8443, protocol: HTTPS, certificate: shop, default_action: { fixed_response: { status_code: 404 } }, mutual_authentication: { mode: passthrough }",
+        "load_balancer: web, port: 8443, protocol: HTTPS, certificate: shop, default_action: { fixed_response: { status_code: 404 } }",
+    ),
+    (
+        "listener/mutual_authentication/trust_store",
+        "load_balancer: web, port: 8443, protocol: HTTPS, certificate: shop, default_action: { fixed_response: { status_code: 404 } }, mutual_authentication: { mode: verify, trust_store: 'arn:aws:elasticloadbalancing:eu-west-1:123456789012:truststore/clients/1' }",
+        "load_balancer: web, port: 8443, protocol: HTTPS, certificate: shop, default_action: { fixed_response: { status_code: 404 } }, mutual_authentication: { mode: passthrough }",
+    ),
+    (
+        "listener/tcp_idle_timeout_seconds",
+        "load_balancer: net, port: 9000, protocol: TCP, default_action: { forward: { target_groups: [{ target_group: tcp }] } }, tcp_idle_timeout_seconds: 60",
+        "load_balancer: net, port: 9000, protocol: TCP, default_action: { forward: { target_groups: [{ target_group: tcp }] } }",
+    ),
+    (
+        "listener/tcp_reset_on_idle",
+        "load_balancer: gateway, default_action: { forward: { target_groups: [{ target_group: geneve }] } }, tcp_reset_on_idle: true",
+        "load_balancer: gateway, default_action: { forward: { target_groups: [{ target_group: geneve }] } }",
+    ),
+    ("s3_bucket/object_lock/mode", "object_lock: { mode: GOVERNANCE, days: 30 }", "object_lock: {}"),
+    ("s3_bucket/replication", "replication: { role: deployer, rules: { all: { priority: 1, bucket: files } } }", ""),
+    ("s3_bucket/website", "website: { index_document: index.html }", ""),
+    ("s3_bucket/website/redirect_all", "website: { redirect_all: { host: example.com } }", "website: { index_document: index.html }"),
+    (
+        "s3_bucket/website/redirect_all/protocol",
+        "website: { redirect_all: { host: example.com, protocol: https } }",
+        "website: { redirect_all: { host: example.com } }",
+    ),
 ];
 
 const IMPAIRED_GROUP: &str =
