@@ -19,6 +19,7 @@ use crate::{
 /// Types that can't be adopted on a stand-in: stand-in, type, reason.
 const UNSUPPORTED: &[(&str, &str, &str)] = &[
     ("ministack", "aws_resource", "its tagging API does not show resources of Cloud Control"),
+    ("ministack", "kms_replica", "a resource of another region must be declared first, with its region"),
     ("ministack", "nat_gateway", "it does not report a gateway's address"),
 ];
 
