@@ -75,8 +75,6 @@ TYPES = {
     "AWS::Oam::Sink": ("oam", "sink/{}"),
     "AWS::OpenSearchService::Domain": ("es", "domain/{DomainName}"),
     "AWS::Pipes::Pipe": ("pipes", "pipe/{Name}"),
-    "AWS::RDS::EventSubscription": ("rds", "es:{SubscriptionName}"),
-    "AWS::RDS::OptionGroup": ("rds", "og:{OptionGroupName}"),
     "AWS::RUM::AppMonitor": ("rum", "appmonitor/{Name}"),
     "AWS::ResourceGroups::Group": ("resource-groups", "group/{Name}"),
     "AWS::RolesAnywhere::Profile": ("rolesanywhere", "profile/{ProfileId}"),

@@ -7,6 +7,8 @@ use crate::aws::types::aws_resource::AwsResource;
 
 impl ToTerraform for AwsResource {
     const TERRAFORM_TYPE: &'static str = "aws_cloudcontrolapi_resource";
+    const ARN_ATTRIBUTE: &'static str = "";
+    const HAS_TAGS: bool = false;
 
     /// Its tags are in a property that differs among the types, so the desired state lacks them.
     fn arguments(&self, _: &ResourceContext<'_>) -> Value {

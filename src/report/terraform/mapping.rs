@@ -39,6 +39,8 @@ pub trait ToTerraform: Named + serde::de::DeserializeOwned {
     const TERRAFORM_TYPE: &'static str;
     /// Its ARN attribute in Terraform, if any.
     const ARN_ATTRIBUTE: &'static str = "arn";
+    /// Whether it has the argument `tags`.
+    const HAS_TAGS: bool = true;
     /// The Terraform type of this resource, if it depends on the spec.
     fn terraform_type(&self) -> &'static str {
         Self::TERRAFORM_TYPE
@@ -109,6 +111,8 @@ pub struct TypeMapping {
     pub terraform_type: &'static str,
     /// See [`ToTerraform::ARN_ATTRIBUTE`].
     pub arn_attribute: &'static str,
+    /// See [`ToTerraform::HAS_TAGS`].
+    pub has_tags: bool,
     /// Converts a spec to Terraform's terms.
     pub to_terraform: fn(&Value, &ResourceContext<'_>) -> serde_json::Result<Translation>,
 }
@@ -129,6 +133,7 @@ impl TypeMapping {
             type_name: R::NAME,
             terraform_type: R::TERRAFORM_TYPE,
             arn_attribute: R::ARN_ATTRIBUTE,
+            has_tags: R::HAS_TAGS,
             to_terraform: |spec, at| {
                 let spec = R::deserialize(spec)?;
                 Ok(Translation {

@@ -233,7 +233,7 @@ impl<'a> Translator<'a> {
         let mut translation = (entry.to_terraform)(&spec, &place)?;
         if let (Some(map), Some(kind)) = (translation.arguments.as_object_mut(), types::resource_type(&change.address.type_name)) {
             map.insert("id".into(), place.output_reference("id").into());
-            if kind.operations.outputs_schema().pointer("/properties/arn").is_some() {
+            if !entry.arn_attribute.is_empty() && kind.operations.outputs_schema().pointer("/properties/arn").is_some() {
                 map.insert(entry.arn_attribute.into(), place.output_reference("arn").into());
             }
             // The provider has no such argument for services with one region.
@@ -245,7 +245,7 @@ impl<'a> Translator<'a> {
                 Some(blocks) => {
                     blocks.extend(tags.iter().map(|(key, value)| json!({ "key": key, "value": value, "propagate_at_launch": false })));
                 }
-                None if kind.is_taggable() => drop(map.insert("tags".into(), json!(tags))),
+                None if kind.is_taggable() && entry.has_tags => drop(map.insert("tags".into(), json!(tags))),
                 None => {}
             }
         }

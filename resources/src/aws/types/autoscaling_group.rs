@@ -189,7 +189,7 @@ impl Resource for AutoscalingGroup {
         "{name}",
         "arn:aws:autoscaling:{region}:{account}:autoScalingGroup:{uuid}:autoScalingGroupName/{name}",
     )
-    .always_listed()
+    .listed_with(&["launch_template"])
     .typical_seconds(180)
     .longest_hours(12)
     .lost_on_recreation("its instances are terminated and others started")

@@ -74,7 +74,7 @@ pub struct S3Data {
     /// Writes the start of the task into `timestamp_column` during the full load, instead of the time at which the row arrived.
     #[field(default = false)]
     pub task_start_as_timestamp: bool,
-    /// Marks each row of the full load as an insertion, like those of later changes.
+    /// Writes each row of the full load as an insertion, like those of later changes.
     #[field(default = false)]
     pub operation_in_full_load: bool,
     /// Changes that are written to a target.
