@@ -9,7 +9,8 @@ use serde_json::Value;
 pub(super) async fn remove(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     let body = std::mem::replace(response.body_mut(), SdkBody::taken());
     let bytes = ByteStream::new(body).collect().await.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
-    let cleaned = serde_json::from_slice(&bytes).ok().and_then(|mut answer: Value| remove_from(&mut answer).then(|| answer.to_string()));
+    let cleaned =
+        serde_json::from_slice(&bytes).ok().and_then(|mut answer: Value| (remove_from(&mut answer) > 0).then(|| answer.to_string()));
     let body = match cleaned {
         Some(text) => {
             response.headers_mut().remove("content-length");
@@ -21,17 +22,16 @@ pub(super) async fn remove(mut response: HttpResponse) -> Result<HttpResponse, C
     Ok(response)
 }
 
-/// Whether there were any.
-fn remove_from(value: &mut Value) -> bool {
+/// Number of entries that were removed.
+fn remove_from(value: &mut Value) -> usize {
     match value {
         Value::Array(items) => {
             let before = items.len();
             items.retain(|item| !item.is_null());
-            let removed = items.len() < before;
-            items.iter_mut().fold(removed, |removed, item| remove_from(item) || removed)
+            before - items.len() + items.iter_mut().map(remove_from).sum::<usize>()
         }
-        Value::Object(fields) => fields.values_mut().fold(false, |removed, field| remove_from(field) || removed),
-        _ => false,
+        Value::Object(fields) => fields.values_mut().map(remove_from).sum(),
+        _ => 0,
     }
 }
 

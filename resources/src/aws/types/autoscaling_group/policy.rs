@@ -103,7 +103,7 @@ pub struct MetricQuery {
 #[derive(PartialEq)]
 pub struct StepScaling {
     /// What the changes are.
-    #[field(default = AdjustmentType::ChangeInCapacity)]
+    #[field(default = AdjustmentType::Change)]
     pub adjustment_type: AdjustmentType,
     /// Least number of instances by which a percentage changes the group.
     #[field(unset = "1", range = 1..=2_147_483_647, dropped = None)]
@@ -135,7 +135,7 @@ pub struct Step {
 #[derive(PartialEq)]
 pub struct SimpleScaling {
     /// What the change is.
-    #[field(default = AdjustmentType::ChangeInCapacity)]
+    #[field(default = AdjustmentType::Change)]
     pub adjustment_type: AdjustmentType,
     /// Number of instances by which, percentage by which, or number to which the group changes.
     pub change: i32,
@@ -150,14 +150,16 @@ pub struct SimpleScaling {
 /// What a change of the number of instances is.
 #[spec]
 #[derive(Copy, PartialEq)]
-#[serde(rename_all = "PascalCase")]
 pub enum AdjustmentType {
     /// A number of instances more, or less.
-    ChangeInCapacity,
+    #[serde(rename = "ChangeInCapacity")]
+    Change,
     /// The number of instances.
-    ExactCapacity,
+    #[serde(rename = "ExactCapacity")]
+    Exact,
     /// A percentage more, or less.
-    PercentChangeInCapacity,
+    #[serde(rename = "PercentChangeInCapacity")]
+    PercentChange,
 }
 
 /// Starts instances before a load that recurs.

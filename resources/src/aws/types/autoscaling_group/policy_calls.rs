@@ -181,7 +181,7 @@ impl ScalingPolicy {
 
     fn from_sdk(policy: sdk::ScalingPolicy) -> Result<ScalingPolicy> {
         let kind = policy.policy_type.unwrap_or_default();
-        let adjustment = || policy.adjustment_type.as_deref().map_or(Ok(AdjustmentType::ChangeInCapacity), from_aws);
+        let adjustment = || policy.adjustment_type.as_deref().map_or(Ok(AdjustmentType::Change), from_aws);
         let step = match kind.as_str() {
             "StepScaling" => Some(StepScaling {
                 adjustment_type: adjustment()?,

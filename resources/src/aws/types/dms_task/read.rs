@@ -86,7 +86,10 @@ pub(super) fn is_part_of(part: &Value, whole: &Value) -> bool {
             part.len() == whole.len() && part.iter().zip(whole).all(|(part, whole)| is_part_of(part, whole))
         }
         // AWS reports some numbers as texts.
-        (Value::String(text), other) | (other, Value::String(text)) if !other.is_string() => *text == other.to_string(),
+        (Value::String(text), other) | (other, Value::String(text)) if !other.is_string() => {
+            let shown = other.to_string();
+            shown == *text
+        }
         _ => part == whole,
     }
 }

@@ -43,7 +43,10 @@ pub(super) async fn update(wanted: &DmsTask, cx: &Cx<'_>, arn: &str) -> Result<(
     }
     match (wanted.start, live.start) {
         (true, false) => start(wanted, cx, &task).await,
-        (false, true) if runs => Ok(drop(cx.dms.stop_replication_task().replication_task_arn(arn).send().await?)),
+        (false, true) if runs => {
+            cx.dms.stop_replication_task().replication_task_arn(arn).send().await?;
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn update(aws: &Aws, id: &str, wanted: &Replicas) -> Result<()>
     let status = aws.secretsmanager.describe_secret().secret_id(id).send().await?.replication_status.unwrap_or_default();
     let live = read(&status);
     let all = status.iter().filter_map(|copy| copy.region.clone());
-    let leaving: Vec<String> = all.filter(|region| live.get(region).is_none() || live.get(region) != wanted.get(region)).collect();
+    let leaving: Vec<String> = all.filter(|region| !live.contains_key(region) || live.get(region) != wanted.get(region)).collect();
     if !leaving.is_empty() {
         remove(aws, id, leaving).await?;
     }
