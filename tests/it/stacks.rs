@@ -85,6 +85,7 @@ const MINISTACK_LACKS: &[(&str, &str)] = &[
     ("network/acls", "it shows no associations"),
     ("network/endpoints", "interfaces lose their security groups"),
     ("firewall/*/logging", "no logging"),
+    ("trail", "it loses its tags"),
     ("slo", "it loses the queries of alarms"),
     ("alarms", "their actions are the topics of `slo`"),
     ("databases/*/log_exports", "it does not keep the setting"),

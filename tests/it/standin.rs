@@ -313,7 +313,7 @@ fn python_prelude(url: &str) -> String {
     format!(
         "import boto3, functools, json, sys\nfrom botocore.config import Config\nout = {{}}\n@functools.cache\n\
          def client(service):\n    return boto3.client(service, endpoint_url='{url}', region_name='us-east-1', \
-         config=Config(s3={{'addressing_style': 'path'}}, retries={{'max_attempts': 8}}))\n"
+         config=Config(s3={{'addressing_style': 'path'}}, retries={{'max_attempts': 2}}))\n"
     )
 }
 
