@@ -46,8 +46,8 @@ fn check_stack(name: &str, edits: &[Edit]) {
 /// Allows the deletion of everything.
 fn unprotect(stack: &mut EditableStack) {
     stack.set("/values/protected", false.into());
-    // A final snapshot would keep its key.
-    for section in ["databases", "caches"] {
+    // A final snapshot or backup would remain, and keep its key.
+    for section in ["databases", "caches", "tables"] {
         let entries = stack.definition.get_mut(section).and_then(Value::as_object_mut);
         let holds_data = entries.into_iter().flatten().filter(|(_, entry)| entry["engine"] != "memcached");
         holds_data.for_each(|(_, entry)| entry["on_delete"] = "delete".into());
@@ -86,14 +86,19 @@ const MINISTACK_LACKS: &[(&str, &str)] = &[
     ("network/endpoints", "interfaces lose their security groups"),
     ("firewall/*/logging", "no logging"),
     ("trail", "it loses its tags"),
+    ("caches/*/kms_key", "it does not keep the setting"),
+    ("caches/pages", "it does not keep the security groups of Memcached"),
+    ("backup/copy_to", "its index shows the buckets of one region in another"),
     ("slo", "it loses the queries of alarms"),
     ("alarms", "their actions are the topics of `slo`"),
     ("databases/*/log_exports", "it does not keep the setting"),
     ("roles/orders", "it has no secret of the master user"),
     ("roles/booking", "it has no secret of the master user"),
+    ("roles/service", "it has no secret of the master user"),
     ("roles/external-secrets", "it has no secret of the master user"),
     ("cluster/pod_identities/orders", "its role names the secret of the master user"),
     ("cluster/pod_identities/booking", "its role names the secret of the master user"),
+    ("cluster/pod_identities/service", "its role names the secret of the master user"),
     ("cluster/pod_identities/external-secrets", "its role names the secret of the master user"),
     ("resources/health_check", "its answer lacks what AWS's has"),
     ("resources/classic_load_balancer", "no classic load balancers"),
@@ -130,7 +135,9 @@ fn check_on_standin(kind: StandinKind, lacks: &[(&str, &str)]) {
         acme.assert_no_changes(&stack.write());
         let calls = proxy.take_calls();
         println!("{name} on {}: plan without changes\n{}", kind.name(), calls.table());
-        assert!(calls.writes() == 0 && calls.total() <= 130, "{name}: {}", calls.table());
+        // Where ministack's index lacks a resource, acme lists every type.
+        let most = if kind == StandinKind::Moto { 100 } else { 200 };
+        assert!(calls.writes() == 0 && calls.total() <= most, "{name}: {}", calls.table());
         acme.destroy(&stack.write());
         assert_eq!(standin.all_resources(), json!({}), "{name}: resources remain");
     }
