@@ -113,7 +113,8 @@ fn artifacts(entry: &SectionEntry) -> Value {
 fn add_build(out: &mut Expansion<'_, '_>, entry: &SectionEntry, own: &Pipeline) {
     let at = format!("{}/build", entry.pointer);
     let Some(mut project) = out.parse_fields(own.build.clone(), &at) else { return };
-    let group = format!("pipeline-{}", entry.name);
+    // Another name than that of a role, which the engine would take for a reference to it.
+    let group = format!("builds-{}", entry.name);
     let mut source = json!({ "type": "CODEPIPELINE" });
     if let Some(buildspec) = &own.buildspec {
         source["buildspec"] = buildspec.as_str().into();

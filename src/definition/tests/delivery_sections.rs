@@ -95,7 +95,7 @@ fn a_pipeline_builds_a_repository() {
         "ecr_repository.app",
         "iam_role.build-app",
         "iam_role.pipeline-app",
-        "log_group.pipeline-app",
+        "log_group.builds-app",
         "s3_bucket.pipeline-app",
     ];
     assert_eq!(addresses(&stack), expected);

