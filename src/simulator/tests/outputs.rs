@@ -9,8 +9,10 @@ use super::{
 #[test]
 fn generated_outputs_match_their_schemas() {
     for kind in types::RESOURCE_TYPES.iter() {
-        let spec =
-            json!({ "name": "shop-test-x", "domain": "shop.example.com", "engine": "postgres", "url": "https://oidc.example.com/id" });
+        let spec = json!({
+            "name": "shop-test-x", "domain": "shop.example.com", "engine": "postgres", "url": "https://oidc.example.com/id",
+            "prefix": "public",
+        });
         let maker = IdGenerator {
             resource_type: kind,
             region: "eu-west-1",
