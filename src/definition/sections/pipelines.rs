@@ -93,18 +93,17 @@ fn statement(actions: &[&str], resources: Value) -> Value {
     json!({ "Effect": "Allow", "Action": actions, "Resource": resources })
 }
 
-/// Statement about the bucket of artifacts.
-fn artifacts(entry: &SectionEntry) -> Value {
-    let store = entry.fields.get("artifact_store").and_then(|store| store.get("bucket"));
-    // A reference by name, or text that is the name of a bucket outside the stack.
-    let bucket = match store {
-        Some(Value::String(name)) => format!("${{s3_bucket.{name}.arn}}"),
-        Some(Value::Object(outside)) => format!("arn:aws:s3:::{}", outside.get("id").and_then(Value::as_str).unwrap_or("*")),
-        _ => "*".to_owned(),
+/// Statement about the bucket of artifacts; `None` without a bucket, which the pipeline itself reports.
+fn artifacts(out: &Expansion<'_, '_>, entry: &SectionEntry) -> Option<Value> {
+    let of_name = |name: &str| format!("arn:{}:s3:::{name}", aws::partition(out.frame.region.unwrap_or("*")));
+    let bucket = match entry.fields.get("artifact_store")?.get("bucket")? {
+        Value::String(name) if name.starts_with("${") => of_name(name),
+        Value::String(name) => format!("${{s3_bucket.{name}.arn}}"),
+        outside => of_name(outside.get("id")?.as_str()?),
     };
     let actions =
         ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"];
-    statement(&actions, json!([bucket, format!("{bucket}/*")]))
+    Some(statement(&actions, json!([bucket, format!("{bucket}/*")])))
 }
 
 /// The project with its role and log group.
@@ -152,10 +151,10 @@ fn build_statements(out: &Expansion<'_, '_>, entry: &SectionEntry, own: &Pipelin
     let reports: Vec<String> = reports.iter().map(|action| format!("codebuild:{action}")).collect();
     let mut statements = vec![
         statement(&["logs:CreateLogStream", "logs:PutLogEvents"], json!([group, format!("{group}:*")])),
-        artifacts(entry),
         // Builds create report groups, whose names begin with that of the project.
         json!({ "Effect": "Allow", "Action": reports, "Resource": format!("arn:{partition}:codebuild:*:*:report-group/*") }),
     ];
+    statements.extend(artifacts(out, entry));
     if !own.registries.is_empty() {
         let push = [
             "ecr:BatchCheckLayerAvailability",
@@ -177,15 +176,14 @@ fn build_statements(out: &Expansion<'_, '_>, entry: &SectionEntry, own: &Pipelin
 fn add_role(out: &mut Expansion<'_, '_>, entry: &SectionEntry, connection: &Value) {
     let project = format!("${{codebuild_project.{}.arn}}", entry.name);
     let connection = match connection {
-        Value::String(arn) if arn.starts_with("arn:") || arn.starts_with("${") => arn.clone(),
-        Value::String(name) => format!("${{code_connection.{name}.arn}}"),
-        other => other.get("arn").and_then(Value::as_str).unwrap_or("*").to_owned(),
+        Value::String(arn) if arn.starts_with("arn:") || arn.starts_with("${") => Some(arn.clone()),
+        Value::String(name) => Some(format!("${{code_connection.{name}.arn}}")),
+        other => other.get("arn").and_then(Value::as_str).map(str::to_owned),
     };
-    let statements = json!([
-        artifacts(entry),
-        statement(&["codebuild:BatchGetBuilds", "codebuild:StartBuild"], project.into()),
-        statement(&["codeconnections:UseConnection", "codestar-connections:UseConnection"], connection.into()),
-    ]);
+    let mut statements = vec![statement(&["codebuild:BatchGetBuilds", "codebuild:StartBuild"], project.into())];
+    statements.extend(artifacts(out, entry));
+    let use_connection = ["codeconnections:UseConnection", "codestar-connections:UseConnection"];
+    statements.extend(connection.map(|connection| statement(&use_connection, connection.into())));
     let role = json!({
         "description": format!("What the pipeline {} may do", entry.name),
         "trust": { "services": ["codepipeline.amazonaws.com"] }, "inline_policies": { "pipeline": { "Statement": statements } },
