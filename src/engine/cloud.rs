@@ -28,8 +28,9 @@ pub enum Cloud {
 /// ARN → tags, by region; `None` is the stack's.
 pub type RegionIndexes = BTreeMap<Option<String>, Shared<BTreeMap<String, Tags>>>;
 
-/// Maximum number of attempts when the simulated cloud throttles.
-const MAX_READ_ATTEMPTS: usize = 5;
+/// Maximum number of attempts when the simulated cloud throttles: as many as the SDK's. One call in three is throttled in the tests, and the
+/// types are listed at the same time, so fewer would not suffice for all of them.
+const MAX_READ_ATTEMPTS: usize = 10;
 
 impl Cloud {
     /// Account of the credentials.
