@@ -119,7 +119,7 @@ fn refuses_facts_of_the_wrong_shape() {
         (quote!(name(max = 64, suffix(".fifo", if_true = fifo))), NAME_SYNTAX),
         (quote!(one_way(Direction::Increase)), r#"expected `one_way(value, "why")`"#),
         (quote!(risky(false, reason)), r#"expected `risky(value, "why")`"#),
-        (quote!(policy = "user"), "a policy is one of an `identity`, a `resource`, or the `trust` of a role"),
+        (quote!(policy = "user"), "a policy is one of an `identity`, a `resource`, a `repository`, or the `trust` of a role"),
         (quote!(dropped), DROPPED_SYNTAX),
         (quote!(dropped(kept)), DROPPED_SYNTAX),
         (quote!(dropped(sometimes, "why")), DROPPED_SYNTAX),
