@@ -6,8 +6,9 @@
 SCHEMAS is a folder with the schemas that AWS publishes, one file per type, as `aws cloudformation describe-type` returns them or as
 https://schema.cloudformation.us-east-1.amazonaws.com/CloudformationSchema.zip contains them (`aws-lambda-function.json`).
 
-The table below lists the supported types. A schema does not say what their ARNs look like, which of them hold data, and which of their
-properties are secrets.
+The tables below list the supported types. A schema does not say what their ARNs look like, which of them hold data, and which of their
+properties are secrets. The script refuses a type with a property that AWS never reports, or that looks like a secret, which is in none of the
+tables `SECRETS`, `NAMED_VALUES` and `REVIEWED`: their values are shown in plans and kept in records.
 """
 
 import json
@@ -146,6 +147,105 @@ SECRETS = {
     },
 }
 
+# What takes the place of a plain secret.
+IN_CODE = "put it into a secret, set its ARN, and read the secret in the code"
+BY_CONNECTION = "leave it out: the connection of the API destination has the credentials"
+
+# Maps, and lists of objects with `Name` and `Value`, in which people put passwords and tokens -> the remedy. Values whose names say so are
+# refused in definitions, and hidden in what AWS reports.
+NAMED_VALUES = {
+    "AWS::Athena::WorkGroup": {
+        "WorkGroupConfiguration/EngineConfiguration/AdditionalConfigs": IN_CODE,
+        "WorkGroupConfiguration/EngineConfiguration/Classifications/*/Properties": IN_CODE,
+        "WorkGroupConfiguration/EngineConfiguration/SparkProperties": IN_CODE,
+    },
+    "AWS::EMRServerless::Application": {
+        "RuntimeConfiguration/*/Properties": "put it into a secret, and set `EMR.secret@` and its ARN",
+        "RuntimeConfiguration/*/Configurations/*/Properties": "put it into a secret, and set `EMR.secret@` and its ARN",
+        "RuntimeConfiguration/*/Configurations/*/Configurations/*/Properties": "put it into a secret, and set `EMR.secret@` and its ARN",
+    },
+    "AWS::FIS::ExperimentTemplate": {
+        "Actions/*/Parameters": "leave it out: the document of the action reads the secret",
+        "Targets/*/Parameters": "leave it out",
+    },
+    "AWS::Glue::Job": {"DefaultArguments": IN_CODE, "NonOverridableArguments": IN_CODE},
+    "AWS::Lambda::Function": {"Environment/Variables": IN_CODE},
+    "AWS::Pipes::Pipe": {
+        "EnrichmentParameters/HttpParameters/HeaderParameters": BY_CONNECTION,
+        "EnrichmentParameters/HttpParameters/QueryStringParameters": BY_CONNECTION,
+        "TargetParameters/BatchJobParameters/ContainerOverrides/Environment": "set it in the job definition, as a secret",
+        "TargetParameters/BatchJobParameters/Parameters": "set it in the job definition, as a secret",
+        "TargetParameters/EcsTaskParameters/Overrides/ContainerOverrides/*/Environment": "set it in the task definition, as a secret",
+        "TargetParameters/HttpParameters/HeaderParameters": BY_CONNECTION,
+        "TargetParameters/HttpParameters/QueryStringParameters": BY_CONNECTION,
+    },
+    "AWS::StepFunctions::StateMachine": {"DefinitionSubstitutions": "put it into a secret, and read the secret in a task"},
+    "AWS::Synthetics::Canary": {"RunConfig/EnvironmentVariables": IN_CODE},
+}
+
+# Properties that AWS never reports, or whose names look like those of secrets, and that are none.
+REVIEWED = {
+    # Parts of certificates, which are public.
+    "AWS::ACMPCA::CertificateAuthority": ["CsrExtensions", "KeyStorageSecurityStandard", "RevocationConfiguration", "Subject"],
+    # The description of the API, which its export contains, and how it is read.
+    "AWS::ApiGateway::RestApi": ["Body", "BodyS3Location", "CloneFrom", "FailOnWarnings", "Mode", "Parameters"],
+    "AWS::ApiGatewayV2::Api": [
+        "BasePath", "Body", "BodyS3Location", "BodyS3Location/Bucket", "BodyS3Location/Etag", "BodyS3Location/Key", "BodyS3Location/Version",
+        "CredentialsArn", "DisableSchemaValidation", "FailOnWarnings", "RouteKey", "Target",
+    ],
+    "AWS::AppConfig::Environment": ["DeletionProtectionCheck"],
+    # Sizes, and settings of the notebook engine.
+    "AWS::Athena::WorkGroup": [
+        "RecursiveDeleteOption",
+        "WorkGroupConfiguration/AdditionalConfiguration",
+        "WorkGroupConfiguration/EngineConfiguration/CoordinatorDpuSize",
+        "WorkGroupConfiguration/EngineConfiguration/DefaultExecutorDpuSize",
+        "WorkGroupConfiguration/EngineConfiguration/MaxConcurrentDpus",
+    ],
+    # ARNs of functions, streams, roles and applications.
+    "AWS::Cognito::IdentityPool": ["CognitoEvents", "CognitoStreams", "PushSync"],
+    "AWS::Cognito::UserPool": ["EnabledMfas"],
+    "AWS::EC2::NetworkInterface": ["PublicIpDnsHostnameTypeSpecification"],
+    "AWS::EC2::VPCPeeringConnection": ["AssumeRoleRegion", "PeerRoleArn"],
+    # Where AWS keeps the keys: `Standard` or `SecretsManager`.
+    "AWS::EC2::VPNConnection": ["PreSharedKeyStorage"],
+    "AWS::ECS::Cluster": ["ServiceConnectDefaults"],
+    "AWS::ElastiCache::ServerlessCache": ["FinalSnapshotName", "SnapshotArnsToRestore"],
+    "AWS::Events::EventBus": ["EventSourceName"],
+    "AWS::InternetMonitor::Monitor": ["IncludeLinkedAccounts", "LinkedAccountId"],
+    "AWS::Kinesis::Stream": ["WarmThroughputMiBps"],
+    # Code, and where it is.
+    "AWS::Lambda::Function": [
+        "Code/ImageUri", "Code/S3Bucket", "Code/S3Key", "Code/S3ObjectStorageMode", "Code/S3ObjectVersion", "Code/SourceKMSKeyArn", "Code/ZipFile",
+        "PublishToLatestPublished", "SnapStart", "SnapStart/ApplyOn",
+    ],
+    "AWS::MSK::Cluster": ["ZookeeperAccess"],
+    "AWS::MemoryDB::Cluster": ["FinalSnapshotName", "MultiRegionClusterName", "SnapshotArns", "SnapshotName"],
+    "AWS::Oam::Link": ["LabelTemplate"],
+    # A public key, and names of roles and users; the password is in `SECRETS`.
+    "AWS::OpenSearchService::Domain": [
+        "AdvancedSecurityOptions/JWTOptions/PublicKey",
+        "AdvancedSecurityOptions/MasterUserOptions",
+        "AdvancedSecurityOptions/SAMLOptions/MasterBackendRole",
+        "AdvancedSecurityOptions/SAMLOptions/MasterUserName",
+    ],
+    # Credentials in them are ARNs of secrets, and the rest is in `NAMED_VALUES`.
+    "AWS::Pipes::Pipe": ["SourceParameters", "TargetParameters"],
+    "AWS::RolesAnywhere::Profile": ["RequireInstanceProperties"],
+    "AWS::SES::EmailIdentity": ["DkimSigningAttributes/DomainSigningSelector"],
+    "AWS::SecurityHub::Hub": ["EnableDefaultStandards"],
+    "AWS::StepFunctions::StateMachine": ["Definition", "DefinitionS3Location"],
+    # Code, where it is, and how the canary starts and ends.
+    "AWS::Synthetics::Canary": [
+        "Code/S3Bucket", "Code/S3Key", "Code/S3ObjectVersion", "Code/Script", "DeleteLambdaResourcesOnCanaryDeletion", "DryRunAndUpdate",
+        "StartCanaryAfterCreation", "VisualReferences",
+    ],
+}
+
+# Names of properties that hold secrets, and how schemas describe such.
+SECRET_NAME = re.compile(r"(password|passphrase|secret|token|apikey|privatekey|presharedkey|credential)$", re.IGNORECASE)
+SENSITIVE = re.compile(r"/definitions/\w*sensitive", re.IGNORECASE)
+
 # Settings of single calls, which have no meaning in a definition of a state.
 NOT_A_STATE = {
     "AWS::Athena::WorkGroup": ["WorkGroupConfigurationUpdates"],
@@ -210,6 +310,39 @@ def shape(schema, node, seen=frozenset(), depth=0):
     return {"string": "s", "integer": "i", "number": "n", "boolean": "b"}.get(kind, "j")
 
 
+def secret_texts(schema, node, at="", seen=frozenset()):
+    """Paths of texts, and of maps, that look like secrets by their name, their format or the name of their definition."""
+    is_sensitive = bool(SENSITIVE.search(node.get("$ref", "")))
+    node, seen = resolve(schema, node, seen)
+    if node is None:
+        return
+    below = [
+        *((f"{at}/{name}", field) for name, field in node.get("properties", {}).items()),
+        *((f"{at}/*", each) for each in [node.get("items"), *node.get("patternProperties", {}).values()] if isinstance(each, dict)),
+    ]
+    is_text = node.get("type") == "string" and "enum" not in node
+    if is_text and (is_sensitive or node.get("format") == "password" or SECRET_NAME.search(at)):
+        yield at.strip("/")
+    for path_below, field in below:
+        yield from secret_texts(schema, field, path_below, seen)
+
+
+def check_secrets(name, schema, write_only, left_out):
+    """Refuses a schema with properties that may be secrets, and about which no table says so or not."""
+    named = NAMED_VALUES.get(name, {})
+    known = set(SECRETS.get(name, {})) | set(REVIEWED.get(name, [])) | set(named)
+    read_only = {path(one) for one in schema.get("readOnlyProperties", [])}
+    settable = {field: node for field, node in schema["properties"].items() if field not in left_out}
+    texts = {one for field, node in settable.items() for one in secret_texts(schema, node, field)}
+    texts = {one for one in texts if one not in read_only and not any(one.startswith(map_path + "/") for map_path in named)}
+    unknown = sorted((write_only | texts) - known)
+    if unknown:
+        sys.exit(f"{name}: review {', '.join(unknown)}, and add them to SECRETS, NAMED_VALUES or REVIEWED")
+    unused = sorted(one for one in REVIEWED.get(name, []) if one not in write_only | texts)
+    if unused:
+        sys.exit(f"{name}: REVIEWED lists {', '.join(unused)}, which the schema neither hides nor names like a secret")
+
+
 # What handlers may do with services other than their own: the schemas list everything that CloudFormation's own role can do. acme grants
 # `iam:PassRole` for the roles of the definition only, and creates no roles or keys in a handler's name.
 OTHER_SERVICES = {
@@ -259,6 +392,7 @@ def digest(name, schema):
     create_only = {path(one) for one in schema.get("createOnlyProperties", [])}
     write_only = {path(one) for one in schema.get("writeOnlyProperties", [])}
     secrets = SECRETS.get(name, {})
+    check_secrets(name, schema, write_only - left_out, left_out)
     last = name.split("::")[-1].lower()
     arn_property = ARN_PROPERTIES.get(name) or next((field for field in attributes if field.lower() in ("arn", last + "arn", "rulearn")), None)
     assert arn_property or "{}" not in rest, name
@@ -278,6 +412,7 @@ def digest(name, schema):
         "read_only": sorted(one for one in read_only if "/" in one),
         "write_only": sorted(one for one in write_only - left_out if one not in secrets),
         "secrets": secrets,
+        "named_values": NAMED_VALUES.get(name),
         "not_a_state": sorted(NOT_A_STATE.get(name, [])),
         "immutable": "update" not in handlers,
         "attributes": attributes,

@@ -26,6 +26,8 @@ pub struct Compiler<'a> {
     /// Locations of failed expressions, to suppress follow-up problems.
     broken_ranges: BTreeSet<(usize, usize)>,
     broken_pointers: BTreeSet<String>,
+    /// Locations of secrets.
+    pub hidden: BTreeSet<(usize, usize)>,
     /// Resources whose `when` is false.
     pub absent: BTreeSet<Address>,
     /// Account and region, as far as they are known.
@@ -58,6 +60,7 @@ impl<'a> Compiler<'a> {
             problems: Vec::new(),
             broken_ranges: BTreeSet::new(),
             broken_pointers: BTreeSet::new(),
+            hidden: BTreeSet::new(),
             absent: BTreeSet::new(),
             location,
             needs_location: false,
@@ -71,6 +74,23 @@ impl<'a> Compiler<'a> {
     /// Location of the key at `pointer`.
     pub fn key_range(&self, pointer: &str) -> Option<Range<usize>> {
         self.spans.key_range(&self.source.text, pointer)
+    }
+    /// Hides the value at `pointer` in the excerpts of all problems. Where it is not written itself, what contains it is.
+    pub fn hide_value(&mut self, pointer: &str) {
+        let origin = self.spans.origin(pointer);
+        let mut at: &str = &origin;
+        while !at.is_empty() && !self.spans.values.contains_key(at) {
+            at = &at[..at.rfind('/').unwrap_or(0)];
+        }
+        // The location of a map or list is that of its start only.
+        let below = |at: &str| {
+            let start = format!("{at}/");
+            self.spans.values.range(start.clone()..).take_while(move |(pointer, _)| pointer.starts_with(&start))
+        };
+        let own = self.spans.values.get_key_value(at).into_iter();
+        let leaves = own.chain(below(at)).filter(|(pointer, _)| below(pointer).next().is_none());
+        let hidden: Vec<(usize, usize)> = leaves.map(|(_, range)| (range.start, range.end)).collect();
+        self.hidden.extend(hidden);
     }
     /// Reports a problem with a value.
     pub fn problem(&mut self, code: &'static str, pointer: &str, message: impl Into<String>, help: impl Into<String>) {

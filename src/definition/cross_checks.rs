@@ -24,7 +24,11 @@ pub fn check_all(c: &mut Compiler<'_>, stack: &Stack) {
             environment: &stack.environment,
         };
         for problem in resource_type.operations.check_declared(resource) {
-            let place = c.value_range(&format!("{pointer}{}", problem.pointer));
+            let at = format!("{pointer}{}", problem.pointer);
+            if problem.is_secret {
+                c.hide_value(&at);
+            }
+            let place = c.value_range(&at);
             c.problems.push(Diagnostic::new(problem.code, problem.message).at(place).maybe_help(problem.help));
         }
     }
@@ -40,8 +44,7 @@ fn check_own_outputs(c: &mut Compiler<'_>, stack: &Stack) {
         for_each_string(&declared.spec, &mut |text| {
             for reference in references(text) {
                 let address = Address::new(reference.type_name, reference.name);
-                let target = stack.resources.get(&address).filter(|target| target.resource_type.of_many_types.is_some());
-                let facts = target.and_then(|target| target.resource_type.own_facts(&target.spec));
+                let facts = stack.resources.get(&address).and_then(|target| target.resource_type.own_facts(&target.spec));
                 let is_output = |facts: &crate::core::OwnFacts| facts.outputs.contains(reference.output) || reference.output == "id";
                 if let Some(facts) = facts.filter(|facts| !is_output(facts)) {
                     let help = suggestion(reference.output, "outputs", facts.outputs.iter().map(String::as_str));

@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::Range};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::source::Source;
-use crate::core::printable;
+use crate::core::{HIDDEN, printable};
 
 /// One problem as plain data; [`Diagnostic::render`] formats it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,12 +22,22 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// Stable code of the problem.
     pub code: Cow<'static, str>,
+    /// Byte ranges of secrets, in order, which the excerpt hides.
+    pub hidden: Vec<Range<usize>>,
 }
 
 impl Diagnostic {
     /// Creates a problem without location and remedy.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { message: message.into(), range: None, label: None, help: None, notes: Vec::new(), code: code.into() }
+        Diagnostic {
+            message: message.into(),
+            range: None,
+            label: None,
+            help: None,
+            notes: Vec::new(),
+            code: code.into(),
+            hidden: Vec::new(),
+        }
     }
     /// Adds the location.
     pub fn at(mut self, range: Option<Range<usize>>) -> Diagnostic {
@@ -70,7 +80,9 @@ impl Diagnostic {
         let place = self
             .range
             .clone()
-            .filter(|range| range.end <= text.len() && text.is_char_boundary(range.start) && text.is_char_boundary(range.end));
+            .filter(|range| range.end <= text.len() && text.is_char_boundary(range.start) && text.is_char_boundary(range.end))
+            .map(|range| self.hide_secrets(&text[..range.start]).len()..self.hide_secrets(&text[..range.end]).len());
+        let text = self.hide_secrets(text);
         let first = match place {
             Some(range) => {
                 let annotation = AnnotationKind::Primary.span(range);
@@ -78,7 +90,7 @@ impl Diagnostic {
                     Some(label) => annotation.label(printable(label)),
                     None => annotation,
                 };
-                title.element(Snippet::source(text).path(printable(&source.path)).annotation(annotation))
+                title.element(Snippet::source(text.as_ref()).path(printable(&source.path)).annotation(annotation))
             }
             None => Group::with_title(title),
         };
@@ -88,5 +100,24 @@ impl Diagnostic {
             None => first,
         };
         renderer.render(&[first])
+    }
+
+    /// The text, or its beginning, without secrets.
+    fn hide_secrets<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut shown = String::new();
+        let mut at = 0;
+        for range in self.hidden.iter().filter(|range| range.start < text.len()) {
+            // Text that is inside of another range is hidden with it.
+            if let Some(before) = text.get(at..range.start) {
+                shown.push_str(before);
+                shown.push_str(HIDDEN);
+            }
+            at = at.max(range.end).min(text.len());
+        }
+        if at == 0 {
+            return Cow::Borrowed(text);
+        }
+        shown.push_str(text.get(at..).unwrap_or_default());
+        Cow::Owned(shown)
     }
 }

@@ -316,7 +316,6 @@ fn merge(into: &mut Map<String, Value>, field: String, value: Value) {
 
 /// Treatment of the data of a resource that has a default of its own.
 fn default_on_delete(draft: &Draft) -> Option<OnDelete> {
-    draft.resource_type.of_many_types?;
     draft.resource_type.own_facts(&Value::Object(draft.spec.clone()))?.on_delete
 }
 

@@ -327,6 +327,9 @@ fn sorted_problems(c: Compiler<'_>) -> Vec<Diagnostic> {
     let mut told = HashSet::new();
     let mut found: Vec<Diagnostic> = c.problems.iter().filter(|problem| !follows(problem) && told.insert(*problem)).cloned().collect();
     found.sort_by_key(|problem| problem.range.as_ref().map_or(0, |range| range.start));
+    // Another problem may have the same line.
+    let hidden: Vec<Range<usize>> = c.hidden.iter().map(|(start, end)| *start..*end).collect();
+    found.iter_mut().for_each(|problem| problem.hidden.clone_from(&hidden));
     if found.len() > MAX_PROBLEMS {
         let rest = found.split_off(MAX_PROBLEMS).len();
         found.push(Diagnostic::new("more", format!("there are {rest} more problems")).help("fix those above first"));

@@ -12,7 +12,7 @@ use super::{
     scalar::other_meaning,
     source::child_pointer,
 };
-use crate::core::{Problem, ResourceType, rules::help_text, written_pointer};
+use crate::core::{Problem, ResourceType, is_secret_name, rules::help_text, written_pointer};
 
 /// Finds all problems of a spec: serde stops at the first error, so each invalid value is removed and the rest parsed again.
 /// Returns all problems, and the canonical form of the valid part if it is complete enough.
@@ -167,8 +167,12 @@ pub fn report_problem(
     schema: Option<&Value>,
     place: &dyn Fn(&str) -> String,
 ) {
-    let Problem { pointer: at, message, help, code } = problem;
+    let Problem { pointer: at, message, help, code, is_secret } = problem;
     let pointer = place(&at);
+    let is_field = message.starts_with("unknown field") || message.starts_with("invalid type") || message.starts_with("expected");
+    if is_secret || (is_field && has_secret_name(&at)) {
+        c.hide_value(&pointer);
+    }
     if !message.starts_with("missing field") && c.is_broken_below(&pointer) {
         return;
     }
@@ -197,7 +201,7 @@ pub fn report_problem(
     } else {
         let field = at.trim_start_matches('/').replace('/', ".");
         let wrong = spec.pointer(&at);
-        let (said, remedy) = match describe_wrong_type(&message, wrong) {
+        let (said, remedy) = match describe_wrong_type(&at, &message, wrong) {
             Some((said, remedy)) => (said, remedy),
             None => (message, None),
         };
@@ -213,8 +217,13 @@ pub fn report_problem(
     c.problems.push(found);
 }
 
+/// Whether the name of a field, or of one around it, says that its value is secret: a misspelled field of a variable may have it.
+fn has_secret_name(pointer: &str) -> bool {
+    pointer.split('/').any(is_secret_name)
+}
+
 /// Rewords serde's "invalid type: string \"5\", expected u32", with a remedy.
-fn describe_wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, Option<String>)> {
+fn describe_wrong_type(at: &str, message: &str, wrong: Option<&Value>) -> Option<(String, Option<String>)> {
     let (found, expected) = message.strip_prefix("invalid type: ")?.split_once(", expected ")?;
     let number = matches!(expected, "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "f64" | "usize");
     let words = match expected {
@@ -227,6 +236,7 @@ fn describe_wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, 
     };
     let quoted = |text: &str| format!("\"{text}\"");
     let remedy = match wrong {
+        _ if has_secret_name(at) => None,
         Some(value @ (Value::Number(_) | Value::Bool(_))) if expected == "a string" => {
             Some(format!("put it in quotes: {}", quoted(&value.to_string())))
         }
@@ -243,6 +253,7 @@ fn describe_wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, 
         _ => None,
     };
     let found = match wrong {
+        Some(Value::String(_) | Value::Number(_)) if has_secret_name(at) => "a secret".to_owned(),
         Some(Value::String(text)) => format!("the string {}", quoted(text)),
         Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
         Some(other) => describe_type(other).to_owned(),

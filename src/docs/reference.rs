@@ -67,8 +67,8 @@ fn type_page(resource_type: &ResourceType) -> String {
     push(&mut out, "## Fields\n\n");
     write_table(&mut out, &field_rows(&schema, &resource_type.replaces), true);
     push(&mut out, "\nFields of [every resource](index.md#fields-of-every-resource) are allowed, too.\n\n");
-    if let Some(types) = resource_type.of_many_types {
-        let names: Vec<String> = (types.names)().into_iter().map(|name| format!("`{name}`")).collect();
+    let names: Vec<String> = resource_type.operations.stands_for().into_iter().map(|name| format!("`{name}`")).collect();
+    if !names.is_empty() {
         push(&mut out, &format!("## Types\n\n{}\n\n", names.join(", ")));
     }
     push(&mut out, "## Outputs\n\n");

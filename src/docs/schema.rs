@@ -245,7 +245,7 @@ pub fn on_delete_choices(resource_type: &ResourceType) -> (&'static [&'static st
     match resource_type.data_protection {
         DataProtection::None => (&[], ""),
         DataProtection::Snapshot => (&["snapshot", "retain", "delete"], "Default: snapshot."),
-        DataProtection::Contents if resource_type.of_many_types.is_some() => {
+        DataProtection::Contents if resource_type.operations.has_own_facts() => {
             (&["retain", "delete"], "Default: retain for what may hold data, delete for the rest.")
         }
         DataProtection::Contents => (&["retain", "delete"], "Default: acme refuses to delete it unless it is empty."),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     aws::{self, Aws, global_region, services, types::RESOURCE_TYPES},
     core::{
-        AccountLimit, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, LiveResource,
+        AccountLimit, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, IndexFilter, LiveResource,
         PreflightContext, Prerequisite, Problem, ResourceType, Result, STACK_TAG, Scope, Shared, TagChange, Tags,
     },
     simulator::Simulator,
@@ -129,10 +129,17 @@ impl Cloud {
         let aws = aws.in_region(region);
         let call = aws.tagging.get_resources().tag_filters(filter(STACK_TAG, stack)).tag_filters(filter(ENVIRONMENT_TAG, environment));
         // A filter is a service with or without a type: `rds:db`, `s3`.
-        let types: BTreeSet<String> = RESOURCE_TYPES.iter().filter(|kind| is_wanted(kind)).filter_map(|kind| kind.index_filter()).collect();
-        // A type that stands for many types of AWS has resources of any service.
-        let has_any = RESOURCE_TYPES.iter().any(|kind| is_wanted(kind) && kind.of_many_types.is_some());
-        let types = (!has_any).then(|| types.into_iter().collect());
+        let mut types = Some(BTreeSet::new());
+        for kind in RESOURCE_TYPES.iter().filter(|kind| is_wanted(kind)) {
+            match kind.index_filter() {
+                IndexFilter::None => {}
+                IndexFilter::Part(part) => types.iter_mut().for_each(|types| {
+                    types.insert(part.clone());
+                }),
+                IndexFilter::All => types = None,
+            }
+        }
+        let types = types.map(|types| types.into_iter().collect());
         let mut pages = call.set_resource_type_filters(types).resources_per_page(100).into_paginator().send();
         let mut index = BTreeMap::new();
         while let Some(page) = pages.next().await {

@@ -60,7 +60,7 @@ pub fn generate_config(
 
 /// Returns the spec without values that AWS reports but a definition can't set.
 fn settable_fields(kind: &ResourceType, live: &Value) -> Value {
-    let mut spec = if kind.of_many_types.is_some() { without_nulls(live) } else { live.clone() };
+    let mut spec = if kind.has_free_properties { without_nulls(live) } else { live.clone() };
     loop {
         let problems = kind.operations.parse(&spec).map_or_else(|problems| problems, |spec| kind.check(&spec));
         if problems.is_empty() {

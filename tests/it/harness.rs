@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     proxy::{Faults, Proxy},
-    standin::{Standin, StandinKind, run_boto3},
+    standin::{Standin, StandinKind, list_everything, run_boto3},
 };
 
 #[test]
@@ -104,4 +104,13 @@ fn fresh_stand_in_is_empty() {
     for kind in StandinKind::BOTH {
         assert_eq!(Standin::start(kind).all_resources(), serde_json::json!({}), "{kind:?}");
     }
+}
+
+/// Ministack lacks calls that moto has.
+#[test]
+#[should_panic(expected = "boto3 script failed")]
+fn an_error_of_a_list_call_is_not_an_empty_list() {
+    let standin = Standin::start(StandinKind::Ministack);
+    assert_eq!(standin.all_resources(), serde_json::json!({}));
+    list_everything(&standin.url, StandinKind::Moto);
 }

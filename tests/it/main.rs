@@ -4,6 +4,7 @@
 mod acme;
 mod backend;
 mod browser;
+mod cloud_control_digest;
 mod connection;
 mod cycles;
 mod dns_exchange;

@@ -26,6 +26,7 @@ pub mod outputs;
 mod partitions;
 pub mod pattern;
 mod phase;
+mod plain_secret;
 mod pointer;
 mod policy;
 mod prerequisite;
@@ -69,6 +70,7 @@ pub use outputs::{OutputPattern, Outputs};
 pub use partitions::{arn_in_partition, arn_without_partition, ec2_principal, endpoint_domain, global_region, partition};
 pub use pattern::{PatternInputs, expand_pattern, iam_path, rest_after};
 pub use phase::Phase;
+pub use plain_secret::{HIDDEN, is_plain_secret, is_secret_name};
 pub use pointer::Pointer;
 pub use policy::Policy;
 pub use prerequisite::Prerequisite;
@@ -90,6 +92,6 @@ pub use tags::{
     ownership_tags, ownership_text,
 };
 pub use timeouts::{Timeouts, parse_timeout};
-pub use type_info::{DataProtection, ErrorCodes, ManyTypes, RangeErrors, RegionScope, Tagging, TypeInfo};
+pub use type_info::{DataProtection, ErrorCodes, IndexFilter, RangeErrors, RegionScope, Tagging, TypeInfo};
 pub use unique_values::overlapping_exchange;
 pub use written::written_pointer;

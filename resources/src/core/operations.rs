@@ -60,8 +60,12 @@ pub trait Operations: Send + Sync {
     fn choices<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Vec<String>>;
     /// See [`Resource::account_limit`].
     fn account_limit<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Option<AccountLimit>>;
-    /// See [`Resource::own_facts`].
+    /// See [`Resource::OWN_FACTS`].
     fn own_facts(&self, spec: &Value) -> Option<OwnFacts>;
+    /// Whether its resources have facts of their own.
+    fn has_own_facts(&self) -> bool;
+    /// See [`Resource::stands_for`].
+    fn stands_for(&self) -> Vec<&'static str>;
     /// See [`Resource::irreversible_change`].
     fn irreversible_change(&self, wanted: &Value, live: &Value) -> Option<String>;
     /// See [`Resource::prerequisites`].
@@ -204,7 +208,13 @@ impl<R: Resource> Operations for TypedOperations<R> {
         })
     }
     fn own_facts(&self, spec: &Value) -> Option<OwnFacts> {
-        deserialize_spec::<R>(spec).ok()?.own_facts()
+        R::OWN_FACTS.and_then(|facts| facts(&deserialize_spec::<R>(spec).ok()?))
+    }
+    fn has_own_facts(&self) -> bool {
+        R::OWN_FACTS.is_some()
+    }
+    fn stands_for(&self) -> Vec<&'static str> {
+        R::stands_for()
     }
     fn irreversible_change(&self, wanted: &Value, live: &Value) -> Option<String> {
         let (wanted, live) = deserialize_both::<R>(wanted, live)?;

@@ -16,6 +16,8 @@ pub struct Problem {
     pub help: Option<String>,
     /// Stable code, which `acme explain` explains.
     pub code: &'static str,
+    /// Whether the value is a secret, which must not be shown with the problem.
+    pub is_secret: bool,
 }
 
 impl Problem {
@@ -24,7 +26,7 @@ impl Problem {
 
     /// Creates a problem without a remedy.
     pub fn new(pointer: Pointer, message: impl Into<String>) -> Problem {
-        Problem { pointer: pointer.into_string(), message: message.into(), help: None, code: Problem::INVALID }
+        Problem { pointer: pointer.into_string(), message: message.into(), help: None, code: Problem::INVALID, is_secret: false }
     }
     /// Creates a problem with a value that is not among `offered`; `None` if it is, or if nothing is known to be offered. `values` names
     /// the values (`versions`), `scope` says for what they are offered (` for Kubernetes 1.34`).
@@ -48,6 +50,11 @@ impl Problem {
         self.help = Some(help.into());
         self
     }
+    /// States that the value is a secret.
+    pub fn hide_value(mut self) -> Problem {
+        self.is_secret = true;
+        self
+    }
     /// Sets the code.
     pub fn code(mut self, code: &'static str) -> Problem {
         self.code = code;
@@ -66,7 +73,7 @@ pub fn problem_from_serde(error: serde_path_to_error::Error<serde_json::Error>) 
             _ => None,
         })
         .collect();
-    Problem { pointer, message: error.into_inner().to_string(), help: None, code: Problem::INVALID }
+    Problem { pointer, message: error.into_inner().to_string(), help: None, code: Problem::INVALID, is_secret: false }
 }
 
 /// Parses a spec and checks it; returns its canonical form, or all problems, which point into the spec as written.

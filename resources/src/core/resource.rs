@@ -21,6 +21,8 @@ use super::{
 pub trait Resource: Spec {
     /// Facts about the type.
     const TYPE: TypeInfo;
+    /// Facts that differ among its resources. A constant, so that specs of types without such facts need not be parsed for it.
+    const OWN_FACTS: Option<fn(&Self) -> Option<OwnFacts>> = None;
     /// Back end of its calls.
     type Api: Api;
     /// Outputs for `{{ type.name.output }}`, besides `id`. A field `arn`, if present, is the ARN.
@@ -37,6 +39,10 @@ pub trait Resource: Spec {
     /// it changes in the same plan.
     type Outputs: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
+    /// Types of AWS for which it stands, if these are several, for the documentation.
+    fn stands_for() -> Vec<&'static str> {
+        Vec::new()
+    }
     /// Lists every resource of this type in scope, all pages, with as few calls as the API allows.
     fn list(api: &Self::Api, scope: &Scope) -> impl Future<Output = Result<Vec<Observed<Self>>>> + Send;
     /// Makes the single call that creates it, with its tags, and returns its id, or the complete resource if the response has it.
@@ -82,10 +88,6 @@ pub trait Resource: Spec {
     /// the plan, if it creates some.
     fn account_limit(_questions: &Questions<'_, Self::Api>) -> impl Future<Output = Option<AccountLimit>> + Send {
         async { None }
-    }
-    /// Facts that differ among the resources of a type with [`super::TypeInfo::of_many_types`].
-    fn own_facts(&self) -> Option<OwnFacts> {
-        None
     }
     /// What a change in place from `live` loses for good, for the plan: "the earlier password is not known".
     fn irreversible_change(&self, _live: &Self) -> Option<String> {

@@ -157,9 +157,9 @@ impl ResourceType {
         }
     }
 
-    /// See [`Resource::own_facts`].
+    /// See [`Resource::OWN_FACTS`].
     pub fn own_facts(&self, spec: &Value) -> Option<OwnFacts> {
-        self.of_many_types.and_then(|_| self.operations.own_facts(spec))
+        self.operations.own_facts(spec)
     }
 
     /// JSON schema of the spec.

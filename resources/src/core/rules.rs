@@ -162,7 +162,7 @@ impl RuleNode {
             for relation in &self.relations {
                 if let Some((message, help)) = relation.violation(map) {
                     with_child_pointer(at, &relation.field, |at| {
-                        problems.push(Problem { pointer: at.clone(), message, help: Some(help), code: Problem::INVALID });
+                        problems.push(Problem { pointer: at.clone(), message, help: Some(help), code: Problem::INVALID, is_secret: false });
                     });
                 }
             }
@@ -189,7 +189,13 @@ impl RuleNode {
     /// Adds a limit for numbers or strings, which applies to each value of a list or map.
     fn check_limit(&self, limit: &Limit, value: &Value, at: &mut String, problems: &mut Vec<Problem>) {
         if let Some(message) = limit.violation(value) {
-            problems.push(Problem { pointer: at.clone(), message, help: self.description.clone(), code: Problem::INVALID });
+            problems.push(Problem {
+                pointer: at.clone(),
+                message,
+                help: self.description.clone(),
+                code: Problem::INVALID,
+                is_secret: false,
+            });
         } else if !matches!(limit, Limit::Length { .. }) {
             for_each_item(value, at, |_, value, at| self.check_limit(limit, value, at, problems));
         }

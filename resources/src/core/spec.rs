@@ -186,6 +186,7 @@ impl Naming {
             message,
             help: Some(format!("set `{when}: true`, or remove the suffix")),
             code: Problem::INVALID,
+            is_secret: false,
         })
     }
     /// Whether the name matches the pattern.

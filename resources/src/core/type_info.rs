@@ -20,8 +20,11 @@ pub struct TypeInfo {
     /// Pattern of its ARNs, like [`TypeInfo::id`], with `{id}` in addition; the partition `aws` stands for the region's. Empty for a type
     /// without ARNs.
     pub arn: &'static str,
-    /// The types of AWS for which a type stands, if these are several.
-    pub of_many_types: Option<ManyTypes>,
+    /// Whether an ARN belongs to one of its resources, where no pattern says so because they are of several services.
+    pub arn_matcher: Option<fn(&str) -> bool>,
+    /// Whether its properties are AWS's own, not fields: one that the definition no longer sets is `null`, which asks for its removal, and one
+    /// without a value is `null` in what AWS reports.
+    pub has_free_properties: bool,
     /// Whether the type is always listed, because the tagging API does not show it (IAM roles), or because a list call is cheaper than
     /// paging through the index (subnets). Always true without ARNs.
     pub always_listed: bool,
@@ -104,13 +107,15 @@ pub enum RegionScope {
     Only(&'static str),
 }
 
-/// Types of AWS for which one type stands.
-#[derive(Clone, Copy, Debug)]
-pub struct ManyTypes {
-    /// Whether an ARN belongs to one of them.
-    pub matches_arn: fn(&str) -> bool,
-    /// Their names.
-    pub names: fn() -> Vec<&'static str>,
+/// Part of the tagging API's index that shows the resources of a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexFilter {
+    /// None: the type is listed without the index.
+    None,
+    /// A service, or a service and one part of the resource: `rds:db`, `ec2:elastic-ip`, `s3`.
+    Part(String),
+    /// All of it.
+    All,
 }
 
 /// Data lost by deleting a resource.
@@ -154,7 +159,8 @@ impl TypeInfo {
             service,
             id,
             arn,
-            of_many_types: None,
+            arn_matcher: None,
+            has_free_properties: false,
             always_listed: arn.is_empty(),
             listed_with: &[],
             iam_actions: IamActions::new(""),
@@ -187,9 +193,13 @@ impl TypeInfo {
     pub const fn iam_actions(self, actions: IamActions) -> TypeInfo {
         TypeInfo { iam_actions: actions, ..self }
     }
-    /// See [`TypeInfo::of_many_types`].
-    pub const fn of_many_types(self, types: ManyTypes) -> TypeInfo {
-        TypeInfo { of_many_types: Some(types), always_listed: false, ..self }
+    /// See [`TypeInfo::arn_matcher`].
+    pub const fn arns_matched_by(self, matcher: fn(&str) -> bool) -> TypeInfo {
+        TypeInfo { arn_matcher: Some(matcher), always_listed: false, ..self }
+    }
+    /// See [`TypeInfo::has_free_properties`].
+    pub const fn free_properties(self) -> TypeInfo {
+        TypeInfo { has_free_properties: true, ..self }
     }
     /// See [`TypeInfo::always_listed`].
     pub const fn always_listed(self) -> TypeInfo {
@@ -339,8 +349,8 @@ impl TypeInfo {
     }
     /// Whether this ARN belongs to one of its resources.
     pub fn matches_arn(&self, arn: &str) -> bool {
-        if let Some(types) = self.of_many_types {
-            return (types.matches_arn)(arn);
+        if let Some(matches) = self.arn_matcher {
+            return matches(arn);
         }
         // Partitions differ: `arn:aws:`, `arn:aws-cn:`, `arn:aws-us-gov:`.
         fn after_partition(arn: &str) -> Option<&str> {
@@ -348,18 +358,19 @@ impl TypeInfo {
         }
         after_partition(self.arn).zip(after_partition(arn)).is_some_and(|(pattern, arn)| matches_pattern(pattern, arn))
     }
-    /// Filter of the tagging API for its resources: `rds:db`, `ec2:elastic-ip`, `s3`. `None` without ARNs, and for types whose lists are
-    /// complete without the index.
-    pub fn index_filter(&self) -> Option<String> {
+    /// Part of the index with its resources.
+    pub fn index_filter(&self) -> IndexFilter {
         if self.always_listed || !self.listed_with.is_empty() {
-            return None;
+            return IndexFilter::None;
+        }
+        if self.arn_matcher.is_some() {
+            return IndexFilter::All;
         }
         let mut parts = self.arn.splitn(6, ':').skip(2);
-        let (service, resource) = (parts.next()?, parts.nth(2)?);
+        let (Some(service), Some(resource)) = (parts.next(), parts.nth(2)) else { return IndexFilter::None };
         let fixed = resource.split('{').next().unwrap_or_default().trim_end_matches(['/', ':']);
-        // A filter is a service, or a service and one part of the resource.
         let fixed = fixed.split('/').next().unwrap_or_default();
-        Some(if fixed.is_empty() { service.to_owned() } else { format!("{service}:{fixed}") })
+        IndexFilter::Part(if fixed.is_empty() { service.to_owned() } else { format!("{service}:{fixed}") })
     }
 }
 
@@ -386,9 +397,14 @@ mod tests {
         let acl = info("arn:aws:wafv2:{region}:{account}:{reach}/webacl/{name}/{uuid}");
         assert!(acl.matches_arn("arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/shop/0123"));
         assert!(!acl.matches_arn("arn:aws:wafv2:eu-west-1:123456789012:regional/ipset/shop/0123"));
-        assert_eq!(acl.index_filter().as_deref(), Some("wafv2"));
-        assert_eq!(info("arn:aws:rds:{region}:{account}:db:{name}").index_filter().as_deref(), Some("rds:db"));
-        assert_eq!(info("arn:aws:s3:::{name}").index_filter().as_deref(), Some("s3"));
+        let part = |text: &str| IndexFilter::Part(text.to_owned());
+        assert_eq!(acl.index_filter(), part("wafv2"));
+        assert_eq!(info("arn:aws:rds:{region}:{account}:db:{name}").index_filter(), part("rds:db"));
+        assert_eq!(info("arn:aws:s3:::{name}").index_filter(), part("s3"));
+        assert_eq!(info("").index_filter(), IndexFilter::None);
+        let any = info("").arns_matched_by(|arn| arn.contains(":glue:"));
+        assert_eq!(any.index_filter(), IndexFilter::All);
+        assert!(any.matches_arn("arn:aws:glue:eu-west-1:123456789012:job/a") && !any.matches_arn("arn:aws:s3:::shop"));
         assert!(info("arn:aws:iam::{account}:policy{path}{name}").matches_arn("arn:aws:iam::123456789012:policy/acme/shop/x/y"));
         assert!(info("arn:aws:ec2:{region}:{account}:subnet/{id}").matches_arn("arn:aws:ec2:eu-west-1:123456789012:subnet/subnet-1"));
         assert!(!info("arn:aws:ec2:{region}:{account}:subnet/{id}").matches_arn("arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-1"));

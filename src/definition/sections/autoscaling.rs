@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Expansion, Fields, SectionEntry, field_names, is_set, set_default};
+use super::{DedicatedGroup, Expansion, SectionEntry, field_names, is_set, set_default};
 
 /// Fields of an Auto Scaling group in addition to those of `autoscaling_group`.
 #[derive(Deserialize, JsonSchema)]
@@ -72,20 +72,15 @@ fn add_template(out: &mut Expansion<'_, '_>, entry: &SectionEntry, own: Autoscal
         template.insert("instance_profile".into(), name.into());
     }
     if !is_set(&template, "security_groups") && !is_set(&template, "network_interfaces") {
-        set_security_group(out, entry, &mut template, own.port);
+        let group = DedicatedGroup {
+            name: format!("instances-{}", entry.name),
+            description: format!("Access to the instances of {}", entry.name),
+            port: own.port.map(Value::from),
+            connects: true,
+        };
+        if let Some(groups) = out.add_security_group(entry, group) {
+            template.insert("security_groups".into(), groups);
+        }
     }
     out.add_resource("launch_template", entry.name.as_str(), template, &at);
-}
-
-/// A group without ingress, or that admits the network at one port.
-fn set_security_group(out: &mut Expansion<'_, '_>, entry: &SectionEntry, template: &mut Fields, port: Option<u16>) {
-    let Some(layout) = &out.network else { return };
-    let rules: Vec<Value> = port.iter().map(|port| json!({ "port": port, "cidrs": layout.ranges, "description": "The network" })).collect();
-    let group = format!("instances-{}", entry.name);
-    let description = format!("Access to the instances of {}", entry.name);
-    template.insert("security_groups".into(), json!([group]));
-    let spec = json!({ "vpc": "main", "description": description, "ingress": rules });
-    if let Some(draft) = out.add_generated("security_group", group, spec, &entry.pointer) {
-        draft.pointer_overrides.push(("/ingress".into(), format!("{}/port", entry.pointer)));
-    }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Expansion, Fields, SectionEntry};
+use super::{DedicatedGroup, Expansion, Fields, SectionEntry};
 
 /// Fields of an entry in addition to those of its type.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -61,14 +61,19 @@ impl StoreKind {
 
     /// Sets `security_groups`: a group that admits the network.
     pub(super) fn set_security_group(&self, out: &mut Expansion<'_, '_>, entry: &mut SectionEntry, default_port: u16) {
-        let Some(layout) = out.network.as_ref().filter(|_| !entry.is_set("security_groups")) else { return };
+        if entry.is_set("security_groups") {
+            return;
+        }
         let port = entry.fields.get("port").filter(|port| !port.is_null()).cloned().unwrap_or_else(|| default_port.into());
-        let rule = json!({ "port": port, "cidrs": layout.ranges, "description": "The network" });
-        let group = format!("{}-{}", self.noun, entry.name);
-        let description = format!("Access to the {} {}", self.noun, entry.name);
-        entry.fields.insert("security_groups".into(), json!([group]));
-        let spec = json!({ "vpc": "main", "description": description, "ingress": [rule], "egress": [] });
-        out.add_generated("security_group", group, spec, &entry.pointer);
+        let group = DedicatedGroup {
+            name: format!("{}-{}", self.noun, entry.name),
+            description: format!("Access to the {} {}", self.noun, entry.name),
+            port: Some(port),
+            connects: false,
+        };
+        if let Some(groups) = out.add_security_group(entry, group) {
+            entry.fields.insert("security_groups".into(), groups);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Expansion, Fields, SectionEntry, field_names, set_default};
+use super::{DedicatedGroup, Expansion, Fields, SectionEntry, field_names, set_default};
 
 /// Fields of a file system in addition to those of `file_system`.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -59,19 +59,17 @@ fn set_mount_targets(out: &mut Expansion<'_, '_>, entry: &mut SectionEntry, subn
         subnets.retain(in_zone);
     }
     let groups = match security_groups {
-        Value::Null => dedicated_group(out, entry),
+        Value::Null => {
+            let group = DedicatedGroup {
+                name: format!("files-{}", entry.name),
+                description: format!("Access to the file system {}", entry.name),
+                port: Some(NFS_PORT.into()),
+                connects: false,
+            };
+            out.add_security_group(entry, group).unwrap_or_else(|| json!([]))
+        }
         groups => groups,
     };
     let targets: Vec<Value> = subnets.into_iter().map(|subnet| json!({ "subnet": subnet, "security_groups": groups })).collect();
     entry.fields.insert("mount_targets".into(), targets.into());
-}
-
-fn dedicated_group(out: &mut Expansion<'_, '_>, entry: &SectionEntry) -> Value {
-    let Some(layout) = &out.network else { return json!([]) };
-    let rule = json!({ "port": NFS_PORT, "cidrs": layout.ranges, "description": "The network" });
-    let group = format!("files-{}", entry.name);
-    let description = format!("Access to the file system {}", entry.name);
-    let spec = json!({ "vpc": "main", "description": description, "ingress": [rule], "egress": [] });
-    out.add_generated("security_group", &group, spec, &entry.pointer);
-    json!([group])
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Expansion, SectionEntry, data_store::StoreKind, field_names, is_set, set_default};
+use super::{DedicatedGroup, Expansion, SectionEntry, data_store::StoreKind, field_names, is_set, set_default};
 
 /// Fields of a migration in addition to those of `dms_task`.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -94,13 +94,18 @@ fn instance(out: &mut Expansion<'_, '_>, kind: &mut StoreKind, entry: &SectionEn
 
 /// Sets `security_groups` to a group that admits nobody: the instance connects to databases.
 fn set_security_group(out: &mut Expansion<'_, '_>, instance: &mut SectionEntry) {
-    if out.network.is_none() || instance.is_set("security_groups") {
+    if instance.is_set("security_groups") {
         return;
     }
-    let group = format!("migration-{}", instance.name);
-    instance.fields.insert("security_groups".into(), json!([group]));
-    let spec = json!({ "vpc": "main", "description": format!("Connections of the migration {}", instance.name) });
-    out.add_generated("security_group", group, spec, &instance.pointer);
+    let group = DedicatedGroup {
+        name: format!("migration-{}", instance.name),
+        description: format!("Connections of the migration {}", instance.name),
+        port: None,
+        connects: true,
+    };
+    if let Some(groups) = out.add_security_group(instance, group) {
+        instance.fields.insert("security_groups".into(), groups);
+    }
 }
 
 /// Name of an endpoint of an entry, which is added unless it is a name.

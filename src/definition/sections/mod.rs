@@ -22,7 +22,7 @@ mod transit;
 
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
@@ -199,6 +199,16 @@ pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, 
     }
 }
 
+/// A security group for what one entry creates.
+struct DedicatedGroup {
+    name: String,
+    description: String,
+    /// Port at which it admits the network.
+    port: Option<Value>,
+    /// Whether it opens connections itself, to anywhere.
+    connects: bool,
+}
+
 /// Entry of a section: its name, its fields, and its location.
 pub(crate) struct SectionEntry {
     name: String,
@@ -247,6 +257,21 @@ impl Expansion<'_, '_> {
             _ => Fields::new(),
         };
         self.add_resource(type_name, name, fields, at)
+    }
+    /// Adds a security group for what an entry creates, which admits the network at a port, and returns its list for the field
+    /// `security_groups`. `None` without a network.
+    fn add_security_group(&mut self, entry: &SectionEntry, group: DedicatedGroup) -> Option<Value> {
+        let ranges = &self.network.as_ref()?.ranges;
+        let rules = group.port.iter().map(|port| json!({ "port": port, "cidrs": ranges, "description": "The network" }));
+        let mut spec = json!({ "vpc": "main", "description": group.description, "ingress": rules.collect::<Vec<_>>() });
+        if !group.connects {
+            spec["egress"] = json!([]);
+        }
+        let list = json!([group.name]);
+        if let Some(draft) = self.add_generated("security_group", group.name, spec, &entry.pointer) {
+            draft.pointer_overrides.push(("/ingress".into(), format!("{}/port", entry.pointer)));
+        }
+        Some(list)
     }
     /// Returns the fields of a map; reports any other type.
     fn parse_fields(&mut self, value: Value, at: &str) -> Option<Fields> {

@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     aws::types,
-    core::{Error, ErrorKind, LiveResource, Phase, ResourceType},
+    core::{Error, ErrorKind, LiveResource, Phase},
     definition::Stack,
     engine::{
         cloud::Cloud,
@@ -54,7 +54,7 @@ impl Blockers {
         // Names the blockers; if they can't be read, AWS's message must do.
         let read = || async { discover(&self.cloud, &self.stack, Hints::default()).await.ok() };
         let live_state = self.live_state.get_or_init(read).await;
-        let dependents: Vec<&LiveResource> = live_state.iter().flat_map(LiveState::iter).filter(|user| depends_on(user, live)).collect();
+        let dependents: Vec<&LiveResource> = live_state.iter().flat_map(LiveState::iter).filter(|user| refers_to(user, live)).collect();
         let stays = |user: &&LiveResource| {
             !matches!(user.phase, Phase::Progressing(_) | Phase::Waiting(_) | Phase::Deleting) && !self.deleting.contains(&user.id)
         };
@@ -124,12 +124,6 @@ impl Blockers {
         let kind = types::resource_type(&live.type_name)?;
         self.cloud.blockers(kind, live).await.ok().flatten()
     }
-}
-
-/// Whether a field of one refers to the other. The field's type matters, because an id that is a name may belong to several types.
-fn depends_on(dependent: &LiveResource, dependency: &LiveResource) -> bool {
-    let may = |kind: &ResourceType| kind.schema().to_string().contains(&format!("\"x-acme-ref\":\"{}\"", dependency.type_name));
-    refers_to(dependent, dependency) && types::resource_type(&dependent.type_name).is_some_and(may)
 }
 
 impl Blocked {

@@ -17,7 +17,7 @@ use petgraph::{
 
 use super::{
     Action, Change, Op, Step,
-    references::{contains_reference, refers_to},
+    references::{refers_in, refers_to},
     soft_edges::{Edge, add_edges, cut_cycles},
 };
 use crate::{aws::types::resource_type, core::ChangedFields, definition::Stack};
@@ -154,9 +154,7 @@ fn is_held(used: &Change, user: &Change) -> bool {
 
 /// Whether one of these fields of a live resource refers to another one.
 fn fields_refer(user: &Change, used: &Change, fields: &[&str]) -> bool {
-    let (Some(user), Some(used)) = (&user.before, &used.before) else { return false };
-    let mut values = fields.iter().filter_map(|field| user.spec.pointer(field));
-    values.any(|value| contains_reference(value, &used.id) || used.arn().is_some_and(|arn| contains_reference(value, arn)))
+    user.before.as_ref().zip(used.before.as_ref()).is_some_and(|(user, used)| refers_in(user, fields, used))
 }
 
 /// Whether a change updates these fields and nothing else.

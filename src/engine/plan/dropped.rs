@@ -42,8 +42,9 @@ pub fn add_fields(fields: &mut DeclaredFields, more: DeclaredFields) {
 pub fn return_dropped_fields(stack: &mut Stack, recorded: &DeclaredFields, account: &str) {
     for declared in stack.resources.values_mut() {
         for pointer in recorded.get(&declared.address).into_iter().flatten() {
-            let has_free_keys = declared.resource_type.of_many_types.is_some();
-            if !is_unset(&mut declared.spec, pointer, has_free_keys) || declared.dropped.iter().any(|field| field.pointer == *pointer) {
+            if !is_unset(&mut declared.spec, pointer, declared.resource_type.has_free_properties)
+                || declared.dropped.iter().any(|field| field.pointer == *pointer)
+            {
                 continue;
             }
             let kind = declared.resource_type;
@@ -65,11 +66,11 @@ pub fn return_dropped_fields(stack: &mut Stack, recorded: &DeclaredFields, accou
     }
 }
 
-/// Whether a field has no value. With free keys, those of a type of AWS, a missing one gets `null`, which asks for its removal.
-fn is_unset(spec: &mut Value, pointer: &str, has_free_keys: bool) -> bool {
+/// Whether a field has no value. A missing free property gets `null`, which asks for its removal.
+fn is_unset(spec: &mut Value, pointer: &str, has_free_properties: bool) -> bool {
     match spec.pointer(pointer) {
         Some(value) => value.is_null(),
-        None if !has_free_keys => false,
+        None if !has_free_properties => false,
         None => {
             let Some((map, key)) = pointer.rsplit_once('/') else { return false };
             let Some(Value::Object(map)) = spec.pointer_mut(map) else { return false };

@@ -7,6 +7,7 @@ pub(in crate::engine) mod dropped;
 mod exchanges;
 mod exclusive;
 mod known;
+mod live_dependents;
 mod lost;
 mod matching;
 mod moves;

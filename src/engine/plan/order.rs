@@ -22,13 +22,14 @@ use super::{
     Action, Change, FieldDiff, Op, ReplacementOrder, Step,
     cycles::Cycles,
     exchanges::Exchanges,
+    live_dependents::live_dependents,
     prune::{Removal, removal, removes_reference},
     references::{has_arn, refers_to},
     soft_edges::{Edge, add_edges, break_cycles, cut_cycles},
 };
 use crate::{
     aws::types::resource_type,
-    core::{Address, DataProtection, expression},
+    core::{Address, DataProtection},
     definition::Stack,
 };
 
@@ -308,38 +309,6 @@ fn blocking_dependents(changes: &[Change]) -> Vec<(usize, usize)> {
     blocking
 }
 
-/// Pairs (dependency, dependent) of live resources, from ids and ARNs in the dependent's spec, and from the definition.
-fn live_dependents(stack: &Stack, changes: &[Change]) -> Vec<(usize, usize)> {
-    // Names are unique only within a type, so a shared name identifies neither resource.
-    let mut by_id: HashMap<&str, Option<usize>> = HashMap::new();
-    let mut by_address: HashMap<&Address, usize> = HashMap::new();
-    let leaves = |change: &&Change| matches!(change.action, Action::Delete | Action::Replace | Action::Forget);
-    for (i, change) in changes.iter().enumerate().filter(|(_, change)| leaves(change)) {
-        by_address.insert(&change.address, i);
-        if let Some(live) = &change.before {
-            for id in [Some(live.id.as_str()), live.arn()].into_iter().flatten() {
-                by_id.entry(id).and_modify(|known| *known = known.filter(|known| *known == i)).or_insert(Some(i));
-            }
-        }
-    }
-    let mut dependents = Vec::new();
-    for (user, change) in changes.iter().enumerate().filter(|(_, change)| leaves(change)) {
-        let Some(live) = &change.before else { continue };
-        let mut add = |used: usize| {
-            if used != user {
-                dependents.push((used, user));
-            }
-        };
-        expression::for_each_string(&live.spec, &mut |text| by_id.get(text).copied().flatten().into_iter().for_each(&mut add));
-        if let Some(declared) = stack.resources.get(&change.address) {
-            declared.depends_on.iter().filter_map(|need| by_address.get(need)).for_each(|used| add(*used));
-        }
-    }
-    dependents.sort_unstable();
-    dependents.dedup();
-    dependents
-}
-
 /// Dependents of a resource that must be deleted first must be deleted first, too.
 fn propagate_destroy_before_create(changes: &mut [Change], dependents: &[(usize, usize)]) {
     let mut queue: Vec<usize> =
@@ -380,59 +349,4 @@ pub fn critical_path<N, E>(graph: &DiGraph<N, E>, estimate: impl Fn(&N) -> Durat
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::{
-        core::LiveResource,
-        definition::{LoadOptions, Source, load},
-        engine::plan::{Reason, planner::new_change},
-    };
-
-    /// Deletions of these resources: type, id and spec.
-    fn deletion_steps(resources: &[(&str, &str, Value)]) -> (Vec<Change>, DiGraph<Step, ()>) {
-        let change = |(type_name, id, spec): &(&str, &str, Value)| {
-            let live = LiveResource::ready(*type_name, *id, spec.clone());
-            let kind = resource_type(type_name).expect("a type");
-            new_change(Address::new(type_name, *id), kind, Action::Delete, Reason::Destroyed, Some(&live))
-        };
-        let mut changes: Vec<Change> = resources.iter().map(change).collect();
-        let source = Source::new("stack.yaml", "stack: shop\nkeys: { main: {} }\n");
-        let stack = load(&source, &LoadOptions::default()).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let order = order_steps(&stack, &mut changes, PlanDirection::Forward);
-        (changes, order.clean_up)
-    }
-
-    fn is_first(changes: &[Change], graph: &DiGraph<Step, ()>, first: &str, second: &str) -> bool {
-        let node = |id: &str| graph.node_indices().find(|node| changes[graph[*node].change].address.name == id).expect("a step");
-        petgraph::algo::has_path_connecting(graph, node(first), node(second), None)
-    }
-
-    #[test]
-    fn deletes_subnets_before_their_route_tables() {
-        let table =
-            json!({ "vpc": { "id": "vpc-1" }, "subnets": [{ "id": "subnet-1" }], "routes": [{ "nat_gateway": { "id": "nat-1" } }] });
-        let (changes, graph) = deletion_steps(&[
-            ("vpc", "vpc-1", json!({})),
-            ("subnet", "subnet-1", json!({ "vpc": { "id": "vpc-1" } })),
-            ("subnet", "subnet-2", json!({ "vpc": { "id": "vpc-1" } })),
-            ("nat_gateway", "nat-1", json!({ "subnet": { "id": "subnet-1" } })),
-            ("route_table", "rtb-1", table),
-        ]);
-        for (first, second) in [("subnet-1", "rtb-1"), ("nat-1", "subnet-1"), ("rtb-1", "vpc-1"), ("subnet-2", "vpc-1")] {
-            assert!(is_first(&changes, &graph, first, second), "{first} before {second}");
-        }
-    }
-
-    #[test]
-    fn deletes_route_tables_first_where_a_subnet_must_wait_for_them() {
-        let table = json!({ "subnets": [{ "id": "subnet-1" }], "routes": [{ "vpc_endpoint": { "id": "vpce-1" } }] });
-        let (changes, graph) = deletion_steps(&[
-            ("subnet", "subnet-1", json!({})),
-            ("vpc_endpoint", "vpce-1", json!({ "subnets": [{ "id": "subnet-1" }] })),
-            ("route_table", "rtb-1", table),
-        ]);
-        assert!(is_first(&changes, &graph, "rtb-1", "vpce-1") && is_first(&changes, &graph, "vpce-1", "subnet-1"));
-    }
-}
+mod tests;

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Action, Change, FieldDiff};
+use super::{
+    Action, Change, FieldDiff,
+    references::{has_typed_reference, is_generated},
+};
 use crate::{
     aws::types::resource_type,
     core::{ChangedFields, expression},
@@ -50,10 +53,10 @@ pub(super) fn removal(change: &Change) -> Removal {
 pub(super) fn removes_reference(change: &Change, used: &Change) -> bool {
     let Some(kind) = resource_type(&change.address.type_name) else { return false };
     let Some((live, used)) = change.before.as_ref().zip(used.before.as_ref()) else { return false };
-    let mut found = false;
+    let mut found = has_typed_reference(live, &kind.removed_later, used);
     for value in kind.removed_later.iter().filter_map(|pointer| live.spec.pointer(pointer)) {
         // A policy names the objects of a bucket and the streams of a log group by an ARN that begins with theirs.
-        let names = |text: &str| text == used.id || used.arn().is_some_and(|arn| text.contains(arn));
+        let names = |text: &str| (text == used.id && is_generated(text)) || used.arn().is_some_and(|arn| text.contains(arn));
         expression::for_each_string(value, &mut |text| found |= names(text));
     }
     found

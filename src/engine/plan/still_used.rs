@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use super::{Action, Change, Obstacle, Reason, planner::Planner};
+use super::{Action, Change, Obstacle, Reason, planner::Planner, references::is_generated};
 use crate::{
     aws::types::resource_type,
     core::{Address, DataProtection, LiveResource, OnDelete},
@@ -198,12 +198,6 @@ impl<'a> Leaving<'a> {
             _ => {}
         }
     }
-}
-
-/// Whether AWS generated an id, which then identifies one resource anywhere.
-fn is_generated(id: &str) -> bool {
-    let is_hex = |hex: &str| hex.len() >= 8 && hex.bytes().all(|b| b.is_ascii_hexdigit()) && hex.bytes().any(|b| b.is_ascii_digit());
-    id.starts_with("arn:") || id.rsplit_once('-').is_some_and(|(prefix, hex)| !prefix.is_empty() && is_hex(hex))
 }
 
 /// Whether a text is a host name.

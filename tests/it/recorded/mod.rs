@@ -11,6 +11,7 @@ mod cache;
 mod certificate_validation;
 mod classic_load_balancers;
 mod cloud_control;
+mod cloud_control_secrets;
 mod cloud_control_values;
 mod cloudfront;
 mod cloudfront_policies;

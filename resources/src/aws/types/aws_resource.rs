@@ -10,6 +10,7 @@ mod patch;
 mod properties;
 mod read;
 mod requests;
+mod secrets;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 use self::{digest::TypeDigest, model::Target, properties::Properties, shape::Shape};
 use super::prelude::*;
-use crate::core::{ErrorKind, ManyTypes, OnDelete, OwnFacts, TagChange};
+use crate::core::{ErrorKind, OnDelete, OwnFacts, TagChange};
 
 /// A resource of a type that acme does not have, through AWS's Cloud Control API. Its properties are those of CloudFormation. acme knows the
 /// types that its page in the reference lists; it compares the properties that the definition sets, and leaves the others to AWS.
@@ -40,7 +41,8 @@ pub struct AwsResource {
     pub r#type: String,
     /// Its properties, as in CloudFormation's resource reference, but for the tags, which are in the field `tags`. A property that the
     /// definition no longer sets is removed. acme compares values that AWS never reports, such as the code of a function, by a hash in a
-    /// tag, and writes them again with every change. acme takes no secrets.
+    /// tag, and writes them again with every change. acme takes no secrets: it refuses variables, headers and the like whose names say that they
+    /// are secret, and hides those that others have set.
     pub properties: Properties,
 }
 
@@ -94,9 +96,10 @@ impl JsonSchema for AwsResourceOutputs {
 
 impl Resource for AwsResource {
     const TYPE: TypeInfo = TypeInfo::new("aws_resource", &services::cloudcontrol::SERVICE, "{type}/{hex17}", "")
-        .of_many_types(ManyTypes { matches_arn: |arn| digest::find_by_arn(arn).is_some(), names: digest::names })
+        .arns_matched_by(|arn| digest::find_by_arn(arn).is_some())
+        .free_properties()
         .data_protection(DataProtection::Contents)
-        .lost_on_recreation("its data, and values that AWS never reports")
+        .lost_on_recreation("its data, secrets, and values that AWS never reports")
         .typical_seconds(5)
         .longest_hours(6)
         .iam_actions(
@@ -137,8 +140,13 @@ impl Resource for AwsResource {
                     ),
                 ]),
         );
+    const OWN_FACTS: Option<fn(&Self) -> Option<OwnFacts>> = Some(AwsResource::own_facts);
     type Api = Aws;
     type Outputs = AwsResourceOutputs;
+
+    fn stands_for() -> Vec<&'static str> {
+        digest::names()
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         read::list(aws, scope).await
@@ -167,7 +175,8 @@ impl Resource for AwsResource {
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, _: AwsResourceChanges) -> Result<()> {
         let target = Target::known(&live.id)?;
         let model = target.existing_model(cx.api).await?;
-        let mut operations = patch::operations(target.digest, &self.properties.0, &model);
+        let properties = secrets::reveal(target.digest, &self.properties.0, &model);
+        let mut operations = patch::operations(target.digest, &properties, &model);
         if operations.is_empty() {
             return Ok(());
         }
@@ -232,16 +241,6 @@ impl Resource for AwsResource {
         (!lost.is_empty()).then(|| lost.join("; "))
     }
 
-    fn own_facts(&self) -> Option<OwnFacts> {
-        let digest = digest::find(&self.r#type)?;
-        Some(OwnFacts {
-            on_delete: digest.data.then_some(OnDelete::Retain),
-            read_actions: digest.read_actions.clone(),
-            change_actions: digest.change_actions.clone(),
-            outputs: ["arn", "identifier"].into_iter().chain(digest.attributes.keys().map(String::as_str)).map(str::to_owned).collect(),
-        })
-    }
-
     async fn contents(_: &Aws, id: &str) -> Result<Option<String>> {
         Ok(Target::known(id)?.digest.data.then(|| "data, which AWS deletes with it".to_owned()))
     }
@@ -256,11 +255,22 @@ impl Resource for AwsResource {
 const MAX_REPEATED_FAILURES: usize = 50;
 
 impl AwsResource {
+    fn own_facts(&self) -> Option<OwnFacts> {
+        let digest = digest::find(&self.r#type)?;
+        Some(OwnFacts {
+            on_delete: digest.data.then_some(OnDelete::Retain),
+            read_actions: digest.read_actions.clone(),
+            change_actions: digest.change_actions.clone(),
+            outputs: ["arn", "identifier"].into_iter().chain(digest.attributes.keys().map(String::as_str)).map(str::to_owned).collect(),
+        })
+    }
+
     /// The properties with tags, as JSON.
     fn desired_state(&self, digest: &TypeDigest, cx: &Cx<'_>) -> String {
         let mut tags = cx.call.tags.clone();
         tags.extend(write_only::hash_tags(digest, &self.properties.0, &salt(cx)));
-        let known = self.properties.0.iter().filter_map(|(name, value)| Some((name.clone(), write_only::known_values(value)?)));
+        let properties = secrets::reveal(digest, &self.properties.0, &Map::new());
+        let known = properties.iter().filter_map(|(name, value)| Some((name.clone(), write_only::known_values(value)?)));
         let mut state: Map<String, Value> = known.collect();
         state.insert(digest.tags.clone(), model::to_tag_property(digest, &tags));
         Value::Object(state).to_string()

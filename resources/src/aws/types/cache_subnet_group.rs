@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use aws_sdk_elasticache::types::CacheSubnetGroup as SdkGroup;
 
-use super::{prelude::*, rds_subnet_group::NETWORK_READS, subnet::Subnet};
+use super::{
+    prelude::*,
+    rds_subnet_group::{NETWORK_READS, Outputs, reserved_name},
+    subnet::Subnet,
+};
 use crate::core::{Tags, referenced_ids};
 
 /// The subnets available to caches.
@@ -20,16 +24,6 @@ pub struct CacheSubnetGroup {
     // ElastiCache keeps a subnet as long as a cache uses it.
     #[field(important, removed_later, length = 1..=20)]
     pub subnets: BTreeSet<Ref<Subnet>>,
-}
-
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
-    /// VPC of its subnets.
-    #[schemars(extend("x-acme-determined" = "{subnet.vpc}"))]
-    pub vpc_id: String,
 }
 
 impl Resource for CacheSubnetGroup {
@@ -97,9 +91,7 @@ impl Resource for CacheSubnetGroup {
     }
 
     fn check(&self) -> Vec<Problem> {
-        let is_default = self.name.as_deref() == Some("default");
-        let problem = || Problem::new(Self::POINTERS.name, "the name `default` is reserved for AWS");
-        is_default.then(problem).into_iter().collect()
+        reserved_name(self.name.as_deref(), Self::POINTERS.name).into_iter().collect()
     }
 }
 

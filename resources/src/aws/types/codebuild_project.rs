@@ -24,8 +24,6 @@ pub use options::{Batch, Cache, FileSystem, Logs, S3Logs, VpcSettings};
 pub use source::Source;
 pub use webhook::{FilterGroup, PullRequestPolicy, Webhook, WebhookFilter, WebhookScope};
 
-pub(super) use environment::{HIDDEN, is_secret_name};
-
 /// A project of CodeBuild, which builds and tests code in containers.
 #[spec]
 pub struct CodebuildProject {

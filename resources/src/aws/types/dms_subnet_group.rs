@@ -6,7 +6,7 @@ use aws_sdk_databasemigration::types::ReplicationSubnetGroup;
 
 use super::{
     prelude::*,
-    rds_subnet_group::NETWORK_READS,
+    rds_subnet_group::{NETWORK_READS, Outputs, reserved_name, too_few_subnets},
     subnet::{Subnet, single_zone},
 };
 use crate::core::{Prerequisite, Tags, referenced_ids};
@@ -24,16 +24,6 @@ pub struct DmsSubnetGroup {
     // DMS keeps a subnet as long as an instance uses it.
     #[field(important, removed_later)]
     pub subnets: BTreeSet<Ref<Subnet>>,
-}
-
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
-    /// VPC of its subnets.
-    #[schemars(extend("x-acme-determined" = "{subnet.vpc}"))]
-    pub vpc_id: String,
 }
 
 impl Resource for DmsSubnetGroup {
@@ -96,15 +86,8 @@ impl Resource for DmsSubnetGroup {
     }
 
     fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if self.subnets.len() < 2 && !self.subnets.iter().any(|subnet| subnet.get().contains("${")) {
-            let problem = Problem::new(Self::POINTERS.subnets, "a replication instance needs subnets in at least two availability zones");
-            problems.push(problem.help("list subnets of at least two zones"));
-        }
-        if self.name.as_deref() == Some("default") {
-            problems.push(Problem::new(Self::POINTERS.name, "the name `default` is reserved for AWS"));
-        }
-        problems
+        let subnets = too_few_subnets(&self.subnets, Self::POINTERS.subnets, "a replication instance");
+        subnets.into_iter().chain(reserved_name(self.name.as_deref(), Self::POINTERS.name)).collect()
     }
 
     fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-pub(super) use change::{create_alias, request_deletion, restore};
+pub(super) use change::{change_alias, request_deletion, reserved_alias, restore};
 pub use grants::{Grant, GrantMap};
 use read::{Key, KeyParts, Reads, list_keys, read_rotation};
 
@@ -249,12 +249,7 @@ impl Resource for KmsKey {
             kms.enable_key().key_id(id).send().await?;
         }
         if changes.name {
-            if let Some(alias) = &self.name {
-                create_alias(cx, alias, id).await?;
-            }
-            if let Some(alias) = &before.name {
-                ok_or_not_found(kms.delete_alias().alias_name(alias).send().await)?;
-            }
+            change_alias(cx, id, before.name.as_deref(), self.name.as_deref()).await?;
         }
         if changes.description {
             kms.update_key_description().key_id(id).description(&self.description).send().await?;
@@ -293,9 +288,7 @@ impl Resource for KmsKey {
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if self.name.as_ref().is_some_and(|name| name.starts_with("alias/aws/")) {
-            problems.push(Problem::new(Self::POINTERS.name, "`alias/aws/` is reserved for AWS"));
-        }
+        problems.extend(reserved_alias(self.name.as_deref(), Self::POINTERS.name));
         let usages = self.key_spec.usages();
         if !usages.contains(&self.key_usage) {
             let usages: Vec<String> = usages.iter().map(to_aws).collect();

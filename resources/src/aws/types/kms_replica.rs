@@ -4,9 +4,9 @@ use aws_sdk_kms::config::{Builder, Region};
 
 use super::{
     kms_key::{
-        DELETION_WINDOW_DAYS, INVALID_STATE, KmsKey, MIN_DELETION_WINDOW_DAYS, create_alias, default_policy,
+        DELETION_WINDOW_DAYS, INVALID_STATE, KmsKey, MIN_DELETION_WINDOW_DAYS, change_alias, default_policy,
         read::{Key, KeyParts, Reads, list_keys},
-        request_deletion, restore,
+        request_deletion, reserved_alias, restore,
     },
     prelude::*,
 };
@@ -111,12 +111,7 @@ impl Resource for KmsReplica {
             kms.enable_key().key_id(id).send().await?;
         }
         if changes.name {
-            if let Some(alias) = &self.name {
-                create_alias(cx, alias, id).await?;
-            }
-            if let Some(alias) = &live.spec.name {
-                ok_or_not_found(kms.delete_alias().alias_name(alias).send().await)?;
-            }
+            change_alias(cx, id, live.spec.name.as_deref(), self.name.as_deref()).await?;
         }
         if changes.description {
             kms.update_key_description().key_id(id).description(&self.description).send().await?;
@@ -135,8 +130,7 @@ impl Resource for KmsReplica {
     }
 
     fn check(&self) -> Vec<Problem> {
-        let is_reserved = self.name.as_ref().is_some_and(|name| name.starts_with("alias/aws/"));
-        is_reserved.then(|| Problem::new(Self::POINTERS.name, "`alias/aws/` is reserved for AWS")).into_iter().collect()
+        reserved_alias(self.name.as_deref(), Self::POINTERS.name).into_iter().collect()
     }
 
     /// The primary key is a multi-region key of another region.

@@ -130,8 +130,8 @@ impl Resource for RdsOptionGroup {
             let at = at.options.clone().item(name);
             for key in option.settings.keys().filter(|key| key.to_uppercase().contains("PASSWORD")) {
                 let at = at.clone().field(EngineFeature::POINTERS.settings).item(key);
-                problems
-                    .push(Problem::new(at, format!("`{key}` is a secret, which definitions must not contain")).help("set it outside acme"));
+                let problem = Problem::new(at, format!("`{key}` is a secret, which definitions must not contain")).hide_value();
+                problems.push(problem.help("set it outside acme"));
             }
             if !option.security_groups.is_empty() && option.port.is_none() {
                 let at = at.field(EngineFeature::POINTERS.security_groups);

@@ -11,8 +11,8 @@ use super::subnet::{Subnet, single_zone};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
-        Tags, TypeInfo, ok_or_not_found, referenced_ids,
+        Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Pointer, Problem, Ref, Resource, Result,
+        Scope, Tags, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -31,7 +31,7 @@ pub struct RdsSubnetGroup {
     pub subnets: BTreeSet<Ref<Subnet>>,
 }
 
-/// Outputs of the resource.
+/// Outputs of a subnet group.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -104,18 +104,21 @@ impl Resource for RdsSubnetGroup {
     }
 
     fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if self.subnets.len() < 2 && !self.subnets.iter().any(|subnet| subnet.get().contains("${")) {
-            problems.push(
-                Problem::new(Self::POINTERS.subnets, "a database needs subnets in at least two availability zones")
-                    .help("list subnets of at least two zones"),
-            );
-        }
-        if self.name.as_deref() == Some("default") {
-            problems.push(Problem::new(Self::POINTERS.name, "the name `default` is reserved for AWS"));
-        }
-        problems
+        let subnets = too_few_subnets(&self.subnets, Self::POINTERS.subnets, "a database");
+        subnets.into_iter().chain(reserved_name(self.name.as_deref(), Self::POINTERS.name)).collect()
     }
+}
+
+/// The problem of a subnet group that can't have subnets in two availability zones; `user` is what needs them.
+pub(super) fn too_few_subnets(subnets: &BTreeSet<Ref<Subnet>>, at: Pointer, user: &str) -> Option<Problem> {
+    let may_be_several = subnets.len() > 1 || subnets.iter().any(|subnet| subnet.get().contains("${"));
+    let problem = || Problem::new(at, format!("{user} needs subnets in at least two availability zones"));
+    (!may_be_several).then(|| problem().help("list subnets of at least two zones"))
+}
+
+/// The problem of a group with the name of AWS's own one.
+pub(super) fn reserved_name(name: Option<&str>, at: Pointer) -> Option<Problem> {
+    (name == Some("default")).then(|| Problem::new(at, "the name `default` is reserved for AWS"))
 }
 
 /// RDS reads the network with the caller's permissions.

@@ -162,7 +162,7 @@ fn check_choice(value: &Value, choices: &[&str], what: &str, at: &str, problems:
 }
 
 pub(super) fn problem(at: &str, message: impl Into<String>, help: impl Into<String>) -> Problem {
-    Problem { pointer: at.to_owned(), message: message.into(), help: Some(help.into()), code: Problem::INVALID }
+    Problem { pointer: at.to_owned(), message: message.into(), help: Some(help.into()), code: Problem::INVALID, is_secret: false }
 }
 
 #[cfg(test)]

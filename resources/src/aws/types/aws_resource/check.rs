@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     AwsResource,
     digest::{self, TypeDigest},
-    native,
+    native, secrets,
 };
 use crate::core::{Declared, Pointer, Problem, global_region, nearest::suggestion};
 
@@ -23,13 +23,9 @@ pub fn check(resource: &AwsResource) -> Vec<Problem> {
         Some(_) => false,
         None => true,
     });
-    let checked = Value::Object(checked);
+    let mut checked = Value::Object(checked);
+    problems.extend(secrets::take_plain(digest, &mut checked));
     digest.properties.check(&checked, &AwsResource::POINTERS.properties, &mut problems);
-    for (path, remedy) in &digest.secrets {
-        let message = "acme keeps no secrets: AWS never reports this one, and it would be in the records of the stack";
-        let places = places(&checked, &path.split('/').collect::<Vec<_>>(), AwsResource::POINTERS.properties);
-        problems.extend(places.into_iter().map(|place| Problem::new(place, message).help(remedy)));
-    }
     for path in &digest.read_only {
         let places = places(&checked, &path.split('/').collect::<Vec<_>>(), AwsResource::POINTERS.properties);
         problems.extend(places.into_iter().map(|place| Problem::new(place, "AWS sets this property").help("remove it")));

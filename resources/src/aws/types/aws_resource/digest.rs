@@ -48,6 +48,9 @@ pub struct TypeDigest {
     /// Paths of properties with secrets, with the remedy.
     #[serde(default)]
     pub secrets: BTreeMap<String, String>,
+    /// Paths of maps, and of lists of names and values, in which some values are secrets by their name, with the remedy.
+    #[serde(default)]
+    pub named_values: BTreeMap<String, String>,
     /// Properties that are instructions for one call.
     #[serde(default)]
     pub not_a_state: Vec<String>,

@@ -8,7 +8,7 @@ use super::{
     AwsResource, AwsResourceOutputs,
     digest::{self, TypeDigest},
     properties::Properties,
-    write_only,
+    secrets, write_only,
 };
 use crate::{
     aws::Aws,
@@ -86,6 +86,7 @@ impl Target {
         let mut model = Value::Object(model);
         // `null` says that a property has no value: a rollback removes it again.
         self.digest.properties.fill_with_nulls(&mut model);
+        secrets::hide(self.digest, &mut model);
         let mut model = if let Value::Object(model) = model { model } else { Map::new() };
         write_only::take_hash_tags(&mut tags, &mut model);
         let spec = AwsResource { r#type: self.type_name.to_owned(), properties: Properties(model) };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value};
 
-use crate::core::{Pointer, Problem, expression::has_reference, nearest::suggestion};
+use crate::core::{Pointer, Problem, expression::has_reference, is_secret_name, nearest::suggestion};
 
 /// The shape of a value.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,7 +155,8 @@ fn check_fields(fields: &BTreeMap<String, Field>, map: &Map<String, Value>, at: 
             Some(field) => field.shape.check(value, &at.clone().item(name), problems),
             None => {
                 let help = suggestion(name, "properties", fields.keys().map(String::as_str));
-                problems.push(Problem::new(at.clone().item(name), format!("unknown property `{name}`")).help(help));
+                let problem = Problem::new(at.clone().item(name), format!("unknown property `{name}`")).help(help);
+                problems.push(if is_secret_name(name) { problem.hide_value() } else { problem });
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{AwsResource, compare, digest, patch, shape::Shape, write_only};
+use super::{AwsResource, compare, digest, patch, secrets, shape::Shape, write_only};
 use crate::{
     aws::types::RESOURCE_TYPES,
     core::{Resource, Tags},
@@ -165,4 +165,46 @@ fn states_what_a_definition_can_refer_to() {
     let facts = options.own_facts().expect("facts");
     assert_eq!(facts.outputs, ["DhcpOptionsId", "arn", "identifier"].map(str::to_owned).into_iter().collect::<BTreeSet<_>>());
     assert!(facts.on_delete.is_none() && facts.change_actions.contains(&"ec2:CreateDhcpOptions".to_owned()));
+}
+
+#[test]
+fn every_value_that_aws_never_reports_was_reviewed() {
+    // The script that writes the digest refuses others; these are the ones that hold secrets.
+    let named: Vec<&str> =
+        digest::all().iter().filter(|(_, digest)| !digest.named_values.is_empty()).map(|(name, _)| name.as_str()).collect();
+    for name in ["AWS::Glue::Job", "AWS::Lambda::Function", "AWS::Pipes::Pipe", "AWS::Synthetics::Canary"] {
+        assert!(named.contains(&name), "{name} is not in {named:?}");
+    }
+    for (name, digest) in digest::all() {
+        for path in digest.named_values.keys().chain(digest.secrets.keys()) {
+            let mut shape = &digest.properties;
+            for part in path.split('/') {
+                shape = if part == "*" && shape.is_list() { shape.item() } else { shape.field(part).unwrap_or(&Shape::Any) };
+            }
+            // Nested configurations are of any shape.
+            let is_known = *shape != Shape::Any || path.contains("Configurations/*") || path.ends_with("Arguments");
+            assert!(is_known || path.starts_with("PrivateKeyList"), "{name}: {path}");
+        }
+    }
+}
+
+#[test]
+fn a_hidden_secret_is_neither_shown_nor_overwritten() {
+    let function = digest::find("AWS::Lambda::Function").expect("a type");
+    let live = json!({ "Environment": { "Variables": { "DB_PASSWORD": "tiger", "STAGE": "test" } }, "MemorySize": 128 });
+    let mut shown = live.clone();
+    secrets::hide(function, &mut shown);
+    assert_eq!(shown["Environment"]["Variables"], json!({ "DB_PASSWORD": "****", "STAGE": "test" }));
+    let (shown, live) = (map(shown), map(live));
+    assert_eq!(secrets::reveal(function, &shown, &live), live);
+    assert!(patch::operations(function, &secrets::reveal(function, &shown, &live), &live).is_empty());
+    let gone = secrets::reveal(function, &shown, &map(json!({ "MemorySize": 128 })));
+    assert_eq!(write_only::known_values(&gone["Environment"]), Some(json!({ "Variables": { "STAGE": "test" } })));
+
+    let pipe = digest::find("AWS::Pipes::Pipe").expect("a type");
+    let environment = json!([{ "Name": "API_KEY", "Value": "tiger" }, { "Name": "STAGE", "Value": "test" }]);
+    let mut shown = json!({ "TargetParameters": { "BatchJobParameters": { "ContainerOverrides": { "Environment": environment } } } });
+    secrets::hide(pipe, &mut shown);
+    let shown = &shown["TargetParameters"]["BatchJobParameters"]["ContainerOverrides"]["Environment"];
+    assert_eq!(*shown, json!([{ "Name": "API_KEY", "Value": "****" }, { "Name": "STAGE", "Value": "test" }]));
 }

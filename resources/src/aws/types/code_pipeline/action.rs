@@ -4,12 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_codepipeline::types as sdk;
 
-use super::super::{
-    code_connection::CodeConnection,
-    codebuild_project::{HIDDEN, is_secret_name},
-    iam_role::IamRole,
-    prelude::*,
-};
+use super::super::{code_connection::CodeConnection, iam_role::IamRole, prelude::*};
+use crate::core::{HIDDEN, is_plain_secret};
 
 /// An action of a stage. <https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference.html>
 #[spec]
@@ -165,7 +161,9 @@ impl ActionVariable {
     fn from_sdk(variable: sdk::EnvironmentVariable) -> (String, ActionVariable) {
         let read = match variable.r#type {
             Some(sdk::EnvironmentVariableType::SecretsManager) => ActionVariable { value: None, secret: variable.value },
-            _ if is_secret_name(&variable.name) => ActionVariable { value: Some(HIDDEN.to_owned()), secret: String::new() },
+            _ if is_plain_secret(&variable.name, &variable.value) => {
+                ActionVariable { value: Some(HIDDEN.to_owned()), secret: String::new() }
+            }
             _ => ActionVariable { value: Some(variable.value), secret: String::new() },
         };
         (variable.name, read)

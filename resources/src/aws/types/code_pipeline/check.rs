@@ -4,12 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{
-    super::{codebuild_project::is_secret_name, prelude::*},
-    Action, ActionVariable, CodePipeline, PushFilter, Stage, Trigger,
-    action::CONNECTION,
-};
-use crate::core::Pointer;
+use super::{super::prelude::*, Action, ActionVariable, CodePipeline, PushFilter, Stage, Trigger, action::CONNECTION};
+use crate::core::{Pointer, is_plain_secret};
 
 /// Settings of actions that are secrets, of old source actions.
 const SECRET_SETTINGS: &[&str] = &["OAuthToken", "Password", "Secret", "SecretToken", "Token", "APIKey"];
@@ -92,7 +88,7 @@ fn check_action(action: &Action, at: &Pointer) -> Vec<Problem> {
             field(Action::POINTERS.configuration).item(key),
             format!("`{key}` is a secret, which definitions must not contain"),
         );
-        problems.push(problem.help("use a `code_connection` and the provider `CodeStarSourceConnection`"));
+        problems.push(problem.hide_value().help("use a `code_connection` and the provider `CodeStarSourceConnection`"));
     }
     if action.configuration.contains_key(CONNECTION) {
         let problem = Problem::new(field(Action::POINTERS.configuration).item(CONNECTION), "the connection has a field of its own");
@@ -106,17 +102,17 @@ fn check_action(action: &Action, at: &Pointer) -> Vec<Problem> {
     for name in plain_secrets(action) {
         let message = format!("everybody who may read the pipeline sees the value of `{name}`");
         let problem = Problem::new(field(Action::POINTERS.configuration).item(BUILD_VARIABLES), message);
-        problems.push(problem.help("put it into a secret, and use the type SECRETS_MANAGER"));
+        problems.push(problem.hide_value().help("put it into a secret, and use the type SECRETS_MANAGER"));
     }
     for (name, variable) in &action.variables {
         let at = field(Action::POINTERS.variables).item(name);
         if variable.value.is_none() && variable.secret.is_empty() {
             problems.push(Problem::new(at.clone(), "a variable has a value or a secret").help("set `value: …`"));
         }
-        if is_secret_name(name) && variable.value.as_deref().is_some_and(|value| !value.contains("${")) {
+        if variable.value.as_deref().is_some_and(|value| is_plain_secret(name, value)) {
             let message = format!("everybody who may read the pipeline sees the value of `{name}`");
             let problem = Problem::new(at.field(ActionVariable::POINTERS.value), message);
-            problems.push(problem.help("put it into a secret, and set `secret: …` instead of `value`"));
+            problems.push(problem.hide_value().help("put it into a secret, and set `secret: …` instead of `value`"));
         }
     }
     let has_commands = action.category == "Compute";
@@ -160,9 +156,9 @@ fn plain_secrets(action: &Action) -> Vec<String> {
     let Some(Value::Array(all)) = text.and_then(|text| serde_json::from_str(text).ok()) else { return Vec::new() };
     let is_plain = |variable: &&Value| matches!(variable["type"].as_str(), None | Some("PLAINTEXT"));
     // A variable of the pipeline is no value.
-    let is_value = |variable: &&Value| variable["value"].as_str().is_some_and(|value| !value.contains("#{") && !value.contains("${"));
-    let names = all.iter().filter(is_plain).filter(is_value).filter_map(|variable| variable["name"].as_str());
-    names.filter(|name| is_secret_name(name)).map(str::to_owned).collect()
+    let values = all.iter().filter(is_plain).filter_map(|variable| Some((variable["name"].as_str()?, variable["value"].as_str()?)));
+    let secrets = values.filter(|(name, value)| !value.contains("#{") && is_plain_secret(name, value));
+    secrets.map(|(name, _)| name.to_owned()).collect()
 }
 
 fn check_triggers(pipeline: &CodePipeline) -> Vec<Problem> {

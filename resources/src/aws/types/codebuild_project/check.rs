@@ -2,9 +2,8 @@
 
 use super::{
     super::prelude::*, Artifacts, Batch, Cache, CodebuildProject, Environment, FilterGroup, Logs, Source, Variable, Webhook, WebhookFilter,
-    is_secret_name,
 };
-use crate::core::Pointer;
+use crate::core::{Pointer, is_plain_secret};
 
 pub(super) fn check(project: &CodebuildProject) -> Vec<Problem> {
     let mut problems = check_source(&project.source, CodebuildProject::POINTERS.source);
@@ -86,7 +85,7 @@ fn check_source(source: &Source, at: Pointer) -> Vec<Problem> {
     }
     if source.location.split_once("://").and_then(|(_, rest)| rest.split_once('/')).is_some_and(|(host, _)| host.contains('@')) {
         let problem = Problem::new(field(Source::POINTERS.location), "an address must not contain credentials");
-        problems.push(problem.help("remove the part before `@`, and use a connection or a secret"));
+        problems.push(problem.hide_value().help("remove the part before `@`, and use a connection or a secret"));
     }
     let is_default = |is_default: bool, pointer: Pointer, allowed: bool, what: &str| {
         let problem = || Problem::new(field(pointer), format!("{what} does not apply to a source of the type {kind}")).help("remove it");
@@ -130,14 +129,13 @@ fn check_environment(environment: &Environment) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, variable) in &environment.variables {
         let at = at.clone().field(Environment::POINTERS.variables).item(name);
-        let is_plain = variable.value.as_deref().is_some_and(|value| !value.contains("${"));
         if variable.value.is_none() && variable.secret.is_empty() && variable.parameter.is_empty() {
             problems.push(Problem::new(at.clone(), "a variable has a value, a secret or a parameter").help("set `value: …`"));
         }
-        if is_plain && is_secret_name(name) {
+        if variable.value.as_deref().is_some_and(|value| is_plain_secret(name, value)) {
             let message = format!("everybody who may read the project sees the value of `{name}`");
             let problem = Problem::new(at.field(Variable::POINTERS.value), message);
-            problems.push(problem.help("put it into a secret, and set `secret: …` instead of `value`"));
+            problems.push(problem.hide_value().help("put it into a secret, and set `secret: …` instead of `value`"));
         }
     }
     if environment.registry_secret.is_some() && environment.pull_credentials != "SERVICE_ROLE" {

@@ -7,6 +7,7 @@ use aws_sdk_codebuild::types::{
 };
 
 use super::super::{prelude::*, secret::Secret};
+use crate::core::{HIDDEN, is_plain_secret};
 
 /// Container in which builds run.
 #[spec]
@@ -72,19 +73,6 @@ pub struct Variable {
     pub parameter: String,
 }
 
-/// Stands for a value that looks like a password and that acme does not show. Definitions refuse such values.
-pub(in super::super) const HIDDEN: &str = "****";
-
-/// Ends of the names of variables that hold passwords and the like.
-const SECRET_ENDS: &[&str] =
-    &["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "API_KEY", "APIKEY", "ACCESS_KEY", "ACCESS_KEY_ID", "PRIVATE_KEY"];
-
-/// Whether the name of a variable says that its value is secret.
-pub(in super::super) fn is_secret_name(name: &str) -> bool {
-    let name = name.to_uppercase().replace('-', "_");
-    SECRET_ENDS.iter().any(|end| name.strip_suffix(end).is_some_and(|start| start.is_empty() || !end.contains('_') || start.ends_with('_')))
-}
-
 impl Environment {
     /// With the settings of the live environment that acme does not manage, and the values that it does not show.
     pub(super) fn to_sdk(&self, live: Option<&ProjectEnvironment>) -> Result<ProjectEnvironment> {
@@ -145,7 +133,7 @@ impl Variable {
         let read = match variable.r#type {
             Some(EnvironmentVariableType::SecretsManager) => Variable { secret: variable.value, ..none() },
             Some(EnvironmentVariableType::ParameterStore) => Variable { parameter: variable.value, ..none() },
-            _ if is_secret_name(&variable.name) => Variable { value: Some(HIDDEN.to_owned()), ..none() },
+            _ if is_plain_secret(&variable.name, &variable.value) => Variable { value: Some(HIDDEN.to_owned()), ..none() },
             _ => Variable { value: Some(variable.value), ..none() },
         };
         (variable.name, read)

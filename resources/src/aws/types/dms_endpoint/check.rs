@@ -17,7 +17,7 @@ pub(super) fn check(endpoint: &DmsEndpoint) -> Vec<Problem> {
     let mut problems = Vec::new();
     for key in endpoint.attributes.keys().filter(|key| is_secret_attribute(key)) {
         let problem = Problem::new(at.attributes.clone().item(key), format!("`{key}` is a secret, which definitions must not contain"));
-        problems.push(problem.help("put it into the secret of the endpoint"));
+        problems.push(problem.hide_value().help("put it into the secret of the endpoint"));
     }
     if endpoint.attributes.iter().any(|(key, value)| [key, value].iter().any(|text| text.contains(';') && !text.contains("${"))) {
         problems.push(Problem::new(at.attributes.clone(), "attributes must not contain semicolons"));

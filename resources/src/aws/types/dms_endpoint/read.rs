@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use aws_sdk_databasemigration::types as sdk;
 
 use super::{
-    super::{codebuild_project::HIDDEN, prelude::*},
+    super::prelude::*,
     DmsEndpoint, Kafka, Kinesis, OpenSearch, Redshift, S3Data,
     check::is_secret_attribute,
     database::{Family, ReadSettings},
     lowercase, non_empty,
 };
-use crate::core::Tags;
+use crate::core::{HIDDEN, Tags};
 
 pub(super) async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<DmsEndpoint>>> {
     let pages: Vec<_> = aws.dms.describe_endpoints().max_records(100).into_paginator().send().try_collect().await?;

@@ -2,7 +2,7 @@
 
 use crate::{
     aws::{Aws, Cx},
-    core::{Created, Deletion, Error, ErrorKind, OnDelete, Resource, Result, ok_or_not_found},
+    core::{Created, Deletion, Error, ErrorKind, OnDelete, Pointer, Problem, Resource, Result, ok_or_not_found},
 };
 
 use super::{INVALID_STATE, MIN_DELETION_WINDOW_DAYS};
@@ -28,9 +28,25 @@ pub(in crate::aws::types) async fn request_deletion(cx: &Cx<'_>, id: &str, alias
     Ok(Deletion::Requested)
 }
 
+/// Gives a key another alias. AWS can't rename one.
+pub(in crate::aws::types) async fn change_alias(aws: &Aws, id: &str, before: Option<&str>, after: Option<&str>) -> Result<()> {
+    if let Some(alias) = after {
+        create_alias(aws, alias, id).await?;
+    }
+    if let Some(alias) = before {
+        ok_or_not_found(aws.kms.delete_alias().alias_name(alias).send().await)?;
+    }
+    Ok(())
+}
+
+/// The problem of an alias that only AWS can create.
+pub(in crate::aws::types) fn reserved_alias(name: Option<&str>, at: Pointer) -> Option<Problem> {
+    name.filter(|name| name.starts_with("alias/aws/")).map(|_| Problem::new(at, "`alias/aws/` is reserved for AWS"))
+}
+
 /// Creates the alias of a key. The key already has it if an update is retried because a later call failed: a new key is not visible
 /// everywhere at once.
-pub(in crate::aws::types) async fn create_alias(aws: &Aws, alias: &str, id: &str) -> Result<()> {
+async fn create_alias(aws: &Aws, alias: &str, id: &str) -> Result<()> {
     match aws.kms.create_alias().alias_name(alias).target_key_id(id).send().await.map_err(Error::from) {
         Err(error) if error.kind == ErrorKind::AlreadyExists => {
             let named = aws.kms.describe_key().key_id(alias).send().await?.key_metadata;

@@ -135,66 +135,71 @@ impl NextAction {
     }
 }
 
+/// Adds to the configuration of an action what both have.
+macro_rules! with_session {
+    ($config:expr, $action:expr, $behaviour:ident) => {{
+        let extra: HashMap<_, _> = $action.extra_params.clone().into_iter().collect();
+        $config
+            .scope(&$action.scope)
+            .session_cookie_name(&$action.session_cookie)
+            .session_timeout($action.session_timeout_seconds.into())
+            .on_unauthenticated_request($behaviour::from(to_aws(&$action.on_unauthenticated_request).as_str()))
+            .set_authentication_request_extra_params((!extra.is_empty()).then_some(extra))
+    }};
+}
+
+/// Reads an action from its configuration: the fields that both have, and its own.
+macro_rules! read_session {
+    ($config:expr, $then:expr, { $($field:ident: $value:expr),* $(,)? }) => {{
+        let timeout = $config.session_timeout.and_then(|seconds| seconds.try_into().ok());
+        let behaviour = $config.on_unauthenticated_request.and_then(|behaviour| from_aws(behaviour.as_str()).ok());
+        Self {
+            $($field: $value,)*
+            scope: $config.scope.unwrap_or_else(Self::default_scope),
+            session_cookie: $config.session_cookie_name.unwrap_or_else(Self::default_session_cookie),
+            session_timeout_seconds: timeout.unwrap_or_else(Self::default_session_timeout_seconds),
+            on_unauthenticated_request: behaviour.unwrap_or_default(),
+            extra_params: $config.authentication_request_extra_params.unwrap_or_default().into_iter().collect(),
+            then: $then,
+        }
+    }};
+}
+
 impl AuthenticateCognito {
     /// The first of its two actions in AWS.
     pub(super) fn to_sdk(&self) -> SdkAction {
-        let extra: HashMap<_, _> = self.extra_params.clone().into_iter().collect();
-        let config = AuthenticateCognitoActionConfig::builder()
-            .user_pool_arn(&self.user_pool)
-            .user_pool_client_id(&self.client_id)
-            .user_pool_domain(&self.domain)
-            .scope(&self.scope)
-            .session_cookie_name(&self.session_cookie)
-            .session_timeout(self.session_timeout_seconds.into())
-            .on_unauthenticated_request(Behaviour::from(to_aws(&self.on_unauthenticated_request).as_str()))
-            .set_authentication_request_extra_params((!extra.is_empty()).then_some(extra));
+        let config = AuthenticateCognitoActionConfig::builder().user_pool_arn(&self.user_pool).user_pool_domain(&self.domain);
+        let config = with_session!(config.user_pool_client_id(&self.client_id), self, Behaviour);
         SdkAction::builder().r#type(ActionTypeEnum::AuthenticateCognito).authenticate_cognito_config(config.build()).build()
     }
 
     pub(super) fn read(config: &AuthenticateCognitoActionConfig, then: NextAction) -> AuthenticateCognito {
         let config = config.clone();
-        AuthenticateCognito {
+        read_session!(config, then, {
             user_pool: config.user_pool_arn.unwrap_or_default(),
             client_id: config.user_pool_client_id.unwrap_or_default(),
             domain: config.user_pool_domain.unwrap_or_default(),
-            scope: config.scope.unwrap_or_else(Self::default_scope),
-            session_cookie: config.session_cookie_name.unwrap_or_else(Self::default_session_cookie),
-            session_timeout_seconds: config
-                .session_timeout
-                .and_then(|seconds| seconds.try_into().ok())
-                .unwrap_or_else(Self::default_session_timeout_seconds),
-            on_unauthenticated_request: config
-                .on_unauthenticated_request
-                .and_then(|behaviour| from_aws(behaviour.as_str()).ok())
-                .unwrap_or_default(),
-            extra_params: config.authentication_request_extra_params.unwrap_or_default().into_iter().collect(),
-            then,
-        }
+        })
     }
 }
 
 impl AuthenticateOidc {
     /// The first of its two actions in AWS, without the client's secret.
     pub(super) fn to_sdk(&self) -> SdkAction {
-        let extra: HashMap<_, _> = self.extra_params.clone().into_iter().collect();
         let config = AuthenticateOidcActionConfig::builder()
             .issuer(&self.issuer)
             .authorization_endpoint(&self.authorization_endpoint)
             .token_endpoint(&self.token_endpoint)
             .user_info_endpoint(&self.user_info_endpoint)
-            .client_id(&self.client_id)
-            .scope(&self.scope)
-            .session_cookie_name(&self.session_cookie)
-            .session_timeout(self.session_timeout_seconds.into())
-            .on_unauthenticated_request(OidcBehaviour::from(to_aws(&self.on_unauthenticated_request).as_str()))
-            .set_authentication_request_extra_params((!extra.is_empty()).then_some(extra));
+            .client_id(&self.client_id);
+        let config = with_session!(config, self, OidcBehaviour);
         SdkAction::builder().r#type(ActionTypeEnum::AuthenticateOidc).authenticate_oidc_config(config.build()).build()
     }
 
     /// AWS never reports the client's secret: the listener's tags record which one was sent.
     pub(super) fn read(config: &AuthenticateOidcActionConfig, then: NextAction) -> AuthenticateOidc {
         let config = config.clone();
-        AuthenticateOidc {
+        read_session!(config, then, {
             issuer: config.issuer.unwrap_or_default(),
             authorization_endpoint: config.authorization_endpoint.unwrap_or_default(),
             token_endpoint: config.token_endpoint.unwrap_or_default(),
@@ -202,18 +207,6 @@ impl AuthenticateOidc {
             client_id: config.client_id.unwrap_or_default(),
             client_secret: ArnRef::to(""),
             client_secret_key: String::new(),
-            scope: config.scope.unwrap_or_else(Self::default_scope),
-            session_cookie: config.session_cookie_name.unwrap_or_else(Self::default_session_cookie),
-            session_timeout_seconds: config
-                .session_timeout
-                .and_then(|seconds| seconds.try_into().ok())
-                .unwrap_or_else(Self::default_session_timeout_seconds),
-            on_unauthenticated_request: config
-                .on_unauthenticated_request
-                .and_then(|behaviour| from_aws(behaviour.as_str()).ok())
-                .unwrap_or_default(),
-            extra_params: config.authentication_request_extra_params.unwrap_or_default().into_iter().collect(),
-            then,
-        }
+        })
     }
 }
