@@ -1,6 +1,6 @@
 //! acme deploys AWS infrastructure from a YAML stack definition, without a state file: AWS itself is the state.
 
-pub use acme_resources::{aws, core};
+pub use acme_resources::{aws, core, kubernetes};
 
 pub mod cli;
 pub mod definition;

@@ -3,3 +3,4 @@
 
 pub mod aws;
 pub mod core;
+pub mod kubernetes;

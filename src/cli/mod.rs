@@ -8,6 +8,7 @@ mod git;
 mod graph;
 mod history;
 mod import;
+mod kubeconfig;
 mod lock;
 mod new;
 mod open;
@@ -21,6 +22,7 @@ mod saved;
 mod schema;
 mod shell;
 mod show;
+mod token;
 mod unlock;
 mod validate;
 
@@ -101,6 +103,12 @@ enum Command {
     Show(show::Arguments),
     /// Print the stack's outputs.
     Outputs(outputs::Arguments),
+    /// Print a kubeconfig for the stack's clusters, or add it to a file.
+    ///
+    /// Its entries call `acme token`, so kubectl needs no AWS CLI, and the file contains no secret.
+    Kubeconfig(kubeconfig::Arguments),
+    /// Print a token for the Kubernetes API of a cluster, as kubectl expects it.
+    Token(token::Arguments),
     /// Draw the stack as Mermaid, DOT, an HTML page, or JSON.
     Graph(graph::Arguments),
     /// Explain the code of an error, with the remedy.
@@ -155,6 +163,9 @@ pub struct GlobalArguments {
     /// Endpoint for every AWS service [env: AWS_ENDPOINT_URL].
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
+    /// Proxy for the Kubernetes APIs of clusters with private endpoints.
+    #[arg(long, value_name = "URL", env = "ACME_KUBE_PROXY_URL", hide_env_values = true)]
+    pub kube_proxy_url: Option<String>,
     /// AWS region; must match the definition's `region`, if set.
     #[arg(long, value_parser = parse_region)]
     pub region: Option<String>,
@@ -269,6 +280,8 @@ pub async fn run(cli: Cli) -> u8 {
         Command::Man { out } => shell::man(out.as_deref()),
         Command::Outputs(arguments) => outputs::run(&arguments).await,
         Command::Policy(arguments) => policy::run(&arguments),
+        Command::Kubeconfig(arguments) => kubeconfig::run(&arguments).await,
+        Command::Token(arguments) => token::run(&arguments).await,
         Command::Unlock(arguments) => unlock::run(&arguments).await,
     };
     match ended {

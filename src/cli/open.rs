@@ -41,7 +41,11 @@ pub async fn open_source(source: Source, target: &StackArguments, global: &Globa
     global.apply_color_choice();
     let connection = match &global.local {
         Some(folder) => Connection::Simulated(folder.clone()),
-        None => Connection::Aws { profile: global.profile.clone(), endpoint_url: global.endpoint_url.clone() },
+        None => Connection::Aws {
+            profile: global.profile.clone(),
+            endpoint_url: global.endpoint_url.clone(),
+            kube_proxy_url: global.kube_proxy_url.clone(),
+        },
     };
     let (definition, region, backend) = (load_options(target), global.region.clone(), global.backend.clone());
     Ok(Session::open(source, SessionOptions { definition, connection, region, backend }).await?)

@@ -307,6 +307,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     }
     stack.moved = parse_moved(&mut c, &document, &stack);
     stack.has_unknown_location = c.needs_location || c.templates.uses_unknown_account();
+    dependencies::add_provided(&mut stack);
     dependencies::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
     region::check_references(&mut c, &stack);

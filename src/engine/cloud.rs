@@ -170,6 +170,21 @@ impl Cloud {
         }
     }
 
+    /// See [`crate::core::Resource::effects`].
+    pub async fn effects(
+        &self,
+        kind: &'static ResourceType,
+        region: Option<&str>,
+        context: PreflightContext<'_>,
+        spec: &Value,
+    ) -> Vec<String> {
+        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
+        match self {
+            Cloud::Aws(aws) => aws::optional_reads(kind.operations.effects(Some(&*aws.in_region(region)), context, spec)).await,
+            Cloud::Simulated(_) => Vec::new(),
+        }
+    }
+
     /// See [`crate::core::Resource::choices`].
     pub async fn choices(&self, kind: &'static ResourceType, region: Option<&str>, context: PreflightContext<'_>) -> Vec<String> {
         let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };

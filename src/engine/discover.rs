@@ -264,6 +264,11 @@ async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<TypeRead>, mut live_
         for (kind, region, found) in join_all(reads).await {
             match found {
                 Ok(live) => live_state.live.entry(kind.name).or_default().extend(live),
+                Err(error) if kind.deleted_with_parent && live_state.hints.shallow && error.kind == ErrorKind::Unavailable => {
+                    let parent = kind.parent.unwrap_or_default();
+                    let warning = format!("Can't read the type `{}`, which is deleted with its `{parent}`: {error}.", kind.name);
+                    live_state.warnings.push(warning);
+                }
                 Err(error) if declared.contains(&(kind.name, region.clone())) || live_state.index.is_some() => {
                     return Err(with_type_context(error, kind));
                 }

@@ -8,6 +8,7 @@ pub mod generate_config;
 pub mod graph;
 pub mod history;
 pub mod journal;
+pub mod kubeconfig;
 pub mod permissions;
 pub mod plan;
 mod preflight;

@@ -47,8 +47,15 @@ pub async fn preflight(
         let declared = one.declared;
         cloud.preflight(declared.resource_type, declared.region.as_deref(), context, &one.spec, one.pointers.as_deref())
     });
-    let (problems, missing, exceeded) =
-        tokio::join!(join_all(ask), missing_prerequisites(cloud, &asked), exceeded_quotas(cloud, context, stack, plan, &locate));
+    let effects = asked.iter().map(|one| cloud.effects(one.declared.resource_type, one.declared.region.as_deref(), context, &one.spec));
+    let (problems, effects, missing, exceeded) = tokio::join!(
+        join_all(ask),
+        join_all(effects),
+        missing_prerequisites(cloud, &asked),
+        exceeded_quotas(cloud, context, stack, plan, &locate)
+    );
+    let effects: BTreeMap<Address, Vec<String>> =
+        asked.iter().zip(effects).map(|(one, effects)| (one.declared.address.clone(), effects)).collect();
     let mut obstacles = exceeded;
     for (one, problems) in asked.iter().zip(problems) {
         obstacles.extend(problems.into_iter().map(|problem| obstacle(one.declared, problem, &locate)));
@@ -56,6 +63,9 @@ pub async fn preflight(
     let (prerequisites, failures) = missing;
     let failures = answers.failures().into_iter().chain(failures);
     let warnings: Vec<String> = failures.map(|(action, error)| warning(action, &error)).collect();
+    for change in &mut plan.changes {
+        change.effects = effects.get(&change.address).cloned().unwrap_or_default();
+    }
     plan.obstacles.extend(obstacles);
     plan.warnings.extend(warnings);
     plan.prerequisites = prerequisites;

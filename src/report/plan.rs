@@ -263,6 +263,9 @@ fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_
         }
         Action::None | Action::Delete | Action::Forget => {}
     }
+    for effect in &change.effects {
+        writeln!(out, "      {}", printable_line(effect))?;
+    }
     let others: Vec<String> = change.exchanged_with.iter().filter(|other| **other != change.address).map(ToString::to_string).collect();
     if !others.is_empty() {
         writeln!(out, "      in one call with: {}", others.join(", "))?;

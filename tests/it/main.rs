@@ -25,6 +25,7 @@ mod history;
 mod hostile;
 mod import;
 mod known;
+mod kubernetes;
 mod launch_templates;
 mod library;
 mod mistakes;

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::{Value, json};
+
 pub use self::faults::{Faults, Kill, Spoiled, WriteFault};
 use crate::{
     request_model,
@@ -45,6 +47,8 @@ pub struct Proxy {
 struct Shared {
     upstream: String,
     faults: Faults,
+    /// Endpoint of every cluster of EKS; `None` leaves that to the stand-in.
+    cluster_endpoint: Option<ClusterEndpoint>,
     /// Answers for the tagging API; `None` leaves that to the stand-in.
     tag_index: Option<TagIndex>,
     state: Mutex<ProxyState>,
@@ -74,15 +78,19 @@ struct ProxyState {
 
 impl Proxy {
     pub fn start(upstream: &str, faults: Faults) -> Proxy {
-        Proxy::start_with(upstream, faults, None)
+        Proxy::start_with(upstream, faults, None, None)
     }
     /// One whose tagging API lists everything taggable, as AWS's does.
     pub fn with_complete_tag_index(upstream: &str) -> Proxy {
-        Proxy::start_with(upstream, Faults::default(), Some(TagIndex::over(upstream)))
+        Proxy::start_with(upstream, Faults::default(), Some(TagIndex::over(upstream)), None)
     }
-    fn start_with(upstream: &str, faults: Faults, tag_index: Option<TagIndex>) -> Proxy {
+    /// One whose clusters of EKS have this endpoint.
+    pub fn with_cluster_endpoint(upstream: &str, endpoint: ClusterEndpoint) -> Proxy {
+        Proxy::start_with(upstream, Faults::default(), None, Some(endpoint))
+    }
+    fn start_with(upstream: &str, faults: Faults, tag_index: Option<TagIndex>, cluster_endpoint: Option<ClusterEndpoint>) -> Proxy {
         let upstream = upstream.trim_start_matches("http://").to_owned();
-        let shared = Arc::new(Shared { upstream, faults, tag_index, state: Mutex::default() });
+        let shared = Arc::new(Shared { upstream, faults, cluster_endpoint, tag_index, state: Mutex::default() });
         let served = shared.clone();
         let server = Server::start(move |request| served.respond(request));
         Proxy { url: server.url.clone(), shared, _server: server }
@@ -106,6 +114,25 @@ impl Proxy {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+}
+
+/// Endpoint of a cluster.
+pub struct ClusterEndpoint {
+    pub url: String,
+    /// PEM in base64.
+    pub certificate_authority: String,
+}
+
+/// The response of EKS about a cluster that is ready, with this endpoint.
+fn with_cluster_endpoint(response: Response, endpoint: &ClusterEndpoint) -> Response {
+    let Ok(mut document) = serde_json::from_slice::<Value>(&response.body) else { return response };
+    if document["cluster"]["status"] != "ACTIVE" {
+        return response;
+    }
+    document["cluster"]["endpoint"] = endpoint.url.as_str().into();
+    document["cluster"]["certificateAuthority"] = json!({ "data": endpoint.certificate_authority });
+    let headers = response.headers.into_iter().filter(|(name, _)| name != "content-length").collect();
+    Response { headers, body: document.to_string().into_bytes(), ..response }
 }
 
 /// AWS would accept the parameters of all requests.
@@ -268,6 +295,10 @@ impl Shared {
         let response = match &self.tag_index {
             Some(index) if action == "GetResources" => index.get_resources(request),
             _ => send(&self.upstream, request)?,
+        };
+        let response = match &self.cluster_endpoint {
+            Some(endpoint) if service == "eks" => with_cluster_endpoint(response, endpoint),
+            _ => response,
         };
         if lagging && response.status < 300 {
             let mut state = self.state();

@@ -67,6 +67,6 @@ impl CallGuard {
 }
 
 /// Checks the guard of this task, if there is one, before an attempt is sent.
-pub(super) fn permit_attempt() -> Result<()> {
+pub(crate) fn permit_attempt() -> Result<()> {
     GUARD.try_with(|guard| guard.permit()).unwrap_or(Ok(()))
 }

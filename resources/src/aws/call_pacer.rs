@@ -84,6 +84,10 @@ impl CallPacer {
     pub fn counts(&self) -> BTreeMap<(String, String), CallCount> {
         self.with_state(|state| state.counts.clone())
     }
+    /// Counts a call to another API than AWS's, which has no rates.
+    pub fn count(&self, service: &str, action: &str) {
+        self.with_state(|state| state.counts.entry((service.to_owned(), action.to_owned())).or_default().calls += 1);
+    }
     /// Wraps an HTTP client to count and limit its requests.
     pub fn wrap(&self, inner: SharedHttpClient) -> SharedHttpClient {
         SharedHttpClient::new(PacedClient { inner, calls: self.clone() })

@@ -28,9 +28,13 @@ use futures::future::BoxFuture;
 
 use self::call_pacer::MAX_PACING_DELAY;
 use self::services::{Clients, Connector};
-use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange, TypeInfo};
+use crate::{
+    core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange, TypeInfo},
+    kubernetes::{Access, Kubernetes},
+};
 
 pub use call_guard::CallGuard;
+pub(crate) use call_guard::permit_attempt;
 pub use call_pacer::{CallCount, CallPacer};
 pub use concurrent::for_each_concurrent;
 pub use exclusive_uses::exclusive_uses;
@@ -72,6 +76,8 @@ pub struct Settings {
     pub endpoint_url: Option<String>,
     /// Alternative HTTP client, for tests.
     pub http_client: Option<SharedHttpClient>,
+    /// Proxy for the Kubernetes APIs of clusters with private endpoints.
+    pub kube_proxy: Option<String>,
     /// Credentials. Default: those of the profile, see [`Aws::connect`].
     pub credentials: Option<SharedCredentialsProvider>,
 }
@@ -92,6 +98,8 @@ pub struct Aws {
     pub tagging: aws_sdk_resourcegroupstagging::Client,
     /// Clients of the services.
     pub clients: Clients,
+    /// The clusters of the region.
+    pub kubernetes: Kubernetes,
     /// Configuration of the clients, for those of other regions.
     connector: Connector,
     /// Clients of other regions in use.
@@ -127,7 +135,8 @@ impl Aws {
         if let Some(region) = settings.region {
             loader = loader.region(Region::new(region));
         }
-        if let Some(profile) = settings.profile {
+        let profile = settings.profile;
+        if let Some(profile) = &profile {
             loader = loader.profile_name(profile);
         }
         if let Some(credentials) = settings.credentials {
@@ -140,7 +149,8 @@ impl Aws {
         let region = config.region().map(ToString::to_string).ok_or_else(|| {
             Error::new(ErrorKind::Rejected, "NoRegion", "no region is set: add `region:` to the definition, or pass --region")
         })?;
-        let connector = Connector { config, calls, http_client: https, custom_endpoint: endpoint.is_some() };
+        let connector =
+            Connector { config, calls, http_client: https, custom_endpoint: endpoint.is_some(), profile, kube_proxy: settings.kube_proxy };
         Ok(Aws::with_clients(connector, region, lag, tls))
     }
 
@@ -150,13 +160,19 @@ impl Aws {
         let here = Connector { config, calls: calls.clone(), ..connector.clone() };
         let tagging = client_config!(aws_sdk_resourcegroupstagging, here);
         let sts = client_config!(aws_sdk_sts, here);
+        let clients = Clients::connect(&here);
+        let credentials = here.config.credentials_provider();
+        let access =
+            Access { region: region.clone(), credentials, profile: connector.profile.clone(), proxy: connector.kube_proxy.clone() };
+        let kubernetes = Kubernetes::new(clients.eks.clone(), access, calls.clone());
         Aws {
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             tagging: aws_sdk_resourcegroupstagging::Client::from_conf(tagging.build()),
             tls,
             region,
             visibility_delay,
-            clients: Clients::connect(&here),
+            clients,
+            kubernetes,
             calls,
             connector,
             other_regions: Mutex::default(),
@@ -213,7 +229,7 @@ impl Api for Aws {
 
 impl Connections for Aws {
     fn backends(&self) -> Vec<&dyn Any> {
-        vec![self]
+        vec![self, self.kubernetes.as_backend()]
     }
 }
 

@@ -44,6 +44,10 @@ pub trait Operations: Send + Sync {
     fn adoption_obstacle(&self, spec: &Value) -> Option<String>;
     /// See [`Resource::conflict_groups`].
     fn conflict_groups(&self, spec: &Value) -> Vec<String>;
+    /// See [`Resource::provides`].
+    fn provides(&self, spec: &Value) -> Vec<String>;
+    /// See [`Resource::requires`].
+    fn requires(&self, spec: &Value) -> Vec<String>;
     /// See [`Resource::exclusive_uses`].
     fn exclusive_uses(&self, spec: &Value) -> Vec<String>;
     /// See [`Resource::exchange`].
@@ -56,6 +60,9 @@ pub trait Operations: Send + Sync {
         spec: &'a Value,
         pointers: Option<&'a [String]>,
     ) -> BoxFuture<'a, Vec<Problem>>;
+    /// See [`Resource::effects`].
+    fn effects<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>, spec: &'a Value)
+    -> BoxFuture<'a, Vec<String>>;
     /// See [`Resource::choices`].
     fn choices<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Vec<String>>;
     /// See [`Resource::account_limit`].
@@ -169,6 +176,12 @@ impl<R: Resource> Operations for TypedOperations<R> {
     fn conflict_groups(&self, spec: &Value) -> Vec<String> {
         deserialize_spec::<R>(spec).map(|spec| spec.conflict_groups()).unwrap_or_default()
     }
+    fn provides(&self, spec: &Value) -> Vec<String> {
+        deserialize_spec::<R>(spec).map(|spec| spec.provides()).unwrap_or_default()
+    }
+    fn requires(&self, spec: &Value) -> Vec<String> {
+        deserialize_spec::<R>(spec).map(|spec| spec.requires()).unwrap_or_default()
+    }
     fn exclusive_uses(&self, spec: &Value) -> Vec<String> {
         deserialize_spec::<R>(spec).map(|spec| spec.exclusive_uses()).unwrap_or_default()
     }
@@ -193,6 +206,17 @@ impl<R: Resource> Operations for TypedOperations<R> {
             let all = || R::FIELDS.iter().map(|field| field.pointer.to_owned()).collect::<Vec<_>>();
             let changes = pointers.map_or_else(|| R::changes(&all()), R::changes);
             spec.preflight(&Questions::new(api, context), changes).await
+        })
+    }
+    fn effects<'a>(
+        &'a self,
+        to: Option<&'a dyn Connections>,
+        context: PreflightContext<'a>,
+        spec: &'a Value,
+    ) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            let (Ok(spec), Ok(api)) = (deserialize_spec::<R>(spec), to.map(api).transpose()) else { return Vec::new() };
+            spec.effects(&Questions::new(api, context)).await
         })
     }
     fn choices<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Vec<String>> {

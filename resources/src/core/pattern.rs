@@ -59,7 +59,7 @@ impl PatternInputs<'_> {
     /// Returns the value of a placeholder; `None` if AWS generates it, or if it is not known yet.
     pub fn value(&self, placeholder: &str) -> Option<String> {
         if let Some((field, choices)) = placeholder.split_once('|') {
-            let value = self.spec.get(field).unwrap_or(&Value::Null);
+            let value = field_of(self.spec, field).unwrap_or(&Value::Null);
             let text = text_of(value).unwrap_or_default();
             return (!has_reference(value)).then(|| choose(choices, &text).replace('*', &text));
         }
@@ -81,7 +81,7 @@ impl PatternInputs<'_> {
             "id" => self.id(),
             "arn" => self.arn(),
             field => {
-                let text = text_of(self.spec.get(field).filter(|value| !has_reference(value))?)?;
+                let text = text_of(field_of(self.spec, field).filter(|value| !has_reference(value))?)?;
                 // ARNs contain a URL without its scheme.
                 Some(text.strip_prefix("https://").map(str::to_owned).unwrap_or(text))
             }
@@ -117,12 +117,17 @@ pub(super) fn fields_in<'a>(pattern: &'a str, id: &'a str, arn: &'a str) -> BTre
             match placeholder.trim_start_matches('/').split(['|', ':']).next().unwrap_or_default() {
                 "id" | "label" => left.push(id),
                 "arn" => left.push(arn),
-                field => drop(fields.insert(field)),
+                field => drop(fields.insert(field.split('/').next().unwrap_or_default())),
             }
             rest = after;
         }
     }
     fields
+}
+
+/// Value of a field, or of one below it: `manifest/kind`.
+fn field_of<'a>(spec: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('/').try_fold(spec, |value, key| value.get(key))
 }
 
 /// Text before the first placeholder, name of the placeholder, and text after it.

@@ -80,6 +80,11 @@ pub trait Resource: Spec {
     fn preflight(&self, _questions: &Questions<'_, Self::Api>, _changes: Self::Changes) -> impl Future<Output = Vec<Problem>> + Send {
         async { Vec::new() }
     }
+    /// Asks what the changes of a plan do besides the fields that differ, each effect on a line: the objects of a chart that change. Called for
+    /// resources that the plan creates, replaces or changes. Strings may still contain `${…}` references.
+    fn effects(&self, _questions: &Questions<'_, Self::Api>) -> impl Future<Output = Vec<String>> + Send {
+        async { Vec::new() }
+    }
     /// Asks AWS for the values of the field that a definition may leave to acme, in order of preference; empty if AWS does not answer.
     fn choices(_questions: &Questions<'_, Self::Api>) -> impl Future<Output = Vec<String>> + Send {
         async { Vec::new() }
@@ -111,6 +116,15 @@ pub trait Resource: Spec {
     /// The groups of resources among which some can't exist beside each other, see [`Resource::conflicts_with`], such as the records of a
     /// domain. Strings may still contain `${…}` references.
     fn conflict_groups(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// What exists once this resource is ready, besides itself: the namespace of a cluster, a kind of objects. Resources that require it depend
+    /// on this one. Strings may still contain `${…}` references.
+    fn provides(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// What must exist before this resource is created, see [`Resource::provides`]. Others outside the stack may provide it, too.
+    fn requires(&self) -> Vec<String> {
         Vec::new()
     }
     /// What only one resource at a time can use, whatever its type, such as an Elastic IP address: the ids of others. Strings may still contain

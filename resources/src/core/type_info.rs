@@ -53,6 +53,9 @@ pub struct TypeInfo {
     pub lost_on_recreation: &'static str,
     /// Whether AWS refuses to delete one while another resource refers to it.
     pub blocked_by_dependents: bool,
+    /// Whether the deletion of its parent deletes it, too, so that a parent can be deleted although this can't be read: the objects in a cluster
+    /// whose API does not answer any more.
+    pub deleted_with_parent: bool,
     /// Types whose resources AWS detaches from it when they are deleted. They are deleted first, which saves the calls that detach them.
     pub detached_by: &'static [&'static str],
     /// Whether repeating a create call with the same token returns the resource that the first call made, instead of a second one.
@@ -174,6 +177,7 @@ impl TypeInfo {
             shortest_window_days: 0,
             deleted_code: "",
             blocked_by_dependents: true,
+            deleted_with_parent: false,
             detached_by: &[],
             idempotent: true,
             rejects_repeated_token: false,
@@ -253,6 +257,10 @@ impl TypeInfo {
     /// AWS deletes it even if others refer to it, see [`TypeInfo::blocked_by_dependents`].
     pub const fn deletable_while_in_use(self) -> TypeInfo {
         TypeInfo { blocked_by_dependents: false, ..self }
+    }
+    /// See [`TypeInfo::deleted_with_parent`].
+    pub const fn deleted_with_parent(self) -> TypeInfo {
+        TypeInfo { deleted_with_parent: true, ..self }
     }
     /// See [`TypeInfo::detached_by`].
     pub const fn detached_by(self, types: &'static [&'static str]) -> TypeInfo {

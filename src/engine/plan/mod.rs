@@ -182,6 +182,9 @@ pub struct Change {
     /// Impact of the change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub impact: Vec<&'static str>,
+    /// Effects besides the fields that differ, see [`crate::core::Resource::effects`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<String>,
     /// Parts of the change that cannot be undone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,

@@ -14,9 +14,10 @@ impl Session {
         }
         match &self.options.connection {
             Connection::Simulated(folder) => push("--local=", &folder.display().to_string()),
-            Connection::Aws { profile, endpoint_url } => {
+            Connection::Aws { profile, endpoint_url, kube_proxy_url } => {
                 profile.iter().for_each(|profile| push("--profile ", profile));
                 endpoint_url.iter().for_each(|url| push("--endpoint-url ", url));
+                kube_proxy_url.iter().for_each(|url| push("--kube-proxy-url ", url));
             }
         }
         self.options.region.iter().for_each(|region| push("--region ", region));

@@ -68,6 +68,8 @@ pub enum Connection {
         profile: Option<String>,
         /// Endpoint of every AWS service. Default: that of the environment, else AWS's own.
         endpoint_url: Option<String>,
+        /// Proxy for the Kubernetes APIs of clusters with private endpoints.
+        kube_proxy_url: Option<String>,
     },
     /// The simulated cloud in this folder, which is created if necessary.
     Simulated(PathBuf),
@@ -75,7 +77,7 @@ pub enum Connection {
 
 impl Default for Connection {
     fn default() -> Connection {
-        Connection::Aws { profile: None, endpoint_url: None }
+        Connection::Aws { profile: None, endpoint_url: None, kube_proxy_url: None }
     }
 }
 
@@ -116,8 +118,9 @@ impl Session {
                 let simulator = Simulator::open(folder, region, Behaviour::default()).map_err(SessionError::Simulator)?;
                 Cloud::Simulated(Box::new(simulator))
             }
-            Connection::Aws { profile, endpoint_url } => {
-                Cloud::Aws(Arc::new(Aws::connect(Settings { region, profile, endpoint_url, ..Settings::default() }).await?))
+            Connection::Aws { profile, endpoint_url, kube_proxy_url } => {
+                let settings = Settings { region, profile, endpoint_url, kube_proxy: kube_proxy_url, ..Settings::default() };
+                Cloud::Aws(Arc::new(Aws::connect(settings).await?))
             }
         };
         // The region may be from the AWS configuration.
@@ -153,6 +156,11 @@ impl Session {
     /// Cloud of the resources.
     pub fn cloud(&self) -> &Cloud {
         &self.cloud
+    }
+
+    /// Cloud it connects to.
+    pub fn connection(&self) -> &Connection {
+        &self.options.connection
     }
 
     /// Region of the resources.

@@ -31,6 +31,7 @@ use crate::{
         waf_ip_set::WafIpSet, waf_regex_set::WafRegexSet, waf_web_acl::WafWebAcl,
     },
     core::{Address, Named, Ref, ReferencedOutput, iam_path},
+    kubernetes::types::{helm_release::HelmRelease, kubernetes_object::KubernetesObject},
 };
 
 /// A resource type with a counterpart in Terraform.
@@ -206,6 +207,8 @@ static TYPE_MAPPINGS: &[TypeMapping] = &[
     TypeMapping::of::<InternetGateway>(),
     TypeMapping::of::<KmsKey>(),
     TypeMapping::of::<KmsReplica>(),
+    TypeMapping::of::<KubernetesObject>(),
+    TypeMapping::of::<HelmRelease>(),
     TypeMapping::of::<LaunchTemplate>(),
     TypeMapping::of::<Listener>(),
     TypeMapping::of::<LoadBalancer>(),

@@ -18,6 +18,7 @@ mod files;
 mod firewall;
 mod firewall_statement;
 mod identity;
+mod in_cluster;
 mod keys;
 mod kubernetes;
 mod logs;
@@ -60,7 +61,7 @@ use crate::{
 
 /// Terraform version whose format this is.
 const TERRAFORM_VERSION: &str = "1.11.4";
-const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
+const REGISTRY: &str = "registry.terraform.io/hashicorp";
 
 /// A plan in Terraform's format.
 pub struct Export {
@@ -137,6 +138,11 @@ pub fn plan(plan: &Plan, stack: &Stack) -> serde_json::Result<Export> {
         let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         changes.extend(all.into_iter().filter_map(|at| resource_change(change, at, before.get(at), after.get(at))));
     }
+    let others = configuration.iter().filter_map(|resource| resource["type"].as_str()).map(provider_key).filter(|key| *key != "aws");
+    let mut providers: Map<String, Value> =
+        others.map(|key| (key.to_owned(), json!({ "name": key, "full_name": format!("{REGISTRY}/{key}") }))).collect();
+    let region = json!({ "region": { "constant_value": plan.region } });
+    providers.insert("aws".to_owned(), json!({ "name": "aws", "full_name": format!("{REGISTRY}/aws"), "expressions": region }));
     let document = json!({
         "format_version": "1.2",
         "terraform_version": TERRAFORM_VERSION,
@@ -148,9 +154,7 @@ pub fn plan(plan: &Plan, stack: &Stack) -> serde_json::Result<Export> {
             "values": { "root_module": { "resources": prior } },
         },
         "configuration": {
-            "provider_config": {
-                "aws": { "name": "aws", "full_name": PROVIDER, "expressions": { "region": { "constant_value": plan.region } } },
-            },
+            "provider_config": providers,
             "root_module": { "resources": configuration },
         },
         "errored": !plan.obstacles.is_empty(),
@@ -292,7 +296,7 @@ impl<'a> Translator<'a> {
             "mode": "managed",
             "type": resource.terraform_type,
             "name": resource.name,
-            "provider_config_key": "aws",
+            "provider_config_key": provider_key(resource.terraform_type),
             "expressions": expressions(&resource.values, &|text| self.terraform_references(text)),
         })
     }
@@ -316,6 +320,16 @@ impl<'a> Translator<'a> {
     }
 }
 
+/// Local name of the provider of a type: what its name begins with.
+fn provider_key(terraform_type: &str) -> &str {
+    terraform_type.split('_').next().unwrap_or(terraform_type)
+}
+
+/// Address of the provider of a type.
+fn provider(terraform_type: &str) -> String {
+    format!("{REGISTRY}/{}", provider_key(terraform_type))
+}
+
 /// Name in the characters Terraform accepts.
 fn identifier(text: &str) -> String {
     let name: String = text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
@@ -329,7 +343,7 @@ fn resource_state(at: &str, resource: &TerraformResource) -> Value {
         "mode": "managed",
         "type": resource.terraform_type,
         "name": resource.name,
-        "provider_name": PROVIDER,
+        "provider_name": provider(resource.terraform_type),
         "values": known_values(&resource.values),
         "sensitive_values": {},
     })
@@ -354,7 +368,7 @@ fn resource_change(change: &Change, at: &str, before: Option<&TerraformResource>
         "mode": "managed",
         "type": resource.terraform_type,
         "name": resource.name,
-        "provider_name": PROVIDER,
+        "provider_name": provider(resource.terraform_type),
         "change": {
             "actions": actions,
             "before": before.and_then(|before| known_values(&before.values)),

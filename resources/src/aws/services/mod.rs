@@ -58,6 +58,10 @@ pub(super) struct Connector {
     pub(super) http_client: SharedHttpClient,
     /// Whether calls go to another endpoint than AWS.
     pub(super) custom_endpoint: bool,
+    /// Profile of the AWS configuration, if it is not that of the environment.
+    pub(super) profile: Option<String>,
+    /// Proxy for the Kubernetes APIs of clusters.
+    pub(super) kube_proxy: Option<String>,
 }
 
 /// Registers services, by the names of their modules.

@@ -28,6 +28,7 @@ use crate::{
         ArnRef, Cidr, Created, Declared, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem,
         Questions, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
     },
+    kubernetes::Endpoint,
 };
 
 /// A Kubernetes control plane.
@@ -230,7 +231,13 @@ impl Resource for EksCluster {
         let describe = |names: BTreeSet<String>| {
             for_each_concurrent(names, |name| async move {
                 let reply = ok_or_not_found(aws.eks.describe_cluster().name(name).send().await)?;
-                reply.and_then(|reply| reply.cluster).map(read).transpose()
+                let cluster = reply.and_then(|reply| reply.cluster);
+                if let Some((name, endpoint)) =
+                    cluster.as_ref().and_then(|cluster| Some((cluster.name.as_deref()?, Endpoint::of(cluster)?)))
+                {
+                    aws.kubernetes.remember(name, endpoint);
+                }
+                cluster.map(read).transpose()
             })
         };
         if let Some(ids) = scope.waited_for() {

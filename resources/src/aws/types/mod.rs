@@ -2,7 +2,10 @@
 
 use std::sync::LazyLock;
 
-use crate::core::ResourceType;
+use crate::{
+    core::ResourceType,
+    kubernetes::types::{helm_release, kubernetes_object},
+};
 
 pub mod accelerator;
 pub mod aurora_cluster;
@@ -154,12 +157,14 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<file_system_access_point::FileSystemAccessPoint>(),
         ResourceType::of::<flow_log::FlowLog>(),
         ResourceType::of::<health_check::HealthCheck>(),
+        ResourceType::of::<helm_release::HelmRelease>(),
         ResourceType::of::<iam_policy::IamPolicy>(),
         ResourceType::of::<iam_role::IamRole>(),
         ResourceType::of::<instance_profile::InstanceProfile>(),
         ResourceType::of::<internet_gateway::InternetGateway>(),
         ResourceType::of::<kms_key::KmsKey>(),
         ResourceType::of::<kms_replica::KmsReplica>(),
+        ResourceType::of::<kubernetes_object::KubernetesObject>(),
         ResourceType::of::<launch_template::LaunchTemplate>(),
         ResourceType::of::<listener::Listener>(),
         ResourceType::of::<load_balancer::LoadBalancer>(),

@@ -1,0 +1,9 @@
+//! Helm: the program that installs charts, and the releases it keeps in a cluster.
+
+mod objects;
+mod program;
+mod release;
+
+pub(super) use objects::changed_objects;
+pub(super) use program::{Chart, Helm, find_program, missing_program};
+pub(super) use release::{Release, Status, release_of_secret};

@@ -1,0 +1,313 @@
+//! `kubernetes_object`: an object in a cluster, applied on the server.
+//!
+//! Source: <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
+
+mod immutable;
+mod manifest;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use acme_macros::spec;
+use kube::api::DynamicObject;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use manifest::Manifest;
+
+use crate::{
+    aws::{for_each_concurrent, types::eks_cluster::EksCluster},
+    core::{
+        Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions, Ref, Resource,
+        Result, Scope, TagChange, Tags, TypeInfo, expression::has_reference,
+    },
+    kubernetes::{
+        self, Cluster, Kubernetes, ObjectId,
+        applied::{self, object_to_apply},
+        cluster::Applied,
+        inventory::Inventory,
+        kinds::{KindName, is_unknown_kind},
+        readiness::{Awaited, phase},
+    },
+};
+
+/// An object in a cluster, applied on the server with field manager `acme`.
+#[spec]
+pub struct KubernetesObject {
+    /// The cluster.
+    #[field(replaces, parent)]
+    pub cluster: Ref<EksCluster>,
+    /// The object, as for `kubectl apply`. Fields that it lacks are left to Kubernetes and to others.
+    #[field(important)]
+    pub manifest: Manifest,
+    /// Conditions to wait for, besides the ones by which Kubernetes shows that an object of this kind is ready.
+    #[field(default)]
+    pub wait_for: BTreeSet<AwaitedCondition>,
+    /// Whether to overwrite fields that others have set to other values. By default, acme overwrites only fields that it has set before.
+    #[field(default = false, write_only)]
+    pub take_over_fields: bool,
+}
+
+/// Condition in the status of an object.
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub struct AwaitedCondition {
+    /// Type of the condition, such as `Synced`.
+    pub condition: String,
+    /// Its status.
+    #[field(default = "True")]
+    pub status: String,
+}
+
+/// Outputs of the resource.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Name.
+    #[schemars(extend("x-acme-determined" = "{manifest/metadata/name}"))]
+    pub name: String,
+    /// Namespace; empty for a kind without namespaces.
+    #[schemars(extend("x-acme-determined" = "{manifest/metadata/namespace|*}"))]
+    pub namespace: String,
+    /// Unique id of this object among all that have had its name.
+    #[schemars(extend("x-acme-simulated" = "{uuid}"))]
+    pub uid: String,
+}
+
+impl Resource for KubernetesObject {
+    const TYPE: TypeInfo = TypeInfo::new(
+        "kubernetes_object",
+        &kubernetes::SERVICE,
+        "{cluster}/{manifest/apiVersion}/{manifest/kind}/{manifest/metadata/namespace|*}/{manifest/metadata/name}",
+        "",
+    )
+    .deletable_while_in_use()
+    .deleted_with_parent()
+    .typical_seconds(5)
+    .longest_hours(1)
+    .iam_actions(IamActions::new("").grants(&[IamGrant::read(&["eks:DescribeCluster"], GrantTarget::Arn("eks:cluster/{parent}"))]));
+    type Api = Kubernetes;
+    type Outputs = Outputs;
+
+    /// One call for each kind of which the stack has objects.
+    async fn list(api: &Kubernetes, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        if let Some(ids) = scope.adopt.as_ref().map(|id| BTreeSet::from([id.clone()])).or_else(|| scope.ids.clone()) {
+            let read = |id: String| async move {
+                let Ok(id) = ObjectId::parse(&id) else { return Ok(None) };
+                get(api, &id).await?.map(|object| read(id, &object)).transpose()
+            };
+            return for_each_concurrent(ids, read).await;
+        }
+        let inventory = Inventory::new(&scope.stack, &scope.environment);
+        let mut kinds = Vec::new();
+        for cluster in api.clusters(&scope.parent_ids).await? {
+            kinds.extend(cluster.inventory(&inventory).await?.into_iter().map(|kind| (cluster.clone(), kind)));
+        }
+        let selector = &inventory.selector();
+        let listed = for_each_concurrent(kinds, |(cluster, name)| async move {
+            let kind = match cluster.kind(&name).await {
+                Err(error) if is_unknown_kind(&error) => return Ok(None),
+                kind => kind?,
+            };
+            let objects = cluster.list(&kind, selector).await?;
+            objects.iter().map(|object| read_listed(cluster.name(), &name, object)).collect::<Result<Vec<_>>>().map(Some)
+        });
+        Ok(listed.await?.into_iter().flatten().filter(|one| scope.owns(&one.tags)).collect())
+    }
+
+    /// Server-side apply takes over an object that exists, so one of others is refused first.
+    async fn create(&self, cx: &Cx<'_, Kubernetes>) -> Result<Created<Self>> {
+        let id = self.id()?;
+        let cluster = cx.cluster(&id.cluster).await?;
+        let kind = cluster.kind(&id.kind).await?;
+        if let Some(existing) = cluster.get(&kind, id.namespace.as_deref(), &id.name).await? {
+            let tags = applied::tags(&existing);
+            if cx.call.ownership().iter().any(|(key, value)| tags.get(key) != Some(value)) {
+                return Err(Error::new(
+                    ErrorKind::AlreadyExists,
+                    "AlreadyExists",
+                    format!("{} `{}` exists already", id.kind.kind, id.name),
+                ));
+            }
+            // The answer to the call that created it was lost.
+            return Ok(Created::from_answer(id.to_string(), read(id, &existing)));
+        }
+        let inventory = Inventory::new(&cx.call.stack, &cx.call.environment);
+        cluster.add_to_inventory(&inventory, &id.kind).await?;
+        let object = self.apply(&cluster, &id, &cx.call.tags, &|_| false, false).await?;
+        Ok(Created::from_answer(id.to_string(), read(id, &object)))
+    }
+
+    async fn update(&self, cx: &Cx<'_, Kubernetes>, live: &Existing<Self>, _: KubernetesObjectChanges) -> Result<()> {
+        let id = ObjectId::parse(&live.id)?;
+        let cluster = cx.cluster(&id.cluster).await?;
+        let applied_before = |field: &str| live.spec.manifest.has_field(field);
+        self.apply(&cluster, &id, &cx.call.tags, &applied_before, false).await.map(drop)
+    }
+
+    async fn delete(cx: &Cx<'_, Kubernetes>, live: &Existing<Self>) -> Result<Deletion> {
+        let id = ObjectId::parse(&live.id)?;
+        let cluster = cx.cluster(&id.cluster).await?;
+        let kind = cluster.kind(&id.kind).await.map_err(|error| Error { kind: ErrorKind::NotFound, ..error })?;
+        let deleted = cluster.delete(&kind, id.namespace.as_deref(), &id.name, None).await;
+        cluster.remove_from_inventory(&Inventory::new(&cx.call.stack, &cx.call.environment), &id.kind).await?;
+        deleted.map(|()| Deletion::Requested)
+    }
+
+    async fn retag<'a>(api: &'a Kubernetes, change: &'a TagChange<'a>) -> Result<()> {
+        let id = ObjectId::parse(change.id)?;
+        let cluster = api.cluster(&id.cluster).await?;
+        let kind = cluster.kind(&id.kind).await?;
+        let before = cluster.get(&kind, id.namespace.as_deref(), &id.name).await?;
+        let before = before.ok_or_else(|| Error::new(ErrorKind::NotFound, "NotFound", format!("`{}` does not exist", change.id)))?;
+        let mut tags = applied::tags(&before);
+        tags.retain(|key, _| !change.remove.contains(key));
+        tags.extend(change.set.clone());
+        let inventory = Inventory::of_owner(&tags);
+        if let Some(inventory) = &inventory {
+            cluster.add_to_inventory(inventory, &id.kind).await?;
+        }
+        let labels: BTreeMap<&str, Option<&str>> = match &inventory {
+            Some(inventory) => inventory.labels().into_iter().map(|(key, value)| (key, Some(value))).collect(),
+            None => kubernetes::inventory::LABELS.iter().map(|key| (*key, None)).collect(),
+        };
+        let annotations = json!({ applied::TAGS: serde_json::to_string(&tags)? });
+        let patch = json!({ "metadata": { "labels": labels, "annotations": annotations } });
+        cluster.merge(&kind, id.namespace.as_deref(), &id.name, &patch).await.map(drop)
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        self.manifest.problems(Self::POINTERS.manifest)
+    }
+
+    fn replaces(&self, live: &Self) -> KubernetesObjectChanges {
+        KubernetesObjectChanges { manifest: immutable::differs(&self.manifest, &live.manifest), ..KubernetesObjectChanges::default() }
+    }
+
+    fn conflict_groups(&self) -> Vec<String> {
+        vec![format!("{}/{}", self.cluster.get(), self.manifest.path())]
+    }
+
+    fn conflicts_with(&self, live: &Self) -> bool {
+        self.manifest.path() == live.manifest.path()
+    }
+
+    fn provides(&self) -> Vec<String> {
+        self.manifest.provides().into_iter().map(|name| provided(self.cluster.get(), &name)).collect()
+    }
+
+    fn requires(&self) -> Vec<String> {
+        self.manifest.requires().into_iter().map(|name| provided(self.cluster.get(), &name)).collect()
+    }
+
+    fn deletion_effect(&self) -> Option<String> {
+        self.manifest.deletion_effect()
+    }
+
+    /// Asks the cluster whether it would accept the object. Before the cluster, its kind or its namespace exists, there is no answer.
+    async fn preflight(&self, questions: &Questions<'_, Kubernetes>, changes: KubernetesObjectChanges) -> Vec<Problem> {
+        let cluster = questions.planned(&self.cluster).and_then(|cluster| cluster.name).unwrap_or_else(|| self.cluster.get().to_owned());
+        if !changes.manifest
+            || has_reference(&Value::String(cluster.clone()))
+            || questions.creates(&self.cluster)
+            || has_reference(self.manifest.value())
+        {
+            return Vec::new();
+        }
+        let wanted = KubernetesObject { cluster: Ref::to(cluster), ..self.clone() };
+        let Ok(id) = wanted.id() else { return Vec::new() };
+        let manifest = self.manifest.value().to_string();
+        let refusal = questions
+            .ask("kubernetes:Apply", &format!("{id} {manifest}"), |api| async move {
+                let cluster = api.cluster(&id.cluster).await?;
+                // Fields that others set are told when they are in the way.
+                match wanted.apply(&cluster, &id, &Tags::new(), &|_| true, true).await {
+                    Err(error) if error.kind == ErrorKind::Rejected => Ok(Some(error.message)),
+                    Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotYetVisible | ErrorKind::Conflict) => Ok(None),
+                    other => other.map(|_| None),
+                }
+            })
+            .await
+            .flatten();
+        refusal
+            .map(|message| Problem::new(Self::POINTERS.manifest, format!("the cluster does not accept it: {message}")))
+            .into_iter()
+            .collect()
+    }
+}
+
+/// Name of something in a cluster, see [`Resource::provides`].
+pub(super) fn provided(cluster: &str, name: &str) -> String {
+    format!("kubernetes {cluster} {name}")
+}
+
+impl KubernetesObject {
+    fn id(&self) -> Result<ObjectId> {
+        ObjectId::parse(&format!("{}/{}", self.cluster.get(), self.manifest.path()))
+    }
+
+    /// Applies the object. `may_overwrite` says whether to overwrite a field (`.spec.replicas`) that another field manager has set.
+    async fn apply(
+        &self,
+        cluster: &Cluster,
+        id: &ObjectId,
+        tags: &Tags,
+        may_overwrite: &(dyn Fn(&str) -> bool + Sync),
+        is_trial: bool,
+    ) -> Result<DynamicObject> {
+        let kind = cluster.kind(&id.kind).await?;
+        let inventory = Inventory::of_owner(tags);
+        let labels = inventory.as_ref().map(Inventory::labels);
+        let mut object = object_to_apply(self.manifest.value(), labels.as_ref().map_or(&[], |labels| labels.as_slice()), tags)?;
+        if !self.wait_for.is_empty() {
+            object["metadata"]["annotations"][WAIT_FOR] = serde_json::to_string(&self.wait_for)?.into();
+        }
+        let apply = |force| cluster.apply(&kind, id.namespace.as_deref(), &id.name, &object, force, is_trial);
+        let conflicts = match apply(self.take_over_fields).await? {
+            Applied::Object(object) => return Ok(*object),
+            Applied::Conflicts(conflicts) => conflicts,
+        };
+        if let Some(conflict) = conflicts.iter().find(|conflict| !may_overwrite(&conflict.field)) {
+            let message = format!(
+                "`{}` is set to another value by {}; remove it from the manifest, or set `take_over_fields: true`",
+                conflict.field, conflict.manager
+            );
+            return Err(Error::new(ErrorKind::Rejected, "FieldConflict", message));
+        }
+        match apply(true).await? {
+            Applied::Object(object) => Ok(*object),
+            Applied::Conflicts(_) => Err(Error::new(ErrorKind::Conflict, "Conflict", format!("`{}` is being changed", id.name))),
+        }
+    }
+}
+
+/// Annotation with the conditions to wait for.
+const WAIT_FOR: &str = "acme/wait-for";
+
+async fn get(api: &Kubernetes, id: &ObjectId) -> Result<Option<DynamicObject>> {
+    let cluster = match api.cluster(&id.cluster).await {
+        Err(error) if error.is_not_found() => return Ok(None),
+        cluster => cluster?,
+    };
+    match cluster.kind(&id.kind).await {
+        Err(error) if is_unknown_kind(&error) => Ok(None),
+        kind => cluster.get(&kind?, id.namespace.as_deref(), &id.name).await,
+    }
+}
+
+fn read_listed(cluster: &str, kind: &KindName, object: &DynamicObject) -> Result<Observed<KubernetesObject>> {
+    let manifest = Manifest::from(applied::manifest(object, kind)?);
+    read(ObjectId::parse(&format!("{cluster}/{}", manifest.path()))?, object)
+}
+
+fn read(id: ObjectId, object: &DynamicObject) -> Result<Observed<KubernetesObject>> {
+    let annotation = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(WAIT_FOR));
+    let wait_for: BTreeSet<AwaitedCondition> = annotation.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let awaited: Vec<Awaited<'_>> = wait_for.iter().map(|one| Awaited { condition: &one.condition, status: &one.status }).collect();
+    let phase = phase(&id.kind, object, &awaited);
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let metadata = &object.metadata;
+    let outputs = Outputs { name: text(&metadata.name), namespace: text(&metadata.namespace), uid: text(&metadata.uid) };
+    let manifest = Manifest::from(applied::manifest(object, &id.kind)?);
+    let spec = KubernetesObject { cluster: Ref::to(&id.cluster), manifest, wait_for, take_over_fields: false };
+    Ok(Observed::new(id.to_string(), applied::tags(object), spec, outputs).phase(phase))
+}
