@@ -116,6 +116,7 @@ listed('rds_event_subscription', [
     s['CustSubscriptionId'] for s in every('rds', 'describe_event_subscriptions', 'EventSubscriptionsList')])
 listed('rds_snapshot', [s['DBSnapshotIdentifier'] for s in client('rds').describe_db_snapshots(SnapshotType='manual')['DBSnapshots']])
 listed('aurora_cluster', [c['DBClusterIdentifier'] for c in every('rds', 'describe_db_clusters', 'DBClusters')])
+listed('aurora_global', [g['GlobalClusterIdentifier'] for g in every('rds', 'describe_global_clusters', 'GlobalClusters')])
 listed('aurora_parameter_group', [g['DBClusterParameterGroupName']
                                   for g in every('rds', 'describe_db_cluster_parameter_groups', 'DBClusterParameterGroups')
                                   if not g['DBClusterParameterGroupName'].startswith('default.')])

@@ -101,6 +101,7 @@ fn values_of_every_type_are_as_known_in_the_simulated_cloud() {
     let arns: Vec<&str> = known.iter().filter_map(|name| name.strip_suffix(".arn")).collect();
     let expected = [
         "aurora_cluster",
+        "aurora_global",
         "aurora_instance",
         "aurora_parameter_group",
         "backup_vault",

@@ -308,3 +308,63 @@ resources:
         acme.destroy(&stack);
     }
 }
+
+const GLOBAL_DATABASE: &str = "
+stack: shop
+region: eu-west-1
+resources:
+  vpc: { near: { cidr: 10.0.0.0/16 }, far: { cidr: 10.1.0.0/16, region: us-east-1 } }
+  subnet:
+    near-a: { vpc: near, cidr: 10.0.0.0/24, availability_zone: eu-west-1a }
+    near-b: { vpc: near, cidr: 10.0.1.0/24, availability_zone: eu-west-1b }
+    far-a: { vpc: far, cidr: 10.1.0.0/24, availability_zone: us-east-1a, region: us-east-1 }
+    far-b: { vpc: far, cidr: 10.1.1.0/24, availability_zone: us-east-1b, region: us-east-1 }
+  rds_subnet_group: { near: { subnets: [near-a, near-b] }, far: { subnets: [far-a, far-b], region: us-east-1 } }
+  security_group: { near: { vpc: near }, far: { vpc: far, region: us-east-1 } }
+  secret: { orders: { generate: { length: 20, exclude_punctuation: true }, on_delete: delete } }
+  kms_key: { far: { region: us-east-1 } }
+  aurora_global: { world: { engine: aurora-postgresql, version: '16', deletion_protection: false } }
+  aurora_cluster:
+    near:
+      engine: aurora-postgresql
+      version: '16'
+      global: world
+      password_secret: orders
+      subnet_group: near
+      security_groups: [near]
+      deletion_protection: false
+      on_delete: delete
+    far:
+      engine: aurora-postgresql
+      version: '16'
+      global: world
+      region: us-east-1
+      kms_key: far
+      subnet_group: far
+      security_groups: [far]
+      deletion_protection: false
+      on_delete: delete
+";
+
+/// The first cluster becomes the writer; the other one copies it into its region, and leaves for good.
+#[test]
+fn a_global_database_has_clusters_in_two_regions() {
+    let folder = tempfile::tempdir().unwrap();
+    let standin = Standin::start(StandinKind::Ministack);
+    for acme in [Acme::local(&folder.path().join("cloud")), Acme::without_region(&standin.url)] {
+        let write = |text: &str| write_file(folder.path(), "stack.yaml", text);
+        let stack = write(GLOBAL_DATABASE);
+        acme.apply(&stack);
+        acme.assert_no_changes(&stack);
+        assert_eq!(regions(&acme, &stack)["aurora_cluster.far"].0, "us-east-1");
+        let left = GLOBAL_DATABASE.replace("global: world\n      region", "region");
+        let plan = acme.plan(&write(&left));
+        assert_eq!(plan.changes(), ["update aurora_cluster.far"]);
+        assert_eq!(plan.0["changes"][0]["irreversible"], "an existing cluster never joins a global database", "{:#}", plan.0);
+        acme.apply(&stack);
+        acme.assert_no_changes(&stack);
+        // It would have to be created again.
+        assert_eq!(acme.plan(&write(GLOBAL_DATABASE)).changes(), ["replace aurora_cluster.far"]);
+        acme.destroy(&write(GLOBAL_DATABASE));
+    }
+}

@@ -232,6 +232,17 @@ impl Endpoint {
     pub fn run(&self, command: &str, more: &[&str]) -> CommandOutput {
         self.acme.run(command, &self.stack, more)
     }
+    /// Whether a text is in any file that acme has written: journals, records, histories.
+    pub fn has_written(&self, text: &str) -> bool {
+        fn find(folder: &std::path::Path, text: &[u8]) -> bool {
+            let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+            entries.into_iter().any(|path| match path.is_dir() {
+                true => find(&path, text),
+                false => fs::read(&path).expect("a file").windows(text.len()).any(|part| part == text),
+            })
+        }
+        find(self.acme.state_dir(), text.as_bytes())
+    }
     /// Changes the resources of the definition.
     pub fn redefine(&self, resources: &str) {
         fs::write(&self.stack, definition(self.region, resources)).expect("the definition can be written");

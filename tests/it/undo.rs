@@ -259,3 +259,34 @@ fn rollback_of_a_killed_destroy_leaves_equal_resources_their_addresses() {
         shop.acme.assert_no_changes(&shop.definition);
     }
 }
+
+/// A replacement would be a replica of today's source, without what was written since the promotion.
+#[test]
+fn rollback_leaves_a_promoted_replica_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let database = "engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 20, subnet_group: main, security_groups: [db]";
+    let before = format!(
+        "stack: shop
+region: eu-west-1
+resources:
+  vpc: {{ main: {{ cidr: 10.0.0.0/16 }} }}
+  subnet:
+    a: {{ vpc: main, cidr: 10.0.0.0/24, availability_zone: eu-west-1a }}
+    b: {{ vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1b }}
+  rds_subnet_group: {{ main: {{ subnets: [a, b] }} }}
+  security_group: {{ db: {{ vpc: main }} }}
+  secret: {{ orders: {{ generate: {{ length: 20 }} }} }}
+  rds_instance:
+    orders: {{ {database}, password_secret: orders }}
+    reader: {{ {database}, replica_of: orders }}
+"
+    );
+    acme.apply(&write_file(folder.path(), "shop.yaml", &before));
+    let after = before.replace(", replica_of: orders", "") + "  elastic_ip: { last: { depends_on: [rds_instance.reader] } }\n";
+    let shop = write_file(folder.path(), "shop.yaml", &after);
+    let done = acme.run_with_env(&[("ACME_LOCAL_FAULT", "refuse:2")], "apply", &shop, &["--yes"]);
+    let words = "rds_instance.reader stays without replica_of: a promoted replica never becomes a replica again";
+    assert!(done.code == 1 && done.combined_output().contains(words), "{}", done.combined_output());
+    assert_eq!(acme.plan(&shop).changes(), ["create elastic_ip.last"]);
+}

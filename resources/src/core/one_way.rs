@@ -26,6 +26,8 @@ pub enum Direction {
     DecidedByAws,
     /// A value that is permanent once set.
     SetOnce,
+    /// A value that AWS removes, and never sets again: an end, such as that of a replication.
+    RemovedForGood,
     /// These values, in this order.
     Ordered(&'static [&'static str]),
 }
@@ -77,7 +79,8 @@ impl Direction {
                 let next = if wanted > minor { minor + 1 } else { minor - 1 };
                 return Some(RefusedChange::SkipsMinorVersion(format!("{major}.{next}")));
             }
-            Direction::DecidedByAws => false,
+            // Another value replaces the resource.
+            Direction::DecidedByAws | Direction::RemovedForGood => false,
         };
         back.then_some(RefusedChange::Backward)
     }

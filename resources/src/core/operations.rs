@@ -40,6 +40,8 @@ pub trait Operations: Send + Sync {
     fn conflicts_with(&self, wanted: &Value, live: &Value) -> bool;
     /// See [`Resource::deletion_effect`].
     fn deletion_effect(&self, spec: &Value) -> Option<String>;
+    /// See [`Resource::leaves_snapshot`].
+    fn leaves_snapshot(&self, spec: &Value) -> bool;
     /// See [`Resource::adoption_obstacle`].
     fn adoption_obstacle(&self, spec: &Value) -> Option<String>;
     /// See [`Resource::conflict_groups`].
@@ -169,6 +171,9 @@ impl<R: Resource> Operations for TypedOperations<R> {
     }
     fn deletion_effect(&self, spec: &Value) -> Option<String> {
         deserialize_spec::<R>(spec).ok()?.deletion_effect()
+    }
+    fn leaves_snapshot(&self, spec: &Value) -> bool {
+        deserialize_spec::<R>(spec).is_ok_and(|spec| spec.leaves_snapshot())
     }
     fn adoption_obstacle(&self, spec: &Value) -> Option<String> {
         deserialize_spec::<R>(spec).ok()?.adoption_obstacle()

@@ -143,6 +143,10 @@ pub trait Resource: Spec {
     fn deletion_effect(&self) -> Option<String> {
         None
     }
+    /// Whether its deletion can leave a final snapshot, for types with [`super::DataProtection::Snapshot`].
+    fn leaves_snapshot(&self) -> bool {
+        true
+    }
     /// Reason why an existing resource can't be part of a stack, although its tags can be set: AWS does not delete it.
     fn adoption_obstacle(&self) -> Option<String> {
         None

@@ -425,8 +425,10 @@ pub(super) fn irreversible_effect(
     on_delete: OnDelete,
     replacement_order: Option<ReplacementOrder>,
 ) -> Option<String> {
-    let loss = irreversible_loss(kind, on_delete, replacement_order);
-    if loss.is_none() && kind.data_protection != DataProtection::None {
+    let without_snapshot =
+        kind.data_protection == DataProtection::Snapshot && on_delete == OnDelete::Snapshot && !kind.operations.leaves_snapshot(&live.spec);
+    let loss = irreversible_loss(kind, on_delete, replacement_order).filter(|_| !without_snapshot);
+    if loss.is_none() && !without_snapshot && kind.data_protection != DataProtection::None {
         return None;
     }
     let all: Vec<String> = [loss, kind.operations.deletion_effect(&live.spec)].into_iter().flatten().collect();

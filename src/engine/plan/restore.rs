@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{Address, LiveResource, OneWay, Phase, Tags, Timeouts, iam_path},
+    core::{Address, Direction, LiveResource, OneWay, Phase, Tags, Timeouts, iam_path},
     definition::{DesiredResource, RollbackPolicy, Stack},
     engine::{
         discover::{LiveState, address_of, visible_tags},
@@ -211,7 +211,11 @@ fn keep_one_way_fields(
     let mut not_restored = Vec::new();
     let is_deleted = |address: &Address| targets.get(address).is_some_and(|target| target.before.is_none());
     for declared in stack.resources.values_mut().filter(|declared| !is_deleted(&declared.address)) {
-        let Some(live) = live.get(&declared.address).filter(|live| !is_replaced_by(declared, live)) else { continue };
+        let Some(live) = live.get(&declared.address) else { continue };
+        not_restored.extend(keep_removed_values(declared, targets.get(&declared.address), live));
+        if is_replaced_by(declared, live) {
+            continue;
+        }
         for OneWay { field: at, reason: why, .. } in &declared.resource_type.one_way {
             let (Some(was), Some(is)) = (declared.spec.pointer_mut(at), live.spec.pointer(at)) else { continue };
             if was != is && !is.is_null() {
@@ -222,6 +226,34 @@ fn keep_one_way_fields(
         }
     }
     not_restored
+}
+
+/// Leaves values unset that AWS removed for good from a resource, which a replacement would bring back without its data. Returns descriptions of
+/// them.
+fn keep_removed_values(declared: &mut DesiredResource, target: Option<&RestoreTarget>, live: &LiveResource) -> Vec<(Address, String)> {
+    // A new one with the same id has no data yet.
+    let is_new = |target: &RestoreTarget| target.delete_started || target.created_ids.contains(&live.id);
+    let stays = |target: &RestoreTarget| !is_new(target) && target.before.as_ref().is_some_and(|before| before.is_same_as(live));
+    if !target.is_some_and(stays) {
+        return Vec::new();
+    }
+    let is_set = |spec: &Value, at: &str| spec.pointer(at).is_some_and(|value| !value.is_null());
+    let is_removed = |one: &&OneWay| {
+        matches!(one.direction, Direction::RemovedForGood) && is_set(&declared.spec, one.field) && !is_set(&live.spec, one.field)
+    };
+    let removed: Vec<&OneWay> = declared.resource_type.one_way.iter().filter(is_removed).collect();
+    let before = declared.spec.clone();
+    for one in &removed {
+        if let Some(value) = declared.spec.pointer_mut(one.field) {
+            *value = Value::Null;
+        }
+    }
+    if !removed.is_empty() && is_replaced_by(declared, live) {
+        declared.spec = before;
+        return Vec::new();
+    }
+    let describe = |one: &&OneWay| format!("stays without {}: {}", one.field.trim_start_matches('/'), one.reason);
+    removed.iter().map(|one| (declared.address.clone(), describe(one))).collect()
 }
 
 /// Whether this is a leftover of a crash, with an address other than the one in its ownership tags, that was not deleted. A move has changed

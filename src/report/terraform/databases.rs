@@ -7,9 +7,22 @@ use super::{
     monitoring::non_empty,
 };
 use crate::{
-    aws::types::{rds_event_subscription::RdsEventSubscription, rds_option_group::RdsOptionGroup, rds_proxy::RdsProxy},
+    aws::types::{
+        aurora_global::AuroraGlobal, rds_event_subscription::RdsEventSubscription, rds_instance::PointInTime,
+        rds_option_group::RdsOptionGroup, rds_proxy::RdsProxy,
+    },
     core::referenced_ids,
 };
+
+/// The block for a database that is created as another one was.
+pub(super) fn point_in_time(point: &PointInTime) -> Value {
+    json!({
+        "source_db_instance_identifier": id_or_arn(point.database.as_ref()),
+        "source_db_instance_automated_backups_arn": point.backup,
+        "restore_time": point.time,
+        "use_latest_restorable_time": point.time.is_none(),
+    })
+}
 
 impl ToTerraform for RdsOptionGroup {
     const TERRAFORM_TYPE: &'static str = "aws_db_option_group";
@@ -105,6 +118,26 @@ impl ToTerraform for RdsEventSubscription {
             "source_ids": self.sources,
             "event_categories": self.categories,
             "enabled": self.enabled,
+        })
+    }
+}
+
+impl ToTerraform for AuroraGlobal {
+    const TERRAFORM_TYPE: &'static str = "aws_rds_global_cluster";
+
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
+        // With a cluster, RDS takes the rest from it.
+        let own = Some(self).filter(|global| global.source.is_none());
+        let support = if self.extended_support { "open-source-rds-extended-support" } else { "open-source-rds-extended-support-disabled" };
+        json!({
+            "global_cluster_identifier": self.name,
+            "source_db_cluster_identifier": id_or_arn(self.source.as_ref()),
+            "engine": own.map(|global| global.engine),
+            "engine_version": own.map(|global| global.version.clone()),
+            "engine_lifecycle_support": own.map(|_| support),
+            "database_name": self.database_name,
+            "storage_encrypted": own.map(|global| global.encrypted),
+            "deletion_protection": self.deletion_protection,
         })
     }
 }

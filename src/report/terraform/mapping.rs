@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     aws::types::{
-        accelerator::Accelerator, aurora_cluster::AuroraCluster, aurora_instance::AuroraInstance,
+        accelerator::Accelerator, aurora_cluster::AuroraCluster, aurora_global::AuroraGlobal, aurora_instance::AuroraInstance,
         aurora_parameter_group::AuroraParameterGroup, autoscaling_group::AutoscalingGroup, aws_resource::AwsResource,
         backup_plan::BackupPlan, backup_vault::BackupVault, budget::Budget, cache_cluster::CacheCluster,
         cache_parameter_group::CacheParameterGroup, cache_replication_group::CacheReplicationGroup, cache_subnet_group::CacheSubnetGroup,
@@ -151,6 +151,7 @@ impl TypeMapping {
 static TYPE_MAPPINGS: &[TypeMapping] = &[
     TypeMapping::of::<Accelerator>(),
     TypeMapping::of::<AuroraCluster>(),
+    TypeMapping::of::<AuroraGlobal>(),
     TypeMapping::of::<AuroraInstance>(),
     TypeMapping::of::<AuroraParameterGroup>(),
     TypeMapping::of::<AutoscalingGroup>(),

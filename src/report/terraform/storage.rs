@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     bucket_parts::bucket_parts,
+    databases::point_in_time,
     mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn},
 };
 use crate::{
@@ -112,7 +113,14 @@ impl ToTerraform for RdsInstance {
     const TERRAFORM_TYPE: &'static str = "aws_db_instance";
 
     fn arguments(&self, _: &ResourceContext<'_>) -> Value {
-        json!({
+        let origin = json!({
+            "replicate_source_db": id_or_arn(self.replica_of.as_ref()),
+            "restore_to_point_in_time": self.point_in_time.iter().map(point_in_time).collect::<Vec<_>>(),
+            "snapshot_identifier": self.snapshot,
+            "manage_master_user_password": (self.password_secret.is_none() && self.replica_of.is_none()).then_some(true),
+            "option_group_name": id_or_arn(self.option_group.as_ref()),
+        });
+        let mut arguments = json!({
             "identifier": self.name,
             "engine": self.engine,
             "engine_version": self.version,
@@ -125,8 +133,6 @@ impl ToTerraform for RdsInstance {
             "multi_az": self.multi_az,
             "db_name": self.database_name,
             "username": self.username,
-            "snapshot_identifier": self.snapshot,
-            "manage_master_user_password": true,
             "master_user_secret_kms_key_id": id_or_arn(self.master_password_key.as_ref()),
             "port": self.port,
             "db_subnet_group_name": self.subnet_group.get(),
@@ -151,7 +157,11 @@ impl ToTerraform for RdsInstance {
             "delete_automated_backups": self.delete_automated_backups,
             "iam_database_authentication_enabled": self.iam_authentication,
             "apply_immediately": self.apply_immediately,
-        })
+        });
+        if let (Some(arguments), Value::Object(origin)) = (arguments.as_object_mut(), origin) {
+            arguments.extend(origin);
+        }
+        arguments
     }
 }
 

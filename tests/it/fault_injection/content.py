@@ -181,6 +181,8 @@ for p in every('rds', 'describe_db_proxies', 'DBProxies'):
     p['pool'] = rds.describe_db_proxy_target_groups(DBProxyName=name)['TargetGroups'][0]['ConnectionPoolConfig']
     p['targets'] = [t['RdsResourceId'] for t in rds.describe_db_proxy_targets(DBProxyName=name)['Targets']]
     add('rds_proxy', p, rds_tags(p['DBProxyArn']))
+for g in every('rds', 'describe_global_clusters', 'GlobalClusters'):
+    add('aurora_global', g, g.get('TagList'))
 for s in rds.describe_db_snapshots(SnapshotType='manual')['DBSnapshots']:
     add('rds_snapshot', s, s.get('TagList'))
 

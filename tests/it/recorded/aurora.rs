@@ -3,11 +3,11 @@
 use super::rds::answer;
 use crate::scripted_endpoint::{Answer, Script, xml_error, xml_ownership_tags};
 
-const CLUSTERS: &str = "DescribeDBClusters";
+pub(super) const CLUSTERS: &str = "DescribeDBClusters";
 const INSTANCES: &str = "DescribeDBInstances";
 const MODIFY: &str = "ModifyDBCluster";
 
-const CLUSTER: &str = "
+pub(super) const CLUSTER: &str = "
   aurora_cluster:
     orders:
       engine: aurora-postgresql
@@ -18,12 +18,12 @@ const CLUSTER: &str = "
 ";
 
 /// The cluster with these fields besides.
-fn definition(more: &str) -> String {
+pub(super) fn definition(more: &str) -> String {
     format!("{CLUSTER}      {more}\n")
 }
 
 /// DescribeDBClusters with one cluster, or none for an empty status.
-fn cluster(status: &str, more: &str) -> Answer {
+pub(super) fn cluster(status: &str, more: &str) -> Answer {
     let tags = xml_ownership_tags("aurora_cluster.orders", "Tag", "Key", "Value");
     let one = format!(
         "<DBCluster><DBClusterIdentifier>shop-orders</DBClusterIdentifier><Status>{status}</Status>\
@@ -45,7 +45,7 @@ fn cluster(status: &str, more: &str) -> Answer {
     answer(CLUSTERS, &format!("<DBClusters>{all}</DBClusters>"))
 }
 
-fn accepted(action: &str) -> Answer {
+pub(super) fn accepted(action: &str) -> Answer {
     answer(action, "<DBCluster><DBClusterIdentifier>shop-orders</DBClusterIdentifier></DBCluster>")
 }
 

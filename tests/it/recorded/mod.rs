@@ -3,6 +3,7 @@
 mod accelerators;
 mod acm;
 mod aurora;
+mod aurora_global;
 mod autoscaling;
 mod backup;
 mod blockers;
@@ -54,6 +55,7 @@ mod preflight;
 mod preflight_databases;
 mod preflight_mistakes;
 mod rds;
+mod rds_copies;
 mod rds_delete;
 mod rds_extras;
 mod rds_restore;

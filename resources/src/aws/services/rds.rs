@@ -3,8 +3,8 @@
 use aws_sdk_rds::types::Tag;
 
 use crate::{
-    aws::Aws,
-    core::{ErrorCodes, ErrorKind, ErrorRule, Result, ServiceInfo, TagChange},
+    aws::{Aws, partition},
+    core::{ErrorCodes, ErrorKind, ErrorRule, Result, ServiceInfo, TagChange, Tags},
 };
 
 /// The facts of the service.
@@ -23,6 +23,7 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("rds", "RDS")
         ErrorRule::new("InvalidDBInstanceStateFault", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBProxyStateFault", ErrorKind::Conflict),
         ErrorRule::new("InvalidEventSubscriptionState", ErrorKind::Conflict),
+        ErrorRule::new("InvalidGlobalClusterStateFault", ErrorKind::Conflict),
         ErrorRule::new("InvalidOptionGroupStateFault", ErrorKind::Conflict),
         ErrorRule::new("SubscriptionAlreadyExist", ErrorKind::AlreadyExists),
         ErrorRule::new("DBProxyTargetAlreadyRegisteredFault", ErrorKind::AlreadyExists),
@@ -32,6 +33,8 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("rds", "RDS")
         ErrorRule::new("InvalidDBSnapshotState", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBSubnetGroupStateFault", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBSubnetStateFault", ErrorKind::Conflict),
+        // A cluster has left its global database.
+        ErrorRule::with_message("InvalidParameterValue", "is not found in global cluster", ErrorKind::NotFound),
         // A role is new.
         ErrorRule::with_message("InvalidParameterValue", "IAM role ARN value is invalid", ErrorKind::NotYetVisible),
         ErrorRule::with_message("InvalidParameterValue", "should be configured to", ErrorKind::NotYetVisible),
@@ -41,6 +44,38 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("rds", "RDS")
 
 sdk_client!(aws_sdk_rds);
 tag_conversions!(Tag, key, value, Some);
+
+/// Tag that records from which secret acme took a master password, which RDS never reports. Users don't see it.
+const SECRET_TAG: &str = "acme:password-secret";
+
+/// Tags of a resource, and the secret with its master password.
+pub fn split_password_secret(mut tags: Tags) -> (Tags, Option<String>) {
+    let secret = tags.remove(SECRET_TAG);
+    (tags, secret)
+}
+
+/// Tags of a new resource whose master password is that of a secret.
+pub fn tags_with_password_secret(tags: &Tags, secret: Option<&str>) -> Vec<Tag> {
+    let secret = secret.map(|secret| (SECRET_TAG.to_owned(), secret.to_owned()));
+    to_tags(&tags.clone().into_iter().chain(secret).collect())
+}
+
+/// Records the secret whose master password a resource (`db:orders`) has got.
+///
+/// # Errors
+/// Returns errors of the service.
+pub async fn record_password_secret(aws: &Aws, resource: &str, secret: Option<&str>) -> Result<()> {
+    let account = aws.account().await?;
+    let arn = format!("arn:{}:rds:{}:{account}:{resource}", partition(&aws.region), aws.region);
+    match secret {
+        Some(_) => {
+            let tags = tags_with_password_secret(&Tags::new(), secret);
+            aws.rds.add_tags_to_resource().resource_name(arn).set_tags(Some(tags)).send().await?;
+        }
+        None => drop(aws.rds.remove_tags_from_resource().resource_name(arn).tag_keys(SECRET_TAG).send().await?),
+    }
+    Ok(())
+}
 
 pub(super) async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
     set_and_remove!(

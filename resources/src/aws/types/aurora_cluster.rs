@@ -10,9 +10,11 @@ mod read;
 
 use std::collections::BTreeSet;
 
+pub(super) use create::{EXTENDED_SUPPORT, NO_EXTENDED_SUPPORT};
 pub use engine::AuroraEngine;
 
 use super::{
+    aurora_global::AuroraGlobal,
     aurora_parameter_group::AuroraParameterGroup,
     iam_role::IamRole,
     kms_key::KmsKey,
@@ -20,6 +22,7 @@ use super::{
     rds_instance::{account_limit, windows},
     rds_parameter_group::RdsParameterGroup,
     rds_subnet_group::{NETWORK_READS, RdsSubnetGroup},
+    secret::Secret,
     security_group::SecurityGroup,
 };
 use crate::core::AccountLimit;
@@ -58,6 +61,21 @@ pub struct AuroraCluster {
     /// The key that encrypts the master user's secret. RDS refuses to change it.
     #[field(unset = "`aws/secretsmanager`", dropped(impossible, "RDS does not change the key of the master user's secret"))]
     pub master_password_key: Option<ArnRef<KmsKey>>,
+    /// Secret with the master password, instead of one that RDS generates and changes: its text, or `password` of its JSON object. The first
+    /// cluster of a `global` database needs it. acme reads it when this field changes; a new value of the same secret has no effect.
+    #[field(unset = "RDS generates and stores a password", conflicts_with = master_password_key, dropped = None)]
+    pub password_secret: Option<ArnRef<Secret>>,
+    /// Database of several regions that the cluster belongs to. The first cluster, which has a `password_secret`, becomes the writer; those that
+    /// follow become copies in their regions, with the writer's users. Removing the field makes the cluster a database of its own for good; the
+    /// writer can leave only as the last one. A new major version is set in the global database, too, which upgrades all its clusters; for
+    /// a minor version, upgrade the copies first.
+    #[field(unset = "none", important, bound, conflicts_with = snapshot, dropped = None)]
+    #[field(impact = "the cluster leaves the global database, and becomes a database of its own")]
+    #[field(one_way(Direction::RemovedForGood, "an existing cluster never joins a global database"))]
+    pub global: Option<Ref<AuroraGlobal>>,
+    /// Sends writes from this cluster to the writer of its `global` database, while another cluster is the writer.
+    #[field(default = false, requires = global)]
+    pub global_write_forwarding: bool,
     /// Snapshot to restore the cluster from: a name or an ARN. It is used only at creation: later changes have no effect, so they never lose
     /// data. The cluster keeps the snapshot's databases, users, encryption and key, but RDS generates a new master password.
     #[field(unset = "created empty", impact = "RDS replaces a master password that it does not manage yet")]
@@ -227,12 +245,18 @@ impl Resource for AuroraCluster {
                         "rds:DisableHttpEndpoint",
                         "rds:EnableHttpEndpoint",
                         "rds:ModifyDBCluster",
+                        "rds:RemoveFromGlobalCluster",
                         "rds:RemoveRoleFromDBCluster",
                     ])
                     .questions(&["rds:DescribeAccountAttributes", "rds:DescribeDBEngineVersions"])
                     .grants(&[
                         IamGrant::read(&["rds:DescribeDBClusters"], GrantTarget::Arn("rds:cluster:*")),
                         IamGrant::change(PLACED, GrantTarget::Arn("rds:cluster-pg:*")),
+                        IamGrant::change(
+                            &["rds:CreateDBCluster", "rds:DescribeGlobalClusters", "rds:RemoveFromGlobalCluster"],
+                            GrantTarget::Referenced("aurora_global"),
+                        ),
+                        IamGrant::change(&["secretsmanager:GetSecretValue"], GrantTarget::Referenced("secret")),
                         IamGrant::change(&["rds:ModifyDBCluster"], GrantTarget::Arn("rds:pg:*")),
                         IamGrant::change(PLACED, GrantTarget::Arn("rds:subgrp:*")),
                         // The snapshot it is created from.
@@ -281,6 +305,12 @@ impl Resource for AuroraCluster {
         delete::delete(cx, live).await
     }
 
+    /// An existing cluster joins no global database.
+    fn replaces(&self, live: &Self) -> AuroraClusterChanges {
+        let global = self.global.is_some() && self.global != live.global;
+        AuroraClusterChanges { global, ..AuroraClusterChanges::default() }
+    }
+
     fn deletion_effect(&self) -> Option<String> {
         Some(match self.delete_automated_backups {
             true => "its automated backups are deleted, too".to_owned(),
@@ -310,11 +340,15 @@ impl Resource for AuroraCluster {
         }
         // RDS does not report the snapshot of a cluster (the simulator does), and it has no effect after creation. But while RDS does not
         // manage the password, the cluster does not match the spec.
-        if live.snapshot.is_some() || live.master_password_key.is_some() {
+        if live.snapshot.is_some() || live.master_password_key.is_some() || self.password_secret.is_some() {
             live.snapshot.clone_from(&self.snapshot);
         }
         if windows::same(&self.maintenance_window, &live.maintenance_window) {
             live.maintenance_window.clone_from(&self.maintenance_window);
+        }
+        // Outside a global database, it has no effect, and can't be changed.
+        if live.global.is_none() && self.global.is_none() {
+            live.global_write_forwarding = self.global_write_forwarding;
         }
     }
 }

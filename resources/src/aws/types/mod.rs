@@ -9,6 +9,7 @@ use crate::{
 
 pub mod accelerator;
 pub mod aurora_cluster;
+pub mod aurora_global;
 pub mod aurora_instance;
 pub mod aurora_parameter_group;
 pub mod autoscaling_group;
@@ -107,6 +108,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
     vec![
         ResourceType::of::<accelerator::Accelerator>(),
         ResourceType::of::<aurora_cluster::AuroraCluster>(),
+        ResourceType::of::<aurora_global::AuroraGlobal>(),
         ResourceType::of::<aurora_instance::AuroraInstance>(),
         ResourceType::of::<aurora_parameter_group::AuroraParameterGroup>(),
         ResourceType::of::<autoscaling_group::AutoscalingGroup>(),

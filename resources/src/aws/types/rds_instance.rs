@@ -1,6 +1,7 @@
 //! `rds_instance`: a PostgreSQL, MySQL or MariaDB database.
 
 mod check;
+mod copies;
 mod create;
 mod delete;
 mod engine;
@@ -13,20 +14,22 @@ use std::collections::BTreeSet;
 
 use acme_macros::spec;
 use aws_sdk_rds::types::DbInstance;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub(super) use check::is_insights_retention;
+pub use copies::PointInTime;
 pub use engine::Engine;
 pub(super) use preflight::{account_limit, engine_versions, version_key};
+pub use read::Outputs;
 use read::observed;
 pub(super) use read::{is_empty, phase};
 
 use super::{
     iam_role::IamRole,
     kms_key::KmsKey,
+    rds_option_group::RdsOptionGroup,
     rds_parameter_group::RdsParameterGroup,
     rds_subnet_group::{NETWORK_READS, RdsSubnetGroup},
+    secret::Secret,
     security_group::SecurityGroup,
 };
 use crate::{
@@ -40,7 +43,7 @@ use crate::{
 // Impacts: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ModifyInstance.Settings.html and
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html
 
-/// A PostgreSQL, MySQL or MariaDB database. RDS generates the master password and stores it in Secrets Manager: there is no field for it.
+/// A PostgreSQL, MySQL or MariaDB database. RDS generates the master password and stores it in Secrets Manager, unless `password_secret` is set.
 #[spec]
 pub struct RdsInstance {
     /// Identifier in lowercase letters, digits and single hyphens that starts with a letter; unique in account and region.
@@ -101,6 +104,21 @@ pub struct RdsInstance {
     /// The key that encrypts the master user's secret. RDS refuses to change it.
     #[field(unset = "`aws/secretsmanager`", dropped(impossible, "RDS does not change the key of the master user's secret"))]
     pub master_password_key: Option<ArnRef<KmsKey>>,
+    /// Secret with the master password, instead of one that RDS generates and changes: its text, or `password` of its JSON object. A database
+    /// with read replicas needs it, because RDS copies no database whose password it manages. acme reads it when this field changes; a new value
+    /// of the same secret has no effect.
+    #[field(unset = "RDS generates and stores a password", conflicts_with = master_password_key, dropped = None)]
+    pub password_secret: Option<ArnRef<Secret>>,
+    /// Database of which this one is a read replica, in the same region or another one. Removing the field promotes the replica: it becomes a
+    /// database of its own, with the users and passwords of its source, and can't become a replica again.
+    #[field(unset = "no replica", important, bound, conflicts_with = snapshot, dropped = None)]
+    #[field(impact = "the replica is promoted to a database of its own, and restarts")]
+    #[field(one_way(Direction::RemovedForGood, "a promoted replica never becomes a replica again"))]
+    pub replica_of: Option<ArnRef<RdsInstance>>,
+    /// Creates the database with the data that another one had. It is used only at creation, like `snapshot`.
+    #[field(unset = "created empty", conflicts_with = snapshot, conflicts_with = replica_of)]
+    #[field(impact = "RDS replaces a master password that it does not manage yet", dropped(kept, "used only at creation"))]
+    pub point_in_time: Option<PointInTime>,
     /// Snapshot to restore the database from: a name or an ARN. It is used only at creation: later changes have no effect, so they never
     /// lose data. The database keeps the snapshot's databases, users, encryption and key, but RDS generates a new master password.
     #[field(unset = "created empty", impact = "RDS replaces a master password that it does not manage yet")]
@@ -119,6 +137,9 @@ pub struct RdsInstance {
     #[field(unset = "AWS's default group for the version", impact = "its parameters take effect only after the next restart")]
     #[field(dropped = None)]
     pub parameter_group: Option<Ref<RdsParameterGroup>>,
+    /// Option group with additional features of the engine.
+    #[field(unset = "AWS's default group for the version", dropped = None)]
+    pub option_group: Option<Ref<RdsOptionGroup>>,
     /// Encrypts its storage, backups and logs.
     #[field(default = true, replaces, risky(false, "storage, backups and logs are not encrypted"))]
     pub encrypted: bool,
@@ -185,30 +206,17 @@ const GP3_IOPS: i32 = 12_000;
 /// Throughput in MiB per second included in such storage.
 const GP3_MIBPS: i32 = 500;
 
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
-    /// Host name of the endpoint.
-    pub endpoint: Option<String>,
-    /// Port of the endpoint.
-    #[schemars(extend("x-acme-simulated" = "{engine|postgres=5432|3306}"))]
-    pub port: Option<i32>,
-    /// Secret with the master user's name and password.
-    #[schemars(extend("x-acme-simulated" = "arn:aws:secretsmanager:{region}:{account}:secret:rds!db-{uuid}-{hex6}"))]
-    pub master_secret_arn: Option<String>,
-    /// Identifier in IAM policies: `db-ABCDEFGHIJKL`.
-    #[schemars(extend("x-acme-simulated" = "db-{upper26}"))]
-    pub resource_id: Option<String>,
-    /// Exact engine version.
-    pub engine_version: Option<String>,
-    /// Hosted zone of the endpoint, for alias records.
-    pub hosted_zone_id: Option<String>,
-}
-
 /// Actions that RDS also checks for the database's groups.
-const PLACED: &[&str] = &["rds:CreateDBInstance", "rds:ModifyDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"];
+const PLACED: &[&str] = &[
+    "rds:CreateDBInstance",
+    "rds:CreateDBInstanceReadReplica",
+    "rds:ModifyDBInstance",
+    "rds:RestoreDBInstanceFromDBSnapshot",
+    "rds:RestoreDBInstanceToPointInTime",
+];
+
+/// Actions that RDS also checks for the database that is copied.
+const COPIES: &[&str] = &["rds:CreateDBInstanceReadReplica", "rds:RestoreDBInstanceToPointInTime"];
 
 impl Resource for RdsInstance {
     const TYPE: TypeInfo = TypeInfo::new("rds_instance", &services::rds::SERVICE, "{name}", "arn:aws:rds:{region}:{account}:db:{name}")
@@ -222,14 +230,22 @@ impl Resource for RdsInstance {
         .already_exists("DBInstanceAlreadyExists")
         .iam_actions(
             IamActions::new("rds:db:{name}")
-                .create(&["rds:CreateDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"])
-                .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])
+                .create(&[
+                    "rds:CreateDBInstance",
+                    "rds:CreateDBInstanceReadReplica",
+                    "rds:RestoreDBInstanceFromDBSnapshot",
+                    "rds:RestoreDBInstanceToPointInTime",
+                ])
+                .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance", "rds:PromoteReadReplica"])
                 .questions(&["rds:DescribeAccountAttributes", "rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"])
                 .grants(&[
                     IamGrant::read(&["rds:DescribeDBInstances"], GrantTarget::Arn("rds:db:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:og:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:pg:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:subgrp:*")),
+                    // The database it is a copy of.
+                    IamGrant::change(COPIES, GrantTarget::Referenced("rds_instance")),
+                    IamGrant::change(&["rds:RestoreDBInstanceToPointInTime"], GrantTarget::Arn("rds:auto-backup:*")),
                     // The snapshot it is created from.
                     IamGrant::read(&["rds:DescribeDBSnapshots"], GrantTarget::Arn("rds:snapshot:*")),
                     IamGrant::change(&["rds:RestoreDBInstanceFromDBSnapshot"], GrantTarget::Arn("rds:snapshot:*")),
@@ -237,6 +253,7 @@ impl Resource for RdsInstance {
                     IamGrant::change(&["rds:AddTagsToResource", "rds:CreateDBSnapshot"], GrantTarget::Arn("rds:snapshot:{name}*")),
                     IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["monitoring.rds.amazonaws.com"])),
                     IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("rds.amazonaws.com")),
+                    IamGrant::change(&["secretsmanager:GetSecretValue"], GrantTarget::Referenced("secret")),
                     // The master password that RDS generates.
                     IamGrant::change(
                         &["secretsmanager:CreateSecret", "secretsmanager:TagResource"],
@@ -268,14 +285,20 @@ impl Resource for RdsInstance {
 
     /// The response lacks endpoint and secret, so the database is read again in any case.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let id = match &self.snapshot {
-            Some(snapshot) => self.restore(cx, snapshot).await?,
-            None => self.create_empty(cx).await?,
+        let id = match (&self.replica_of, &self.point_in_time, &self.snapshot) {
+            (Some(source), ..) => self.replicate(cx, source.get()).await?,
+            (_, Some(point), _) => self.restore_to(cx, point).await?,
+            (_, _, Some(snapshot)) => self.restore(cx, snapshot).await?,
+            _ => self.create_empty(cx).await?,
         };
         Ok(id.into())
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: RdsInstanceChanges) -> Result<()> {
+        // RDS makes no other change at the same time; a read then shows what is left.
+        if changes.replica_of && self.replica_of.is_none() {
+            return self.promote(cx, &live.id).await;
+        }
         self.modify(cx, live, changes).await
     }
 
@@ -283,12 +306,25 @@ impl Resource for RdsInstance {
         delete::delete(cx, live).await
     }
 
+    /// A database of its own never becomes a replica, and a replica never one of another source.
+    fn replaces(&self, live: &Self) -> RdsInstanceChanges {
+        let replica_of = self.replica_of.is_some() && self.replica_of != live.replica_of;
+        RdsInstanceChanges { replica_of, ..RdsInstanceChanges::default() }
+    }
+
     fn deletion_effect(&self) -> Option<String> {
+        if self.replica_of.is_some() {
+            return Some("RDS takes no final snapshot of a read replica; its source keeps the data".to_owned());
+        }
         let days = self.backup_retention_days;
         (days > 0).then(|| match self.delete_automated_backups {
             true => "its automated backups are deleted, too".to_owned(),
             false => format!("its automated backups are kept for {days} days, and billed"),
         })
+    }
+
+    fn leaves_snapshot(&self) -> bool {
+        self.replica_of.is_none()
     }
 
     async fn account_limit(questions: &Questions<'_, Aws>) -> Option<AccountLimit> {
@@ -315,10 +351,14 @@ impl Resource for RdsInstance {
         if (self.grows() || live.grows()) && live.storage_gib > self.storage_gib {
             live.storage_gib = self.storage_gib;
         }
-        // RDS does not report the snapshot of a database (the simulator does), and it has no effect after creation. But while RDS does not
+        // RDS does not report what a database was created from (the simulator does), and it has no effect after creation. But while RDS does not
         // manage the password, the database does not match the spec.
-        if live.snapshot.is_some() || live.master_password_key.is_some() {
+        let has_password = live.master_password_key.is_some() || self.password_secret.is_some();
+        if live.snapshot.is_some() || has_password {
             live.snapshot.clone_from(&self.snapshot);
+        }
+        if live.point_in_time.is_some() || has_password {
+            live.point_in_time.clone_from(&self.point_in_time);
         }
         if windows::same(&self.maintenance_window, &live.maintenance_window) {
             live.maintenance_window.clone_from(&self.maintenance_window);

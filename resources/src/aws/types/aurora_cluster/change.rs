@@ -2,15 +2,49 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_rds::types::CloudwatchLogsExportConfiguration;
+use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, DbCluster};
 
-use super::{super::prelude::*, AuroraCluster, AuroraClusterChanges, ClusterRole, Serverless};
+use super::{
+    super::{
+        aurora_global::{is_writer, read_global},
+        cache_user::secret_password,
+        prelude::*,
+    },
+    AuroraCluster, AuroraClusterChanges, ClusterRole, Serverless,
+};
 use crate::core::{ErrorKind, referenced_ids};
+
+async fn read_cluster(cx: &Cx<'_>, id: &str) -> Result<DbCluster> {
+    let reply = cx.rds.describe_db_clusters().db_cluster_identifier(id).send().await?;
+    reply.db_clusters.unwrap_or_default().into_iter().next().ok_or_else(|| Error::missing_field("DBCluster"))
+}
+
+async fn read_arn(cx: &Cx<'_>, id: &str) -> Result<String> {
+    read_cluster(cx, id).await?.db_cluster_arn.ok_or_else(|| Error::missing_field("DBClusterArn"))
+}
+
+/// Takes a cluster out of its global database.
+pub(super) async fn leave(cx: &Cx<'_>, id: &str, global: &str) -> Result<()> {
+    let arn = read_arn(cx, id).await?;
+    let call = cx.rds.remove_from_global_cluster().global_cluster_identifier(global).db_cluster_identifier(arn);
+    // It has left already, or the global database was deleted.
+    ok_or_not_found(call.send().await).map(drop)
+}
 
 impl AuroraCluster {
     /// Makes the next call; the engine waits until the cluster is ready again, and asks for the rest.
-    pub(super) async fn change(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: AuroraClusterChanges) -> Result<()> {
+    pub(super) async fn change(&self, cx: &Cx<'_>, live: &Existing<Self>, mut changes: AuroraClusterChanges) -> Result<()> {
+        // RDS makes no other change at the same time.
+        if let (true, None, Some(global)) = (changes.global, &self.global, &live.spec.global) {
+            return leave(cx, &live.id, global.get()).await;
+        }
+        if let Some(global) = self.global.as_ref().filter(|_| changes.version && !self.engine.same_major(&self.version, &live.spec.version))
+        {
+            self.check_upgraded(cx, &live.id, global.get()).await?;
+            changes.version = false;
+        }
         let others = AuroraClusterChanges {
+            global: false,
             roles: false,
             data_api: false,
             allow_major_version_upgrade: false,
@@ -23,9 +57,7 @@ impl AuroraCluster {
             return self.modify(cx, live, changes).await;
         }
         if changes.data_api {
-            let call = cx.rds.describe_db_clusters().db_cluster_identifier(&live.id).send().await?;
-            let arn = call.db_clusters().iter().find_map(|cluster| cluster.db_cluster_arn().map(str::to_owned));
-            let arn = arn.ok_or_else(|| Error::missing_field("DBClusterArn"))?;
+            let arn = read_arn(cx, &live.id).await?;
             match self.data_api {
                 true => drop(cx.rds.enable_http_endpoint().resource_arn(arn).send().await?),
                 false => drop(cx.rds.disable_http_endpoint().resource_arn(arn).send().await?),
@@ -50,6 +82,23 @@ impl AuroraCluster {
         Ok(())
     }
 
+    /// RDS upgrades a global database with all its clusters, and no single one.
+    async fn check_upgraded(&self, cx: &Cx<'_>, id: &str, global: &str) -> Result<()> {
+        let version = read_cluster(cx, id).await?.engine_version.unwrap_or_default();
+        if self.engine.satisfies(&self.version, &version) {
+            return Ok(());
+        }
+        let message = format!("`{id}` has version {version}, and is upgraded with its global database `{global}`: set `version` there");
+        Err(Error::new(ErrorKind::Conflict, "InvalidGlobalClusterStateFault", message))
+    }
+
+    /// Whether it copies another cluster, which has the passwords.
+    async fn is_copy(&self, cx: &Cx<'_>, id: &str) -> Result<bool> {
+        let Some(global) = &self.global else { return Ok(false) };
+        let database = read_global(cx.api, global.get()).await?;
+        Ok(!is_writer(&database, &read_arn(cx, id).await?))
+    }
+
     /// Makes one call with all its changes; RDS keeps omitted settings.
     async fn modify(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: AuroraClusterChanges) -> Result<()> {
         /// Value if its field changed.
@@ -66,14 +115,25 @@ impl AuroraCluster {
         let instances = self.upgraded_instance_parameter_group.as_ref().filter(|_| major);
         let call = call.set_db_instance_parameter_group_name(instances.map(|group| group.get().to_owned()));
         let key = self.master_password_key.as_ref().map(|key| key.get().to_owned()).filter(|_| changes.master_password_key);
-        // A password from a snapshot is not managed yet.
-        let managed = key.is_some() || changes.snapshot;
-        let call = call.set_manage_master_user_password(managed.then_some(true)).set_master_user_secret_kms_key_id(key);
+        let password = match self.password_secret.as_ref().filter(|_| changes.password_secret) {
+            Some(secret) if !self.is_copy(cx, &live.id).await? => Some(secret_password(cx.api, secret.get()).await?),
+            _ => None,
+        };
+        let managed = match (&password, &self.password_secret) {
+            // RDS accepts it only where it manages the password.
+            (Some(_), _) => before.master_password_key.is_some().then_some(false),
+            // It manages none of a global database.
+            _ if self.global.is_some() => None,
+            // A password from a snapshot is not managed yet.
+            (None, None) => (key.is_some() || changes.snapshot || changes.password_secret).then_some(true),
+            (None, Some(_)) => None,
+        };
+        let call = call.set_manage_master_user_password(managed).set_master_user_password(password).set_master_user_secret_kms_key_id(key);
         let call = call.set_port(self.port.filter(|_| changes.port));
         let call = call.set_vpc_security_group_ids(if_changed!(security_groups, referenced_ids(&self.security_groups)));
         let call = call.set_network_type(if_changed!(network_type, self.network_type.clone()));
         // The live version is exact.
-        let version = if changes.version { &self.version } else { &before.version };
+        let version = if self.engine.same_major(&self.version, &before.version) { &before.version } else { &self.version };
         let default_group = || changes.parameter_group.then(|| self.engine.default_parameter_group(version));
         let group = self.parameter_group.as_ref().map(|group| group.get().to_owned()).or_else(default_group);
         // A new major version needs the parameter group of its family in the same call.
@@ -96,6 +156,7 @@ impl AuroraCluster {
         let call = call.set_cloudwatch_logs_export_configuration(logs);
         let call = call.set_backtrack_window(if_changed!(backtrack_seconds, self.backtrack_seconds));
         let call = call.set_enable_local_write_forwarding(if_changed!(local_write_forwarding, self.local_write_forwarding));
+        let call = call.set_enable_global_write_forwarding(if_changed!(global_write_forwarding, self.global_write_forwarding));
         // Advanced mode and Performance Insights depend on each other.
         let insights = changes.database_insights || changes.performance_insights || changes.performance_insights_retention_days;
         let call = call.set_database_insights_mode(if_changed!(database_insights, self.database_insights.as_str().into()));
@@ -107,6 +168,10 @@ impl AuroraCluster {
         let call = call.set_monitoring_role_arn(role.map(|role| role.get().to_owned()));
         let call = call.set_copy_tags_to_snapshot(if_changed!(copy_tags_to_snapshot, self.copy_tags_to_snapshot));
         call.set_engine_lifecycle_support(if_changed!(extended_support, self.lifecycle_support().to_owned())).send().await?;
+        if changes.password_secret {
+            let secret = self.password_secret.as_ref().map(|secret| secret.get());
+            services::rds::record_password_secret(cx.api, &format!("cluster:{}", live.id), secret).await?;
+        }
         Ok(())
     }
 }

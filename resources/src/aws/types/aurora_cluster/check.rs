@@ -36,10 +36,10 @@ pub(super) fn check(cluster: &AuroraCluster) -> Vec<Problem> {
         wrong(at.monitoring_role, "enhanced monitoring needs a role".into());
     }
     if cluster.kms_key.is_some() && !cluster.encrypted {
-        wrong(at.kms_key, "requires `encrypted: true`".into());
+        wrong(at.kms_key.clone(), "requires `encrypted: true`".into());
     }
     if !is_mysql && cluster.backtrack_seconds > 0 {
-        wrong(at.backtrack_seconds, "only MySQL clusters can be rewound".into());
+        wrong(at.backtrack_seconds.clone(), "only MySQL clusters can be rewound".into());
     }
     if !is_mysql && cluster.local_write_forwarding {
         wrong(at.local_write_forwarding, "only readers of MySQL forward writes".into());
@@ -48,6 +48,20 @@ pub(super) fn check(cluster: &AuroraCluster) -> Vec<Problem> {
         if set && cluster.snapshot.is_some() {
             wrong(at, "a cluster restored from a snapshot keeps the snapshot's value".into());
         }
+    }
+    if cluster.global.is_some() && cluster.backtrack_seconds > 0 {
+        wrong(at.backtrack_seconds, "a cluster of a global database can't be rewound".into());
+    }
+    if cluster.global.is_some() && cluster.master_password_key.is_some() {
+        wrong(at.master_password_key, "RDS manages the password of no cluster of a global database".into());
+    }
+    // Without a password, it can only be a copy, which can't have the writer's key.
+    if cluster.global.is_some() && cluster.password_secret.is_none() && cluster.encrypted && cluster.kms_key.is_none() {
+        wrong(
+            at.kms_key,
+            "an encrypted copy of a global database needs a key of its own region, and the first cluster a `password_secret`: set one of them"
+                .into(),
+        );
     }
     for ClusterRole { feature, .. } in &cluster.roles {
         if is_mysql != feature.is_empty() {
@@ -99,6 +113,7 @@ pub(super) fn check_declared(declared: &Declared<'_, AuroraCluster>) -> Vec<Prob
     let mut problems: Vec<Problem> =
         monitoring.and_then(|role| check_trust(declared, at.monitoring_role, role, "monitoring.rds.amazonaws.com")).into_iter().collect();
     problems.extend(cluster.roles.iter().filter_map(|one| check_trust(declared, at.roles.clone(), &one.role, "rds.amazonaws.com")));
+    problems.extend(check_global(&cluster, declared));
     let group = cluster.parameter_group.as_ref().and_then(|group| declared.referenced(group));
     if let Some((address, group)) = group.filter(|(_, group)| !cluster.version.contains("${") && !group.family.contains("${")) {
         let engine = to_aws(&cluster.engine);
@@ -106,6 +121,27 @@ pub(super) fn check_declared(declared: &Declared<'_, AuroraCluster>) -> Vec<Prob
             let message = format!("`{address}` has the family `{}`, which is not for {engine} {}", group.family, cluster.version);
             problems.push(Problem::new(at.parameter_group, message).help("use a group of the engine's family"));
         }
+    }
+    problems
+}
+
+/// A cluster has engine, major version and encryption of its global database.
+fn check_global(cluster: &AuroraCluster, declared: &Declared<'_, AuroraCluster>) -> Vec<Problem> {
+    let Some((address, global)) = cluster.global.as_ref().and_then(|global| declared.referenced(global)) else { return Vec::new() };
+    let at = AuroraCluster::POINTERS;
+    let mut problems = Vec::new();
+    if cluster.engine != global.engine {
+        let message = format!("`{address}` has another engine, {}", to_aws(&global.engine));
+        problems.push(Problem::new(at.engine, message).help("use the same engine"));
+    }
+    let (own, theirs) = (&cluster.version, &global.version);
+    if cluster.engine == global.engine && !own.contains("${") && !theirs.contains("${") && !cluster.engine.same_major(own, theirs) {
+        let message = format!("`{address}` has version {theirs}, and RDS upgrades it with all its clusters");
+        problems.push(Problem::new(at.version, message).help("set the same major version in both"));
+    }
+    if cluster.encrypted != global.encrypted {
+        let message = format!("`{address}` has `encrypted: {}`", global.encrypted);
+        problems.push(Problem::new(at.encrypted, message).help("set the same in both"));
     }
     problems
 }
@@ -131,11 +167,14 @@ mod tests {
 
     #[test]
     fn accepts_what_aurora_takes() {
+        let secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders-AbCdEf";
         let role = json!({ "role": "arn:aws:iam::123456789012:role/a", "feature": "s3Import" });
         for fields in [
             json!({}),
             json!({ "serverless": { "min": 0, "max": 1, "pause_after_seconds": 600 } }),
             json!({ "serverless": { "min": 0.5, "max": 256 } }),
+            json!({ "global": { "id": "world" }, "password_secret": secret }),
+            json!({ "global": { "id": "world" }, "kms_key": { "arn": "arn:aws:kms:eu-west-1:123456789012:key/1" } }),
             json!({ "roles": [role], "log_exports": ["postgresql", "instance"] }),
             json!({ "engine": "aurora-mysql", "backtrack_seconds": 3600, "log_exports": ["audit"], "username": "admin" }),
             json!({ "database_insights": "advanced", "performance_insights": true, "performance_insights_retention_days": 465 }),
@@ -146,6 +185,7 @@ mod tests {
 
     #[test]
     fn reports_what_aurora_refuses() {
+        let secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders-AbCdEf";
         let refused = [
             (json!({ "serverless": { "min": 0.3, "max": 1 } }), "/serverless/min"),
             (json!({ "serverless": { "min": 0, "max": 0.5 } }), "/serverless/max"),
@@ -158,6 +198,11 @@ mod tests {
             (json!({ "username": "root", "snapshot": "last" }), "/username"),
             (json!({ "engine": "aurora-mysql", "username": "seventeen_letters" }), "/username"),
             (json!({ "monitoring_interval_seconds": 60 }), "/monitoring_role"),
+            (json!({ "global": { "id": "world" } }), "/kms_key"),
+            (
+                json!({ "engine": "aurora-mysql", "global": { "id": "world" }, "password_secret": secret, "backtrack_seconds": 60 }),
+                "/backtrack_seconds",
+            ),
             (json!({ "backup_window": "04:00-05:00", "maintenance_window": "sun:04:00-sun:05:00" }), "/maintenance_window"),
             (
                 json!({ "database_insights": "advanced", "performance_insights": true, "performance_insights_retention_days": 31 }),

@@ -2,25 +2,55 @@
 
 use aws_sdk_rds::types::{DbClusterSnapshot, ServerlessV2ScalingConfiguration};
 
-use super::{super::prelude::*, AuroraCluster, Serverless};
+use super::{
+    super::{
+        aurora_global::{has_writer, read_global},
+        cache_user::secret_password,
+        prelude::*,
+    },
+    AuroraCluster, Serverless,
+};
 use crate::{
     aws::to_aws,
     core::{Direction, ErrorKind, referenced_ids},
 };
 
 /// RDS's words for the support of old major versions.
-pub(super) const EXTENDED_SUPPORT: &str = "open-source-rds-extended-support";
+pub(in crate::aws::types) const EXTENDED_SUPPORT: &str = "open-source-rds-extended-support";
 /// The same, disabled.
-pub(super) const NO_EXTENDED_SUPPORT: &str = "open-source-rds-extended-support-disabled";
+pub(in crate::aws::types) const NO_EXTENDED_SUPPORT: &str = "open-source-rds-extended-support-disabled";
+
+/// Part of a new cluster in a global database.
+struct Role {
+    /// Whether it copies another cluster, which is the writer.
+    is_copy: bool,
+    /// Exact engine version of the global database, if it is one that the cluster accepts.
+    version: Option<String>,
+}
 
 impl AuroraCluster {
     /// Creates an empty cluster. RDS adds its roles later.
     pub(super) async fn create_empty(&self, cx: &Cx<'_>) -> Result<String> {
         let call = cx.rds.create_db_cluster().set_db_cluster_identifier(self.name.clone());
-        let call = call.set_tags(Some(services::rds::to_tags(&cx.call.tags))).engine(to_aws(&self.engine)).engine_version(&self.version);
-        let call = call.set_database_name(self.database_name.clone()).set_port(self.port);
-        let call = call.master_username(self.username.as_deref().unwrap_or(self.engine.default_user())).manage_master_user_password(true);
-        let call = call.set_master_user_secret_kms_key_id(self.master_password_key.as_ref().map(|key| key.get().to_owned()));
+        let secret = self.password_secret.as_ref().map(|secret| secret.get());
+        let call = call.set_tags(Some(services::rds::tags_with_password_secret(&cx.call.tags, secret)));
+        let role = self.role(cx).await?;
+        let call = call.engine(to_aws(&self.engine)).engine_version(role.version.as_ref().unwrap_or(&self.version));
+        let call = call.set_port(self.port).set_global_cluster_identifier(self.global.as_ref().map(|global| global.get().to_owned()));
+        let call = call.set_enable_global_write_forwarding(self.global_write_forwarding.then_some(true));
+        // A copy has the users and databases of the writer.
+        let call = if role.is_copy {
+            call
+        } else {
+            let password = match &self.password_secret {
+                Some(secret) => Some(secret_password(cx.api, secret.get()).await?),
+                None => None,
+            };
+            let user = self.username.as_deref().unwrap_or(self.engine.default_user());
+            let call = call.set_database_name(self.database_name.clone()).master_username(user);
+            let call = call.manage_master_user_password(password.is_none()).set_master_user_password(password);
+            call.set_master_user_secret_kms_key_id(self.master_password_key.as_ref().map(|key| key.get().to_owned()))
+        };
         let call = call.db_subnet_group_name(self.subnet_group.get()).network_type(&self.network_type);
         let call = call.set_vpc_security_group_ids(Some(referenced_ids(&self.security_groups)));
         let call = call.set_db_cluster_parameter_group_name(self.parameter_group.as_ref().map(|group| group.get().to_owned()));
@@ -43,6 +73,26 @@ impl AuroraCluster {
         let call = call.copy_tags_to_snapshot(self.copy_tags_to_snapshot).engine_lifecycle_support(self.lifecycle_support());
         let reply = call.send().await?;
         reply.db_cluster.and_then(|cluster| cluster.db_cluster_identifier).ok_or_else(|| Error::missing_field("DBClusterIdentifier"))
+    }
+
+    /// What it becomes in its global database. Without a password of its own, it waits for the writer.
+    async fn role(&self, cx: &Cx<'_>) -> Result<Role> {
+        let Some(global) = self.global.as_ref().map(|global| global.get()) else { return Ok(Role { is_copy: false, version: None }) };
+        let database = read_global(cx.api, global).await?;
+        let is_copy = has_writer(&database);
+        if !is_copy && self.password_secret.is_none() {
+            let message = format!("the global database `{global}` has no cluster yet: its first one has a `password_secret`");
+            return Err(Error::new(ErrorKind::Conflict, "InvalidGlobalClusterStateFault", message));
+        }
+        // Without a key, RDS would use the writer's, which is in another region.
+        if is_copy && self.encrypted && self.kms_key.is_none() {
+            let message =
+                format!("`{global}` has a writer in another region, and an encrypted copy needs a key of its own region: set `kms_key`");
+            return Err(Error::new(ErrorKind::Rejected, "SourceDiffers", message));
+        }
+        // RDS accepts only the very version of the global database.
+        let version = database.engine_version.filter(|theirs| self.engine.satisfies(&self.version, theirs));
+        Ok(Role { is_copy, version })
     }
 
     /// Restores a cluster from a snapshot. RDS accepts other settings (version, maintenance window, insights, roles, the Data API, and the

@@ -1,10 +1,15 @@
 //! Deletion, with or without a final snapshot and the automated backups.
 
-use super::{super::prelude::*, AuroraCluster};
+use super::{super::prelude::*, AuroraCluster, change::leave};
 use crate::core::OnDelete;
 
-/// RDS refuses it while the cluster has instances, and waits for none of those that are being deleted.
+/// RDS refuses it while the cluster has instances, and waits for none of those that are being deleted. A cluster of a global database leaves
+/// it first, which RDS refuses to the writer while there are others.
 pub(super) async fn delete(cx: &Cx<'_>, live: &Existing<AuroraCluster>) -> Result<Deletion> {
+    if let Some(global) = &live.spec.global {
+        leave(cx, &live.id, global.get()).await?;
+        return Ok(Deletion::NeedsAnotherCall("leaving the global database".to_owned()));
+    }
     // A cluster that the undone run created has nothing to go back to.
     let with_backups = live.spec.delete_automated_backups || cx.call.is_undone;
     let call = || cx.rds.delete_db_cluster().db_cluster_identifier(&live.id).delete_automated_backups(with_backups);

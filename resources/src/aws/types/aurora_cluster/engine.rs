@@ -43,7 +43,7 @@ impl AuroraEngine {
         &version[..end]
     }
     /// Whether two versions have the same major version, and so the same parameter groups.
-    pub(super) fn same_major(self, one: &str, other: &str) -> bool {
+    pub(in crate::aws::types) fn same_major(self, one: &str, other: &str) -> bool {
         self.major(one) == self.major(other)
     }
     /// Whether a cluster of version `live` satisfies `version`: it is part of it, or a newer minor version.

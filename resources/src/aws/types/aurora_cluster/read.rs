@@ -26,7 +26,7 @@ pub(super) async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Aurora
 }
 
 fn observed(cluster: DbCluster) -> Result<Observed<AuroraCluster>> {
-    let tags = services::rds::from_tags(cluster.tag_list());
+    let (tags, secret) = services::rds::split_password_secret(services::rds::from_tags(cluster.tag_list()));
     // Changes that wait for the maintenance window count as applied, so that a second plan shows no changes.
     let pending = cluster.pending_modified_values;
     let pending = pending.as_ref();
@@ -68,6 +68,14 @@ fn observed(cluster: DbCluster) -> Result<Observed<AuroraCluster>> {
         database_name: cluster.database_name,
         username: cluster.master_username,
         master_password_key: cluster.master_user_secret.as_ref().and_then(|secret| secret.kms_key_id.clone()).map(ArnRef::to),
+        password_secret: secret.filter(|_| cluster.master_user_secret.is_none()).map(ArnRef::to),
+        global: cluster
+            .global_cluster_identifier
+            .as_deref()
+            .and_then(|name| name.rsplit(':').next())
+            .filter(|name| !name.is_empty())
+            .map(Ref::to),
+        global_write_forwarding: cluster.global_write_forwarding_requested.unwrap_or_default(),
         snapshot: None,
         port: cluster.port,
         subnet_group: Ref::to(cluster.db_subnet_group.unwrap_or_default()),

@@ -1,8 +1,12 @@
 //! Rules between the fields of a database.
 
-use super::{Engine, RdsInstance, windows};
+use super::{
+    Engine, PointInTime, RdsInstance,
+    copies::{parse_time, region_and_name},
+    windows,
+};
 use crate::{
-    aws::{to_aws, types::iam_role::check_trust},
+    aws::{partition, to_aws, types::iam_role::check_trust},
     core::{Declared, Pointer, Problem},
 };
 
@@ -49,11 +53,122 @@ pub(super) fn check(db: &RdsInstance) -> Vec<Problem> {
         windows::SHORTEST,
     ));
     let fields = RdsInstance::POINTERS;
-    for (at, set) in [(fields.database_name, db.database_name.is_some()), (fields.username, db.username.is_some())] {
-        if set && db.snapshot.is_some() {
+    let restored = match (&db.snapshot, &db.point_in_time) {
+        (Some(_), _) => Some("a database restored from a snapshot keeps the snapshot's value"),
+        (_, Some(_)) => Some("a database restored to a point in time keeps the value of that time"),
+        _ => None,
+    };
+    let replica = db.replica_of.as_ref().map(|_| "a read replica has the passwords of its source");
+    for (at, set, origin) in [
+        (fields.database_name, db.database_name.is_some(), restored),
+        (fields.username, db.username.is_some(), restored),
+        (fields.password_secret, db.password_secret.is_some(), replica),
+        (fields.master_password_key, db.master_password_key.is_some(), replica),
+    ] {
+        if let Some(origin) = origin.filter(|_| set) {
             let help = format!("remove `{}`", at.as_str().trim_start_matches('/'));
-            problems.push(Problem::new(at, "a database restored from a snapshot keeps the snapshot's value").help(help));
+            problems.push(Problem::new(at, origin).help(help));
         }
+    }
+    if let Some(point) = &db.point_in_time {
+        problems.extend(point_in_time(point));
+    }
+    // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ReadRepl.html#USER_ReadRepl.Overview.Differences
+    let major = db.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    let is_old = db.engine == Engine::Postgres && major.is_some_and(|major| major < 14);
+    if is_old && db.replica_of.is_some() && db.backup_retention_days > 0 {
+        let problem = Problem::new(fields.backup_retention_days, "RDS takes no automatic backups of read replicas of PostgreSQL before 14");
+        problems.push(problem.help("set `backup_retention_days: 0`"));
+    }
+    problems
+}
+
+/// It has one source, and a time that RDS understands.
+fn point_in_time(point: &PointInTime) -> Vec<Problem> {
+    let (at, fields) = (RdsInstance::POINTERS.point_in_time, PointInTime::POINTERS);
+    let mut problems = Vec::new();
+    if point.database.is_none() && point.backup.is_none() {
+        let problem = Problem::new(at.clone(), "a point in time needs a database, or the backups of a deleted one");
+        problems.push(problem.help("set `database` or `backup`"));
+    }
+    if let Some(time) = point.time.as_ref().filter(|time| !time.contains("${") && parse_time(time).is_err()) {
+        let problem = Problem::new(at.field(fields.time), format!("`{time}` is not a time"));
+        problems.push(problem.help("write it as `2026-11-29T12:00:00Z`"));
+    }
+    problems
+}
+
+/// A copy has the engine and the encryption of its origin, which has backups.
+fn copy(db: &RdsInstance, declared: &Declared<'_, RdsInstance>) -> Vec<Problem> {
+    let at = RdsInstance::POINTERS;
+    let (field, origin) = match (&db.replica_of, &db.point_in_time) {
+        (Some(source), _) => (at.replica_of, declared.referenced(source)),
+        (None, Some(PointInTime { database: Some(source), .. })) => {
+            (at.point_in_time.field(PointInTime::POINTERS.database), declared.referenced(source))
+        }
+        _ => return Vec::new(),
+    };
+    let Some((address, origin)) = origin else { return Vec::new() };
+    let mut problems = Vec::new();
+    if origin.engine != db.engine {
+        let message = format!("`{address}` has another engine, {}", to_aws(&origin.engine));
+        problems.push(Problem::new(at.engine, message).help("use the same engine"));
+    }
+    for (at, own, theirs) in [(at.username, &db.username, &origin.username), (at.database_name, &db.database_name, &origin.database_name)] {
+        if own.as_ref().zip(theirs.as_ref()).is_some_and(|(own, theirs)| own != theirs) {
+            let help = format!("remove `{}`", at.as_str().trim_start_matches('/'));
+            problems.push(Problem::new(at, format!("a copy of `{address}` has the value of that one")).help(help));
+        }
+    }
+    if origin.backup_retention_days == 0 {
+        let message = format!("`{address}` has no automatic backups, from which RDS creates copies");
+        problems.push(Problem::new(field, message).help("set `backup_retention_days` there to 1 or more"));
+    }
+    if origin.encrypted != db.encrypted {
+        let message = format!("`{address}` has `encrypted: {}`, and so have its copies", origin.encrypted);
+        problems.push(Problem::new(at.encrypted, message).help(format!("set `encrypted: {}`", origin.encrypted)));
+    }
+    problems
+}
+
+/// RDS replicates no database whose password it manages, and an encrypted replica in another region needs a key of that region.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html#rds-secrets-manager-limitations>
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstanceReadReplica.html>
+fn replica(db: &RdsInstance, declared: &Declared<'_, RdsInstance>) -> Vec<Problem> {
+    let at = RdsInstance::POINTERS;
+    let Some(source) = &db.replica_of else { return Vec::new() };
+    let origin = declared.referenced(source);
+    let mut problems = Vec::new();
+    if let Some((address, origin)) = &origin
+        && origin.replica_of.is_none()
+        && origin.password_secret.is_none()
+    {
+        let message = format!("RDS manages the password of `{address}`, and creates no replicas of such a database");
+        problems.push(Problem::new(at.replica_of.clone(), message).help("set `password_secret` there, a secret with the master password"));
+    }
+    let region = match &origin {
+        Some((address, _)) => declared.region_of(address),
+        None => region_and_name(source.get()).0.filter(|region| !region.contains("${")),
+    };
+    match region.zip(declared.region()) {
+        Some((theirs, own)) if theirs != own && db.encrypted => {
+            if partition(own) != "aws" {
+                let message = format!("an encrypted replica of a database in {theirs} needs a signed request in this partition of AWS");
+                let help = "create it with `aws rds create-db-instance-read-replica --source-region`, and import it";
+                problems.push(Problem::new(at.replica_of, message).help(help));
+            }
+            if db.kms_key.is_none() {
+                let message = format!("an encrypted replica of a database in {theirs} needs a key of {own}");
+                problems.push(Problem::new(at.kms_key, message).help("set `kms_key`"));
+            }
+        }
+        Some((theirs, own)) if theirs == own => {
+            if let Some((address, _)) = origin.filter(|(_, origin)| db.kms_key.is_some() && db.kms_key != origin.kms_key) {
+                let message = format!("`{address}` has another key, which its replicas in this region have, too");
+                problems.push(Problem::new(at.kms_key, message).help("remove `kms_key`"));
+            }
+        }
+        _ => {}
     }
     problems
 }
@@ -64,6 +179,16 @@ pub(super) fn check_declared(declared: &Declared<'_, RdsInstance>) -> Vec<Proble
     let mut problems = Vec::new();
     if let Some(role) = &db.monitoring_role {
         problems.extend(check_trust(declared, RdsInstance::POINTERS.monitoring_role, role, "monitoring.rds.amazonaws.com"));
+    }
+    problems.extend(copy(&db, declared));
+    problems.extend(replica(&db, declared));
+    let options = db.option_group.as_ref().and_then(|group| declared.referenced(group));
+    if let Some((address, group)) = options.filter(|_| !db.version.contains("${")) {
+        if group.engine != to_aws(&db.engine) || !db.engine.same_major(&db.version, &group.version) {
+            let message = format!("`{address}` is for {} {}, not for {} {}", group.engine, group.version, to_aws(&db.engine), db.version);
+            problems
+                .push(Problem::new(RdsInstance::POINTERS.option_group, message).help("use a group of the engine and its major version"));
+        }
     }
     let group = db.parameter_group.as_ref().and_then(|group| declared.referenced(group));
     if let Some((address, group)) = group.filter(|(_, group)| !db.version.contains("${") && !group.family.contains("${")) {
@@ -143,6 +268,7 @@ mod tests {
 
     #[test]
     fn accepts_what_rds_takes() {
+        let primary = "arn:aws:rds:eu-west-1:123456789012:db:primary";
         let accepted = [
             json!({}),
             json!({ "max_storage_gib": 440 }),
@@ -157,6 +283,10 @@ mod tests {
             json!({ "engine": "mariadb", "username": "sixteen_letters_" }),
             json!({ "username": "seventeen_letters" }),
             json!({ "maintenance_window": "Sun:04:00-sun:05:00" }),
+            json!({ "replica_of": primary, "username": "app" }),
+            json!({ "replica_of": primary, "version": "13", "backup_retention_days": 0 }),
+            json!({ "point_in_time": { "database": { "id": "primary" }, "time": "2026-11-29T12:00:00Z" } }),
+            json!({ "point_in_time": { "backup": "arn:aws:rds:eu-west-1:123456789012:auto-backup:ab-1" } }),
         ];
         for fields in accepted {
             assert_eq!(problems(fields.clone()), [""; 0], "{fields}");
@@ -165,6 +295,8 @@ mod tests {
 
     #[test]
     fn reports_what_rds_refuses() {
+        let primary = "arn:aws:rds:eu-west-1:123456789012:db:primary";
+        let secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders-AbCdEf";
         let refused = [
             (json!({ "max_storage_gib": 439 }), "/max_storage_gib"),
             (json!({ "storage_gib": 19 }), "/storage_gib"),
@@ -184,6 +316,11 @@ mod tests {
             (json!({ "username": "pg_root" }), "/username"),
             (json!({ "engine": "mysql", "username": "rdsadmin" }), "/username"),
             (json!({ "maintenance_window": "day:04:00-sun:05:00" }), "/maintenance_window"),
+            (json!({ "replica_of": primary, "password_secret": secret }), "/password_secret"),
+            (json!({ "replica_of": primary, "version": "13.15" }), "/backup_retention_days"),
+            (json!({ "point_in_time": { "database": { "id": "primary" } }, "username": "app" }), "/username"),
+            (json!({ "point_in_time": {} }), "/point_in_time"),
+            (json!({ "point_in_time": { "database": { "id": "primary" }, "time": "noon" } }), "/point_in_time/time"),
         ];
         for (fields, at) in refused {
             assert_eq!(problems(fields.clone()), [at], "{fields}");

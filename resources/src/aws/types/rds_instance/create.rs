@@ -1,11 +1,11 @@
 //! Creates a database, empty or from a snapshot.
 
-use aws_sdk_rds::types::DbSnapshot;
+use aws_sdk_rds::types::{DbSnapshot, Tag};
 
-use super::{Engine, GP3_IOPS, GP3_MIBPS, RdsInstance, takes_iops};
+use super::{super::cache_user::secret_password, Engine, GP3_IOPS, GP3_MIBPS, RdsInstance, takes_iops};
 use crate::{
     aws::{Cx, services, to_aws},
-    core::{Direction, Error, ErrorKind, Result, referenced_ids},
+    core::{Direction, Error, ErrorKind, Result, Tags, referenced_ids},
 };
 
 impl RdsInstance {
@@ -13,16 +13,22 @@ impl RdsInstance {
     pub(super) async fn create_empty(&self, cx: &Cx<'_>) -> Result<String> {
         let default_user = if self.engine == Engine::Postgres { "postgres" } else { "admin" };
         let call =
-            cx.rds.create_db_instance().set_db_instance_identifier(self.name.clone()).set_tags(Some(services::rds::to_tags(&cx.call.tags)));
+            cx.rds.create_db_instance().set_db_instance_identifier(self.name.clone()).set_tags(Some(self.tags_to_sdk(&cx.call.tags)));
         let call = call.engine(to_aws(&self.engine)).engine_version(&self.version).db_instance_class(&self.class);
         let call = call.allocated_storage(self.storage_gib).set_max_allocated_storage(self.max_storage_gib.filter(|gib| *gib > 0));
         let call = call.storage_type(&self.storage_type).set_iops(self.iops).set_storage_throughput(self.throughput_mibps);
         let call = call.multi_az(self.multi_az).set_db_name(self.database_name.clone()).set_port(self.port);
-        let call = call.master_username(self.username.as_deref().unwrap_or(default_user)).manage_master_user_password(true);
+        let password = match &self.password_secret {
+            Some(secret) => Some(secret_password(cx.api, secret.get()).await?),
+            None => None,
+        };
+        let call = call.master_username(self.username.as_deref().unwrap_or(default_user));
+        let call = call.manage_master_user_password(password.is_none()).set_master_user_password(password);
         let call = call.set_master_user_secret_kms_key_id(self.master_password_key.as_ref().map(|key| key.get().to_owned()));
         let call =
             call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(referenced_ids(&self.security_groups)));
         let call = call.set_db_parameter_group_name(self.parameter_group.as_ref().map(|group| group.get().to_owned()));
+        let call = call.set_option_group_name(self.option_group.as_ref().map(|group| group.get().to_owned()));
         let call = call.storage_encrypted(self.encrypted).set_kms_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned()));
         let call = call.backup_retention_period(self.backup_retention_days).set_preferred_backup_window(self.backup_window.clone());
         let call = call.set_preferred_maintenance_window(self.maintenance_window.clone()).publicly_accessible(self.publicly_accessible);
@@ -35,6 +41,10 @@ impl RdsInstance {
         let call = call.set_ca_certificate_identifier(self.ca_certificate.clone());
         let reply = call.enable_iam_database_authentication(self.iam_authentication).send().await?;
         reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing_field("DBInstanceIdentifier"))
+    }
+
+    fn tags_to_sdk(&self, tags: &Tags) -> Vec<Tag> {
+        services::rds::tags_with_password_secret(tags, self.password_secret.as_ref().map(|secret| secret.get()))
     }
 
     /// Restores a database from a snapshot. RDS accepts other settings (version, storage limit, maintenance window, insights, monitoring,
@@ -50,11 +60,8 @@ impl RdsInstance {
         // Storage that RDS increased keeps its size.
         let size = snapshot.allocated_storage().unwrap_or_default();
         let call = call.allocated_storage(self.storage_gib.max(size)).storage_type(&self.storage_type);
-        // Unless the call sets the performance, the database gets the snapshot's, which is too low for storage that exceeds the threshold.
-        let kept = snapshot.storage_type() == Some(&self.storage_type) && takes_iops(&self.storage_type, size);
-        let least = self.storage_type == "gp3" && self.takes_iops() && !kept;
-        let call = call.set_iops(self.iops.or(least.then_some(GP3_IOPS)));
-        let call = call.set_storage_throughput(self.throughput_mibps.or(least.then_some(GP3_MIBPS)));
+        let (iops, throughput) = self.performance_of_copy(snapshot.storage_type(), size);
+        let call = call.set_iops(iops).set_storage_throughput(throughput);
         let call = call.multi_az(self.multi_az).set_port(self.port).publicly_accessible(self.publicly_accessible);
         let call =
             call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(referenced_ids(&self.security_groups)));
@@ -62,12 +69,22 @@ impl RdsInstance {
         let fits = self.engine.same_major(&self.version, snapshot.engine_version().unwrap_or_default());
         let group = self.parameter_group.as_ref().filter(|_| fits);
         let call = call.set_db_parameter_group_name(group.map(|group| group.get().to_owned()));
+        let options = self.option_group.as_ref().filter(|_| fits);
+        let call = call.set_option_group_name(options.map(|group| group.get().to_owned()));
         let call = call.backup_retention_period(self.backup_retention_days).set_preferred_backup_window(self.backup_window.clone());
         let call = call.deletion_protection(self.deletion_protection).set_enable_cloudwatch_logs_exports(self.log_exports());
         let call = call.auto_minor_version_upgrade(self.auto_minor_version_upgrade).copy_tags_to_snapshot(self.copy_tags_to_snapshot);
         let call = call.set_ca_certificate_identifier(self.ca_certificate.clone());
         let reply = call.enable_iam_database_authentication(self.iam_authentication).send().await?;
         reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing_field("DBInstanceIdentifier"))
+    }
+
+    /// Performance to request for the storage of a copy, from the type and size of the origin's: IOPS, and MiB per second. Unless the call sets
+    /// it, the copy gets that of its origin, which is too low for storage that exceeds the threshold.
+    pub(super) fn performance_of_copy(&self, storage_type: Option<&str>, gib: i32) -> (Option<i32>, Option<i32>) {
+        let kept = storage_type == Some(&self.storage_type) && takes_iops(&self.storage_type, gib);
+        let least = self.storage_type == "gp3" && self.takes_iops() && !kept;
+        (self.iops.or(least.then_some(GP3_IOPS)), self.throughput_mibps.or(least.then_some(GP3_MIBPS)))
     }
 
     /// Reason why this snapshot can't be restored to the requested database; without this check, RDS would reject it only after minutes.
@@ -104,7 +121,7 @@ impl RdsInstance {
     }
 
     /// Logs to export, if any: RDS rejects an empty list.
-    fn log_exports(&self) -> Option<Vec<String>> {
+    pub(super) fn log_exports(&self) -> Option<Vec<String>> {
         Some(self.log_exports.iter().cloned().collect::<Vec<_>>()).filter(|logs| !logs.is_empty())
     }
 }

@@ -27,14 +27,20 @@ impl Engine {
     pub(super) fn default_port(self) -> i32 {
         if self == Engine::Postgres { 5432 } else { 3306 }
     }
-    /// Name of the parameter group that AWS provides for a version: `default.postgres16`, `default.mysql8.0`.
-    pub(super) fn default_parameter_group(self, version: &str) -> String {
-        let name = match self {
+    fn name(self) -> &'static str {
+        match self {
             Engine::Postgres => "postgres",
             Engine::Mysql => "mysql",
             Engine::Mariadb => "mariadb",
-        };
-        format!("default.{name}{}", self.major(version))
+        }
+    }
+    /// Name of the parameter group that AWS provides for a version: `default.postgres16`, `default.mysql8.0`.
+    pub(super) fn default_parameter_group(self, version: &str) -> String {
+        format!("default.{}{}", self.name(), self.major(version))
+    }
+    /// Name of the option group that AWS provides for a version: `default:postgres-16`, `default:mysql-8-0`.
+    pub(super) fn default_option_group(self, version: &str) -> String {
+        format!("default:{}-{}", self.name(), self.major(version).replace('.', "-"))
     }
     /// Number of components of an exact version: 16.4, but 8.0.40.
     fn version_parts(self) -> usize {

@@ -3,21 +3,48 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_rds::types::{DbInstance, PendingModifiedValues};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Outputs, RdsInstance};
+use super::RdsInstance;
 use crate::{
     aws::{from_aws, services},
     core::{ArnRef, Error, Observed, Phase, Ref, Result},
 };
 
+/// Outputs of the resource.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Amazon resource name.
+    pub arn: String,
+    /// Host name of the endpoint.
+    pub endpoint: Option<String>,
+    /// Port of the endpoint.
+    #[schemars(extend("x-acme-simulated" = "{engine|postgres=5432|3306}"))]
+    pub port: Option<i32>,
+    /// Secret with the master user's name and password.
+    #[schemars(extend("x-acme-simulated" = "arn:aws:secretsmanager:{region}:{account}:secret:rds!db-{uuid}-{hex6}"))]
+    pub master_secret_arn: Option<String>,
+    /// Identifier in IAM policies: `db-ABCDEFGHIJKL`.
+    #[schemars(extend("x-acme-simulated" = "db-{upper26}"))]
+    pub resource_id: Option<String>,
+    /// Exact engine version.
+    pub engine_version: Option<String>,
+    /// Hosted zone of the endpoint, for alias records.
+    pub hosted_zone_id: Option<String>,
+}
+
 pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
-    let tags = services::rds::from_tags(db.tag_list());
+    let (tags, secret) = services::rds::split_password_secret(services::rds::from_tags(db.tag_list()));
+    let arn = db.db_instance_arn.clone().unwrap_or_default();
     // Changes that wait for the maintenance window count as applied, so that a second plan shows no changes.
     let pending = db.pending_modified_values;
     let pending = pending.as_ref();
     let endpoint = db.endpoint.as_ref();
     let port = endpoint.and_then(|endpoint| endpoint.port);
     let groups = db.vpc_security_groups.unwrap_or_default().into_iter().filter(|group| group.status() != Some("removing"));
+    let leaves = |status: &str| matches!(status, "pending-removal" | "removing" | "pending-maintenance-removal");
+    let mut options = db.option_group_memberships.unwrap_or_default().into_iter().filter(|group| !group.status().is_some_and(leaves));
     let mut log_exports: BTreeSet<String> = db.enabled_cloudwatch_logs_exports.unwrap_or_default().into_iter().collect();
     if let Some(logs) = pending.and_then(|pending| pending.pending_cloudwatch_logs_exports()) {
         log_exports.extend(logs.log_types_to_enable().iter().cloned());
@@ -43,6 +70,9 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
         database_name: db.db_name,
         username: db.master_username,
         master_password_key: db.master_user_secret.as_ref().and_then(|secret| secret.kms_key_id.clone()).map(ArnRef::to),
+        password_secret: secret.filter(|_| db.master_user_secret.is_none()).map(ArnRef::to),
+        replica_of: db.read_replica_source_db_instance_identifier.filter(|source| !source.is_empty()).map(|source| to_arn(source, &arn)),
+        point_in_time: None,
         snapshot: None,
         port: pending.and_then(|p| p.port).or(port),
         subnet_group: Ref::to(
@@ -50,6 +80,7 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
         ),
         security_groups: groups.filter_map(|group| group.vpc_security_group_id).map(Ref::to).collect(),
         parameter_group: db.db_parameter_groups.unwrap_or_default().into_iter().find_map(|g| g.db_parameter_group_name).map(Ref::to),
+        option_group: options.find_map(|group| group.option_group_name).map(Ref::to),
         encrypted: db.storage_encrypted.unwrap_or_default(),
         kms_key: db.kms_key_id.map(ArnRef::to),
         backup_retention_days: pending.and_then(|p| p.backup_retention_period).or(db.backup_retention_period).unwrap_or_default(),
@@ -75,7 +106,7 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
         apply_immediately: true,
     };
     let outputs = Outputs {
-        arn: db.db_instance_arn.unwrap_or_default(),
+        arn,
         endpoint: endpoint.and_then(|endpoint| endpoint.address.clone()),
         port,
         master_secret_arn: db.master_user_secret.and_then(|secret| secret.secret_arn),
@@ -84,6 +115,14 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
         hosted_zone_id: db.endpoint.and_then(|endpoint| endpoint.hosted_zone_id),
     };
     Ok(Observed::new(id, tags, spec, outputs).phase(phase))
+}
+
+/// ARN of a database that RDS names by its identifier if it is in the region of the one with the ARN `beside`.
+fn to_arn(name: String, beside: &str) -> ArnRef<RdsInstance> {
+    match beside.rsplit_once(':') {
+        Some((start, _)) if !name.starts_with("arn:") => ArnRef::to(format!("{start}:{name}")),
+        _ => ArnRef::to(name),
+    }
 }
 
 /// RDS reports an empty structure if nothing is pending.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, DbInstance};
 
-use super::{GP3_IOPS, GP3_MIBPS, RdsInstance, RdsInstanceChanges};
+use super::{super::cache_user::secret_password, GP3_IOPS, GP3_MIBPS, RdsInstance, RdsInstanceChanges};
 use crate::{
-    aws::{Aws, Cx},
+    aws::{Aws, Cx, services},
     core::{Error, Existing, Result, referenced_ids},
 };
 
@@ -46,9 +46,18 @@ impl RdsInstance {
         let maximum = self.max_storage_gib.map(|gib| if gib == 0 { size } else { gib });
         let call = call.set_max_allocated_storage(maximum.filter(|_| changes.max_storage_gib));
         let key = self.master_password_key.as_ref().map(|key| key.get().to_owned()).filter(|_| changes.master_password_key);
-        // A password from a snapshot is not managed yet.
-        let managed = key.is_some() || changes.snapshot;
-        let call = call.set_manage_master_user_password(managed.then_some(true)).set_master_user_secret_kms_key_id(key);
+        let password = match self.password_secret.as_ref().filter(|_| changes.password_secret) {
+            Some(secret) => Some(secret_password(cx.api, secret.get()).await?),
+            None => None,
+        };
+        let managed = match (&password, &self.password_secret) {
+            // RDS accepts it only where it manages the password.
+            (Some(_), _) => before.master_password_key.is_some().then_some(false),
+            // A password from a snapshot or a point in time is not managed yet.
+            (None, None) => (key.is_some() || changes.snapshot || changes.point_in_time || changes.password_secret).then_some(true),
+            (None, Some(_)) => None,
+        };
+        let call = call.set_manage_master_user_password(managed).set_master_user_password(password).set_master_user_secret_kms_key_id(key);
         let call = call.set_db_port_number(self.port.filter(|_| changes.port));
         let call = call.set_db_subnet_group_name(if_changed!(subnet_group, self.subnet_group.get().to_owned()));
         let call = call.set_vpc_security_group_ids(if_changed!(security_groups, referenced_ids(&self.security_groups)));
@@ -58,6 +67,10 @@ impl RdsInstance {
         let group = self.parameter_group.as_ref().map(|group| group.get().to_owned()).or_else(default_group);
         // A new major version needs the parameter group of its family in the same call.
         let call = call.set_db_parameter_group_name(group.filter(|_| changes.parameter_group || changes.version));
+        let default_options = || changes.option_group.then(|| self.engine.default_option_group(version));
+        let options = self.option_group.as_ref().map(|group| group.get().to_owned()).or_else(default_options);
+        // A new major version needs a group of its own, too.
+        let call = call.set_option_group_name(options.filter(|_| changes.option_group || changes.version));
         let call = call.set_backup_retention_period(if_changed!(backup_retention_days, self.backup_retention_days));
         let call = call.set_preferred_backup_window(self.backup_window.clone().filter(|_| changes.backup_window));
         let call = call.set_preferred_maintenance_window(self.maintenance_window.clone().filter(|_| changes.maintenance_window));
@@ -82,6 +95,10 @@ impl RdsInstance {
         let call = call.set_ca_certificate_identifier(self.ca_certificate.clone().filter(|_| changes.ca_certificate));
         let call = call.set_copy_tags_to_snapshot(if_changed!(copy_tags_to_snapshot, self.copy_tags_to_snapshot));
         call.set_enable_iam_database_authentication(if_changed!(iam_authentication, self.iam_authentication)).send().await?;
+        if changes.password_secret {
+            let secret = self.password_secret.as_ref().map(|secret| secret.get());
+            services::rds::record_password_secret(cx.api, &format!("db:{id}"), secret).await?;
+        }
         Ok(())
     }
 }

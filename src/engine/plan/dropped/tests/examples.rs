@@ -109,6 +109,14 @@ const VARIANTS: &str = r#"
       performance_insights: true
       monitoring_interval_seconds: 60
       monitoring_role: monitoring
+    restored:
+      engine: postgres
+      version: "16"
+      class: db.t4g.medium
+      storage_gib: 20
+      subnet_group: reports
+      security_groups: [metrics]
+      point_in_time: { database: reports, time: "2026-11-29T12:00:00Z" }
   eks_pod_identity:
     tagless: { cluster: main, namespace: a, service_account: b, role: ebs, disable_session_tags: true }
   dns_record:

@@ -293,6 +293,8 @@ pub(super) const RESOURCES: &[Switch] = &[
         "website: { redirect_all: { host: example.com, protocol: https } }",
         "website: { redirect_all: { host: example.com } }",
     ),
+    ("rds_instance/point_in_time/backup", RESTORED_FROM_BACKUP, RESTORED),
+    ("rds_instance/point_in_time/database", RESTORED, RESTORED_FROM_BACKUP),
 ];
 
 const IMPAIRED_GROUP: &str =
@@ -313,3 +315,5 @@ const GATEWAY_LISTENER: &str = "load_balancer: gateway, default_action: { forwar
 const PROXY: &str =
     "engine_family: POSTGRESQL, subnets: [private-a, private-b], security_groups: [metrics], role: proxy, auth: [{ secret: catalog }]";
 const CLUSTER_PROXY: &str = "engine_family: POSTGRESQL, subnets: [private-a, private-b], security_groups: [metrics], role: proxy, auth: [{ secret: catalog }], cluster: shop";
+const RESTORED: &str = "engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 20, subnet_group: reports, security_groups: [metrics], point_in_time: { database: reports }";
+const RESTORED_FROM_BACKUP: &str = "engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 20, subnet_group: reports, security_groups: [metrics], point_in_time: { backup: 'arn:aws:rds:eu-west-1:123456789012:auto-backup:ab-0123456789' }";
