@@ -264,7 +264,7 @@ async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<TypeRead>, mut live_
         for (kind, region, found) in join_all(reads).await {
             match found {
                 Ok(live) => live_state.live.entry(kind.name).or_default().extend(live),
-                Err(error) if kind.deleted_with_parent && live_state.hints.shallow && error.kind == ErrorKind::Unavailable => {
+                Err(error) if is_deleted_with_parent(kind, &error, &live_state) => {
                     let parent = kind.parent.unwrap_or_default();
                     let warning = format!("Can't read the type `{}`, which is deleted with its `{parent}`: {error}.", kind.name);
                     live_state.warnings.push(warning);
@@ -278,6 +278,11 @@ async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<TypeRead>, mut live_
     }
     live_state.separate_other_regions(stack, cloud.region());
     Ok(live_state)
+}
+
+/// Whether resources that can't be read don't matter, because their parents are about to be deleted.
+fn is_deleted_with_parent(kind: &ResourceType, error: &Error, live_state: &LiveState) -> bool {
+    kind.deleted_with_parent && live_state.hints.shallow && error.kind == ErrorKind::Unavailable
 }
 
 /// Looks up one resource by its region and physical id, in or outside the stack; `live_state` has the stack's resources, to find parents.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use serde_json::Value;
 
-use super::{LiveState, address_of, find_by_id, scope};
+use super::{LiveState, address_of, find_by_id, is_deleted_with_parent, scope};
 use crate::{
     aws::types,
     core::{Address, LiveResource, Phase, ResourceType, Result, Scope, expression},
@@ -56,6 +56,8 @@ pub async fn find_recorded(cloud: &Cloud, stack: &Stack, recorded: &[RecordedRes
             let live = match found {
                 Ok(Some(live)) if live.phase != Phase::Deleting => live,
                 Ok(_) => continue,
+                // Its parent is about to be deleted, and a warning names its type.
+                Err(error) if is_deleted_with_parent(one.resource_type, &error, live_state) => continue,
                 Err(error) if stack.resources.contains_key(&one.address) => return Err(error),
                 Err(error) => {
                     live_state.warnings.push(format!("Can't find out whether `{}` ({}) still exists: {error}.", one.address, one.id));

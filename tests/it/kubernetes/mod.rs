@@ -29,7 +29,7 @@ resources:
     a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: us-east-1a }
     b: { vpc: main, cidr: 10.0.1.0/24, availability_zone: us-east-1b }
   iam_role: { cluster: { trust: { services: [eks.amazonaws.com] }, policies: [AmazonEKSClusterPolicy] } }
-  eks_cluster: { main: { role: cluster, subnets: [a, b] } }
+  eks_cluster: { main: { role: cluster, subnets: [a, b], deletion_protection: false } }
 ";
 
 /// Objects of several kinds, which depend on each other: a namespace, a kind of objects, and an object of that kind.
@@ -188,7 +188,7 @@ fn mistakes_in_objects_are_told_before_the_first_change() {
     let stack = lab.stack(OBJECTS);
     lab.apply(&stack);
     // The cluster itself checks a manifest.
-    let wrong = lab.stack(&OBJECTS.replace("pods: '10'", "pods: many"));
+    let wrong = lab.stack(&OBJECTS.replace("size: large", "size: 5"));
     let refused = lab.run("apply", &wrong, &["--yes"]);
     assert_eq!(refused.code, 1, "{}", refused.combined_output());
     assert!(refused.stderr.contains("the cluster does not accept it"), "{}", refused.stderr);

@@ -113,7 +113,8 @@ impl Resource for HelmRelease {
             };
             return for_each_concurrent(ids, read).await;
         }
-        let selector = Inventory::new(&scope.stack, &scope.environment).selector();
+        let of_stack = Inventory::new(&scope.stack, &scope.environment).selector();
+        let selector = if scope.any_owner { "owner=helm" } else { &of_stack };
         let mut found = Vec::new();
         for cluster in api.clusters(&scope.parent_ids).await? {
             // Revisions that were replaced would be most of the answer.

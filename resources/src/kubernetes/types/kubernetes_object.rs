@@ -18,8 +18,8 @@ pub use manifest::Manifest;
 use crate::{
     aws::{for_each_concurrent, types::eks_cluster::EksCluster},
     core::{
-        Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions, Ref, Resource,
-        Result, Scope, TagChange, Tags, TypeInfo, expression::has_reference,
+        ADDRESS_TAG, Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions,
+        Ref, Resource, Result, Scope, TagChange, Tags, TypeInfo, expression::has_reference,
     },
     kubernetes::{
         self, Cluster, Kubernetes, ObjectId,
@@ -219,19 +219,26 @@ impl Resource for KubernetesObject {
         let refusal = questions
             .ask("kubernetes:Apply", &format!("{id} {manifest}"), |api| async move {
                 let cluster = api.cluster(&id.cluster).await?;
+                let kind = match cluster.kind(&id.kind).await {
+                    Err(error) if is_unknown_kind(&error) => return Ok(None),
+                    kind => kind?,
+                };
+                let existing = cluster.get(&kind, id.namespace.as_deref(), &id.name).await?;
+                if existing.is_some_and(|existing| !applied::tags(&existing).contains_key(ADDRESS_TAG)) {
+                    return Ok(Some(format!("{} `{}` exists already: adopt it with `acme import`", id.kind.kind, id.name)));
+                }
                 // Fields that others set are told when they are in the way.
                 match wanted.apply(&cluster, &id, &Tags::new(), &|_| true, true).await {
-                    Err(error) if error.kind == ErrorKind::Rejected => Ok(Some(error.message)),
+                    Err(error) if error.kind == ErrorKind::Rejected => {
+                        Ok(Some(format!("the cluster does not accept it: {}", error.message)))
+                    }
                     Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotYetVisible | ErrorKind::Conflict) => Ok(None),
                     other => other.map(|_| None),
                 }
             })
             .await
             .flatten();
-        refusal
-            .map(|message| Problem::new(Self::POINTERS.manifest, format!("the cluster does not accept it: {message}")))
-            .into_iter()
-            .collect()
+        refusal.map(|message| Problem::new(Self::POINTERS.manifest, message)).into_iter().collect()
     }
 }
 
