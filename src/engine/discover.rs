@@ -199,8 +199,10 @@ pub async fn discover_with_index(cloud: &Cloud, stack: &Stack, hints: Hints, tag
     let live_state = LiveState { index, hints, warnings: warning.into_iter().collect(), read_at: Some(queried_at), ..LiveState::default() };
     let declared = declared_types(stack);
     let local = matches!(cloud, Cloud::Simulated(_));
+    let is_started = |kind: &ResourceType| live_state.hints.started_creates.iter().any(|address| address.type_name == kind.name);
     let wanted = |kind: &&ResourceType| {
-        local || declared.contains(&(kind.name, None)) || live_state.index_of(None).is_none_or(|index| may_exist(kind, index))
+        let is_declared = declared.contains(&(kind.name, None)) || is_started(kind);
+        local || is_declared || live_state.index_of(None).is_none_or(|index| may_exist(kind, index))
     };
     let mut reads: Vec<TypeRead> = RESOURCE_TYPES.iter().filter(wanted).map(|kind| TypeRead { kind, region: None }).collect();
     for region in regions(stack, &live_state.hints).into_iter().flatten() {
@@ -211,7 +213,9 @@ pub async fn discover_with_index(cloud: &Cloud, stack: &Stack, hints: Hints, tag
         let indexed =
             |kind: &ResourceType| live_state.index_of(Some(&region)).is_none_or(|index| index.keys().any(|arn| kind.matches_arn(arn)));
         // Without ARNs, a type is read within its parents.
-        let wanted = |kind: &&ResourceType| local || known(kind) || indexed(kind) || (kind.arn.is_empty() && kind.parent.is_some());
+        let wanted = |kind: &&ResourceType| {
+            local || known(kind) || indexed(kind) || (kind.always_listed && kind.arn.is_empty() && kind.parent.is_some())
+        };
         let kinds = RESOURCE_TYPES.iter().filter(|kind| !kind.is_global()).filter(wanted);
         reads.extend(kinds.map(|kind| TypeRead { kind, region: Some(region.clone()) }));
     }

@@ -26,7 +26,7 @@ pub struct TypeInfo {
     /// without a value is `null` in what AWS reports.
     pub has_free_properties: bool,
     /// Whether the type is always listed, because the tagging API does not show it (IAM roles), or because a list call is cheaper than
-    /// paging through the index (subnets). Always true without ARNs.
+    /// paging through the index (subnets). True without ARNs, unless it is [`TypeInfo::listed_if_declared`].
     pub always_listed: bool,
     /// Types whose presence in the index means that there may be resources of this one, which the index does not show.
     pub listed_with: &'static [&'static str],
@@ -212,6 +212,11 @@ impl TypeInfo {
     /// It is listed only if it is declared, or the index shows resources of these types, see [`TypeInfo::listed_with`].
     pub const fn listed_with(self, types: &'static [&'static str]) -> TypeInfo {
         TypeInfo { always_listed: false, listed_with: types, ..self }
+    }
+    /// It is listed only if it is declared: reading it takes a connection that plans of other stacks must not depend on. Recorded ones that are
+    /// no longer declared are looked up by their ids.
+    pub const fn listed_if_declared(self) -> TypeInfo {
+        TypeInfo { always_listed: false, listed_with: &[], ..self }
     }
     /// See [`Tagging::AfterCreate`].
     pub const fn tagged_after_create(self) -> TypeInfo {

@@ -221,7 +221,7 @@ fn same_value(applied: &Value, live: &Value) -> bool {
     }
     let quantity = |value: &Value| match value {
         Value::String(text) => parse_quantity(text),
-        Value::Number(number) => number.as_f64(),
+        Value::Number(number) => number.as_f64().map(|number| (number * 1e9).round()),
         _ => None,
     };
     match (applied, live) {

@@ -38,9 +38,6 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("kubernetes", "Kubernetes").e
     in_use: "Conflict",
 });
 
-/// Code of a cluster without an endpoint.
-const NOT_READY: &str = "ClusterNotReady";
-
 /// The clusters of one region.
 pub struct Kubernetes {
     eks: aws_sdk_eks::Client,
@@ -80,11 +77,10 @@ impl Kubernetes {
             return Ok(known);
         }
         let reply = self.eks.describe_cluster().name(name).send().await?;
-        let endpoint = reply
-            .cluster
-            .as_ref()
-            .and_then(Endpoint::of)
-            .ok_or_else(|| Error::new(ErrorKind::NotYetVisible, NOT_READY, format!("the cluster `{name}` has no endpoint yet")))?;
+        let endpoint =
+            reply.cluster.as_ref().and_then(Endpoint::of).ok_or_else(|| {
+                Error::new(ErrorKind::NotYetVisible, "ClusterNotReady", format!("the cluster `{name}` has no endpoint yet"))
+            })?;
         self.remember(name, endpoint);
         self.known(name).ok_or_else(|| Error::missing_field("endpoint"))
     }
@@ -97,7 +93,7 @@ impl Kubernetes {
         let mut found = Vec::new();
         for name in names {
             match self.cluster(name).await {
-                Err(error) if error.is_not_found() || error.code == NOT_READY => {}
+                Err(error) if error.is_not_found() || error.code == "ClusterNotReady" => {}
                 cluster => found.push(cluster?),
             }
         }

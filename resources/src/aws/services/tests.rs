@@ -23,7 +23,8 @@ fn services_of_the_same_name_have_the_same_arns_and_tag_actions() {
 
 #[test]
 fn resource_types_belong_to_registered_services_which_their_arns_name() {
-    for kind in RESOURCE_TYPES.iter() {
+    // Those in clusters are of another back end.
+    for kind in RESOURCE_TYPES.iter().filter(|kind| *kind.service != crate::kubernetes::SERVICE) {
         assert!(SERVICES.iter().any(|service| *service == kind.service), "{}: {}", kind.name, kind.service.name);
         let named = kind.arn.split(':').nth(2);
         assert!(named.is_none_or(|named| named == kind.service.name), "{}: {}", kind.name, kind.arn);

@@ -198,7 +198,7 @@ fn error_of(stderr: &str) -> Error {
         _ if message.contains("failed calling webhook") => ErrorKind::Conflict,
         _ => ErrorKind::Rejected,
     };
-    Error::new(kind, "HelmFailed", message)
+    Error { kind, ..Error::new(ErrorKind::Rejected, "HelmFailed", message) }
 }
 
 #[cfg(test)]

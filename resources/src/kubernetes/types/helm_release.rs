@@ -93,6 +93,7 @@ impl Resource for HelmRelease {
         .ownership_beside()
         .deletable_while_in_use()
         .deleted_with_parent()
+        .listed_if_declared()
         .typical_seconds(60)
         .longest_hours(6)
         .iam_actions(IamActions::new("").grants(&[IamGrant::read(&["eks:DescribeCluster"], GrantTarget::Arn("eks:cluster/{parent}"))]));
