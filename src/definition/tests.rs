@@ -1,6 +1,7 @@
 //! Tests of complete definitions: compiled results and error messages.
 
 mod delivery_sections;
+mod platform;
 mod secrets;
 mod sections;
 

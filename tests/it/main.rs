@@ -34,6 +34,7 @@ mod outside;
 #[allow(dead_code)] // `main` is for `cargo run --example`.
 #[path = "../../examples/plan_and_apply.rs"]
 mod plan_and_apply;
+mod platform;
 mod policy;
 mod private_files;
 mod proxy;

@@ -14,6 +14,7 @@ mod load_balancers;
 mod migration;
 mod network;
 mod pipelines;
+mod platform;
 pub mod section_schema;
 mod simple;
 mod slo;
@@ -64,6 +65,7 @@ pub const SECTION_NAMES: &[&str] = &[
     "slo",
     "trail",
     "backup",
+    "platform",
 ];
 
 /// Sections whose entries are one resource each, for references: `queues.orders.url`.
@@ -130,6 +132,7 @@ pub fn reference_syntax(head: &str) -> String {
         "backup" => "backup.vault.output".into(),
         "slo" => "slo.name.output".into(),
         "dns" => "dns.zone.output".into(),
+        "platform" => "helm_release.name.output".into(),
         other => format!("{other}.name.output"),
     }
 }
@@ -152,7 +155,7 @@ pub fn resolve_reference(parts: &[&str]) -> Option<(String, String, String)> {
         ["dns", "zone", output] => found("dns_zone", "main", output),
         ["dns", "zones", name, output] => found("dns_zone", name, output),
         ["dns", "records", name, output] => found("dns_record", name, output),
-        ["network" | "cluster" | "dns" | "backup" | "slo", ..] => None,
+        ["network" | "cluster" | "dns" | "backup" | "slo" | "platform", ..] => None,
         // Names may contain dots: `dns_record.www.example.com.id`.
         [head, name @ .., output] if !name.is_empty() => {
             let kind = SECTION_TYPES.iter().find(|(section, _)| section == head).map_or(*head, |(_, kind)| kind);
@@ -168,7 +171,8 @@ pub fn chosen_type(section: &str, name: &str, exists: impl Fn(&str, &str) -> boo
     types.iter().copied().find(|kind| exists(kind, name)).or(types.first().copied())
 }
 
-/// Expands every section of the definition. The network comes first, because others use its subnets.
+/// Expands every section of the definition. The network comes first, because others use its subnets, and the platform last, because its
+/// components use all others.
 pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, drafts: &mut Vec<Draft>) {
     let mut out = Expansion { compiler: c, frame, network: None, drafts };
     for name in SECTION_NAMES {
@@ -194,6 +198,7 @@ pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, 
             "trail" => trail::expand(&mut out, value, &at),
             "backup" => backup::expand(&mut out, value, &at),
             "load_balancers" => load_balancers::expand(&mut out, value, &at),
+            "platform" => platform::expand(&mut out, value, &at),
             _ => simple::expand(&mut out, name, value, &at),
         }
     }

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 
 use super::{
     autoscaling, backup, caches, cdn, cluster, data_store, databases, dns, file_systems, firewall, load_balancers, migration, network,
-    pipelines, slo, trail, transit,
+    pipelines, platform, slo, trail, transit,
 };
 
 /// Description of a section.
@@ -327,6 +327,14 @@ pub static SECTIONS: &[Section] = &[
         name: "backup",
         description: "Backups that meet a recovery point objective: vaults, a plan, and a role for Backup.",
         body: SectionBody::Fields(FieldSet { own_schema: Some(schema::<backup::Backup>), ..EMPTY }),
+    },
+    Section {
+        name: "platform",
+        description: "Components of the cluster, each with its chart or add-on, namespace, permissions in AWS, and objects. acme installs them \
+                after the nodes, in the order in which they need each other, and removes them in reverse. Charts are installed by the program \
+                `helm`. The keys of `values` are checked unless `version` is set to another one. Where a component has a monitor for \
+                Prometheus, `prometheus-crds` switches it on. Names of secrets, buckets, keys and zones are those of the stack.",
+        body: SectionBody::Fields(FieldSet { own_schema: Some(platform::schema::schema), short_form: Some("array"), ..EMPTY }),
     },
 ];
 
