@@ -83,7 +83,7 @@ impl Resource for KubernetesObject {
     .deletable_while_in_use()
     .deleted_with_parent()
     .listed_if_declared()
-    .typical_seconds(5)
+    .typical_seconds(10)
     .longest_hours(1)
     .iam_actions(IamActions::new("").grants(&[IamGrant::read(&["eks:DescribeCluster"], GrantTarget::Arn("eks:cluster/{parent}"))]));
     type Api = Kubernetes;

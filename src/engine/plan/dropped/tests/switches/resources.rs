@@ -293,6 +293,11 @@ pub(super) const RESOURCES: &[Switch] = &[
         "website: { redirect_all: { host: example.com, protocol: https } }",
         "website: { redirect_all: { host: example.com } }",
     ),
+    (
+        "helm_release/repository",
+        "cluster: main, release: web, repository: 'https://charts.example.com', chart: web, version: 1.0.0",
+        "cluster: main, release: web, chart: 'oci://registry.example.com/web', version: 1.0.0",
+    ),
     ("rds_instance/point_in_time/backup", RESTORED_FROM_BACKUP, RESTORED),
     ("rds_instance/point_in_time/database", RESTORED, RESTORED_FROM_BACKUP),
 ];
