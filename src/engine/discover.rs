@@ -202,7 +202,8 @@ pub async fn discover_with_index(cloud: &Cloud, stack: &Stack, hints: Hints, tag
     let is_started = |kind: &ResourceType| live_state.hints.started_creates.iter().any(|address| address.type_name == kind.name);
     let wanted = |kind: &&ResourceType| {
         let is_declared = declared.contains(&(kind.name, None)) || is_started(kind);
-        local || is_declared || live_state.index_of(None).is_none_or(|index| may_exist(kind, index))
+        let may_exist = || live_state.index_of(None).is_none_or(|index| may_exist(kind, index));
+        local || is_declared || (!kind.is_listed_if_declared() && may_exist())
     };
     let mut reads: Vec<TypeRead> = RESOURCE_TYPES.iter().filter(wanted).map(|kind| TypeRead { kind, region: None }).collect();
     for region in regions(stack, &live_state.hints).into_iter().flatten() {
@@ -210,8 +211,10 @@ pub async fn discover_with_index(cloud: &Cloud, stack: &Stack, hints: Hints, tag
             let read = (kind.name, Some(region.clone()));
             declared.contains(&read) || live_state.hints.other_regions.contains(&(kind.name, region.clone()))
         };
-        let indexed =
-            |kind: &ResourceType| live_state.index_of(Some(&region)).is_none_or(|index| index.keys().any(|arn| kind.matches_arn(arn)));
+        let indexed = |kind: &ResourceType| {
+            let is_in = |index: &Shared<BTreeMap<String, Tags>>| index.keys().any(|arn| kind.matches_arn(arn));
+            !kind.is_listed_if_declared() && live_state.index_of(Some(&region)).is_none_or(is_in)
+        };
         // Without ARNs, a type is read within its parents.
         let wanted = |kind: &&ResourceType| {
             local || known(kind) || indexed(kind) || (kind.always_listed && kind.arn.is_empty() && kind.parent.is_some())

@@ -151,7 +151,7 @@ fn restores_a_deleted_database_from_its_final_snapshot() {
     spec.extend([("snapshot".into(), "t-rds-instance-it-final".into()), ("class".into(), "db.r7g.large".into())]);
     spec.extend([("maintenance_window".into(), "mon:01:00-mon:01:30".into()), ("max_storage_gib".into(), 100.into())]);
     now(Some(&spec), "making it again");
-    let it = standin.run_boto3("out = client('rds').describe_db_instances()['DBInstances'][0]");
+    let it = standin.run_boto3("out = client('rds').describe_db_instances(DBInstanceIdentifier='t-rds-instance-it')['DBInstances'][0]");
     let fields = ["MasterUsername", "DBInstanceClass", "PreferredMaintenanceWindow"].map(|field| it[field].as_str().unwrap_or_default());
     assert_eq!(fields, ["keeper", "db.r7g.large", "mon:01:00-mon:01:30"]);
     assert!(it["MasterUserSecret"]["SecretArn"].is_string(), "{it:#}");

@@ -332,6 +332,10 @@ impl TypeInfo {
         TypeInfo { visibility_delay: Some(Duration::from_secs(seconds)), ..self }
     }
 
+    /// See [`TypeInfo::listed_if_declared`].
+    pub fn is_listed_if_declared(&self) -> bool {
+        self.arn.is_empty() && !self.always_listed && self.arn_matcher.is_none()
+    }
     /// Whether its resources have no region.
     pub fn is_global(&self) -> bool {
         self.region == RegionScope::Global

@@ -82,13 +82,22 @@ pub(super) fn manifest(object: &DynamicObject, kind: &KindName) -> Result<Value>
     })
 }
 
-/// An object without the fields that the API maintains.
+/// An object without the fields that the API maintains, and without what acme itself adds to it.
 fn without_bookkeeping(mut object: Value) -> Value {
     const OF_THE_API: &[&str] = &["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
     if let Some(fields) = object.as_object_mut() {
         fields.remove("status");
         if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.retain(|key, _| !OF_THE_API.contains(&key.as_str()));
+            for map in ["labels", "annotations"] {
+                let is_empty = metadata.get_mut(map).and_then(Value::as_object_mut).is_some_and(|entries| {
+                    entries.retain(|key, _| !key.starts_with("acme/"));
+                    entries.is_empty()
+                });
+                if is_empty {
+                    metadata.remove(map);
+                }
+            }
         }
     }
     object
@@ -311,7 +320,7 @@ mod tests {
 
     #[test]
     fn an_object_of_others_is_shown_whole_without_bookkeeping() {
-        let live = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a", "uid": "1", "resourceVersion": "2" }, "data": { "a": "b" } });
+        let live = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a", "uid": "1", "resourceVersion": "2", "labels": { "acme/stack": "shop" } }, "data": { "a": "b" } });
         let object: DynamicObject = serde_json::from_value(live).expect("an object");
         assert_eq!(
             manifest(&object),

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     aws::{CALL_TIMEOUT, CallPacer, permit_attempt},
-    core::{Error, ErrorKind, Result},
+    core::{Error, ErrorKind, Result, ok_or_not_found},
 };
 
 /// Field manager of everything that acme applies.
@@ -226,7 +226,8 @@ impl Cluster {
     /// Returns errors of the API.
     pub(super) async fn get(&self, kind: &Kind, namespace: Option<&str>, name: &str) -> Result<Option<DynamicObject>> {
         let api = Cluster::api(self.client().await?, kind, namespace);
-        self.call(&format!("Get {}", kind.resource.kind), api.get_opt(name)).await
+        // A kind whose definition is gone has no path either.
+        Ok(ok_or_not_found(self.call(&format!("Get {}", kind.resource.kind), api.get_opt(name)).await)?.flatten())
     }
 
     /// Creates an object that acme alone uses.

@@ -302,7 +302,8 @@ impl StepTask {
                 live = ready;
             }
         }
-        if self.target.kind.typical_duration < ASYNC_DELETE_THRESHOLD {
+        // A controller may have to let go of what is in a cluster, which takes as long as that needs.
+        if self.target.kind.typical_duration < ASYNC_DELETE_THRESHOLD && !self.target.kind.deleted_with_parent {
             return Ok(());
         }
         self.poller

@@ -55,21 +55,23 @@ fn existing(arguments: &Value) -> Script {
     Script::new().with_tagged_resources(&[(ARN, "aws_resource.nightly")]).on(READ, [job(10, arguments)])
 }
 
+/// A variable that the definition does not name is left alone.
 #[test]
 fn hides_secrets_that_others_have_set() {
     let with_secret = json!({ "--stage": "test", "--db-password": "tiger" });
     let endpoint = existing(&with_secret)
         .on(UPDATE, [done("UPDATE")])
         .after(UPDATE)
-        .on(READ, [job(20, &json!({ "--stage": "test" }))])
+        .on(READ, [job(20, &with_secret)])
         .start(&definition(20, "{ --stage: test }"));
     for more in [&[][..], &["-o", "json"]] {
         let plan = endpoint.run("plan", more).assert_success().combined_output();
-        assert!(plan.contains("****") && !plan.contains("tiger"), "{plan}");
+        assert!(plan.contains("Timeout") && !plan.contains("tiger"), "{plan}");
     }
     let done = endpoint.run("apply", &["--yes", "-o", "json"]).assert_success().combined_output();
     assert!(!done.contains("tiger"), "{done}");
-    assert!(sent(&endpoint)[0].as_array().expect("a list").contains(&json!({ "op": "remove", "path": "/DefaultArguments/--db-password" })));
+    let patch = &sent(&endpoint)[0];
+    assert!(!patch.to_string().contains("DefaultArguments"), "{patch}");
     let history = endpoint.run("history", &["-o", "json"]).assert_success().combined_output();
     assert!(!history.contains("tiger"), "{history}");
 }

@@ -43,7 +43,7 @@ pub struct HelmRelease {
     #[field(important)]
     pub chart: String,
     /// URL of the chart's repository.
-    #[field(unset = "none: the chart is an address or a path", write_only, dropped = None)]
+    #[field(unset = "none: the chart is an address or a path", write_only, dropped(kept, "a release does not name its repository"))]
     pub repository: Option<String>,
     /// Version of the chart. acme never chooses one.
     #[field(important, impact = "its pods may restart")]
