@@ -116,8 +116,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Removes a kind after the deletion of an object, if it was the last one of its kind, and the inventory with the last kind. Objects that
-    /// wait for a finalizer still exist.
+    /// Removes a kind after the deletion of an object, if it was the last one of its kind, and the inventory with the last kind. One that
+    /// waits for a finalizer counts as deleted: the record has its id.
     ///
     /// # Errors
     /// Returns errors of the API.
@@ -126,9 +126,7 @@ impl Cluster {
         let objects = self.list(&kind, &inventory.selector()).await?;
         let is_inventory =
             |object: &DynamicObject| removed.is("", "ConfigMap") && object.metadata.name.as_deref() == Some(&inventory.name());
-        let is_leaving = |object: &DynamicObject| {
-            object.metadata.deletion_timestamp.is_some() && object.metadata.finalizers.as_ref().is_none_or(Vec::is_empty)
-        };
+        let is_leaving = |object: &DynamicObject| object.metadata.deletion_timestamp.is_some();
         if objects.iter().any(|object| !is_leaving(object) && !is_inventory(object)) {
             return Ok(());
         }

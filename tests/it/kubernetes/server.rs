@@ -153,12 +153,12 @@ impl ApiServer {
         String::from_utf8_lossy(&done.stdout).into_owned()
     }
 
-    /// Objects of these kinds with the stack's labels, and releases of Helm, as `kind/namespace/name`.
+    /// Objects of these kinds with a stack's labels, without inventories, as `kind/namespace/name`.
     pub fn objects_of_acme(&self, kinds: &str) -> Vec<String> {
         let template = "{range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{'\\n'}{end}";
         let listed =
             self.kubectl(&["get", kinds, "--all-namespaces", "--selector=acme/stack", "--output", &format!("jsonpath={template}")]);
-        listed.lines().map(str::to_owned).collect()
+        listed.lines().filter(|object| !object.starts_with("ConfigMap/kube-system/acme-")).map(str::to_owned).collect()
     }
 }
 

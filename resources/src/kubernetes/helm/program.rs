@@ -188,7 +188,7 @@ fn kubeconfig_of(cluster: &Cluster, own: &str) -> Value {
 fn error_of(stderr: &str) -> Error {
     let lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     let errors: Vec<&str> = lines.clone().filter(|line| line.starts_with("Error:") || line.starts_with("level=ERROR")).collect();
-    let message = errors.last().copied().or(lines.last()).unwrap_or("it failed without a message");
+    let message = errors.last().copied().or_else(|| lines.clone().next_back()).unwrap_or("it failed without a message");
     let message = message.strip_prefix("Error:").unwrap_or(message).trim();
     let kind = match message {
         _ if message.contains("release: not found") => ErrorKind::NotFound,

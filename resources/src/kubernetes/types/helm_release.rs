@@ -102,7 +102,8 @@ impl Resource for HelmRelease {
 
     /// Helm keeps releases in Secrets, so one call lists all of a cluster.
     async fn list(api: &Kubernetes, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        if let Some(ids) = scope.adopt.iter().cloned().next().map(|id| vec![id]).or_else(|| Some(scope.ids.clone()?.into_iter().collect()))
+        let awaited = || Some(scope.ids.as_ref()?.iter().cloned().collect::<Vec<_>>());
+        if let Some(ids) = scope.adopt.clone().map(|id| vec![id]).or_else(awaited) {
         {
             let read = |id: String| async move {
                 let Ok((cluster, namespace, release)) = parse_id(&id) else { return Ok(None) };

@@ -183,12 +183,11 @@ pub(super) fn check_declared(declared: &Declared<'_, RdsInstance>) -> Vec<Proble
     problems.extend(copy(&db, declared));
     problems.extend(replica(&db, declared));
     let options = db.option_group.as_ref().and_then(|group| declared.referenced(group));
-    if let Some((address, group)) = options.filter(|_| !db.version.contains("${")) {
-        if group.engine != to_aws(&db.engine) || !db.engine.same_major(&db.version, &group.version) {
-            let message = format!("`{address}` is for {} {}, not for {} {}", group.engine, group.version, to_aws(&db.engine), db.version);
-            problems
-                .push(Problem::new(RdsInstance::POINTERS.option_group, message).help("use a group of the engine and its major version"));
-        }
+    if let Some((address, group)) = options.filter(|_| !db.version.contains("${"))
+        && (group.engine != to_aws(&db.engine) || !db.engine.same_major(&db.version, &group.version))
+    {
+        let message = format!("`{address}` is for {} {}, not for {} {}", group.engine, group.version, to_aws(&db.engine), db.version);
+        problems.push(Problem::new(RdsInstance::POINTERS.option_group, message).help("use a group of the engine and its major version"));
     }
     let group = db.parameter_group.as_ref().and_then(|group| declared.referenced(group));
     if let Some((address, group)) = group.filter(|(_, group)| !db.version.contains("${") && !group.family.contains("${")) {
