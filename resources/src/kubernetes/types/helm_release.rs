@@ -104,7 +104,6 @@ impl Resource for HelmRelease {
     async fn list(api: &Kubernetes, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let awaited = || Some(scope.ids.as_ref()?.iter().cloned().collect::<Vec<_>>());
         if let Some(ids) = scope.adopt.clone().map(|id| vec![id]).or_else(awaited) {
-        {
             let read = |id: String| async move {
                 let Ok((cluster, namespace, release)) = parse_id(&id) else { return Ok(None) };
                 let cluster = match api.cluster(cluster).await {
