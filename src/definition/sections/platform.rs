@@ -63,6 +63,16 @@ struct Installer<'o, 'c, 'a> {
     before: Vec<String>,
 }
 
+/// What the components in a namespace ask of it.
+#[derive(Default)]
+struct NamespaceParts<'a> {
+    /// The least strict level that they need.
+    security: Option<PodSecurity>,
+    labels: BTreeMap<&'a str, &'a str>,
+    /// The first one in the definition.
+    pointer: &'a str,
+}
+
 impl Installer<'_, '_, '_> {
     /// Whether acme installs the software of a component, rather than its objects alone.
     fn installs(&self, one: &Selected) -> bool {
@@ -75,18 +85,19 @@ impl Installer<'_, '_, '_> {
 
     /// An add-on creates its namespace itself.
     fn add_namespaces(&mut self) {
-        let mut namespaces: BTreeMap<&str, (Option<PodSecurity>, BTreeMap<&str, &str>, &str)> = BTreeMap::new();
+        let mut namespaces: BTreeMap<&str, NamespaceParts<'_>> = BTreeMap::new();
         let selected = self.selected.iter().filter(|one| !one.is_addon && !GIVEN_NAMESPACES.contains(&one.component.namespace.as_str()));
         for one in selected {
-            let (security, labels, _) = namespaces.entry(&one.component.namespace).or_insert_with(|| (None, BTreeMap::new(), &one.pointer));
-            *security = [*security, one.component.pod_security].into_iter().flatten().min();
-            labels.extend(one.component.namespace_labels.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+            let new = || NamespaceParts { pointer: &one.pointer, ..NamespaceParts::default() };
+            let parts = namespaces.entry(&one.component.namespace).or_insert_with(new);
+            parts.security = [parts.security, one.component.pod_security].into_iter().flatten().min();
+            parts.labels.extend(one.component.namespace_labels.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         }
-        for (name, (security, mut labels, at)) in namespaces {
+        for (name, NamespaceParts { security, mut labels, pointer }) in namespaces {
             labels.extend(security.map(|security| ("pod-security.kubernetes.io/enforce", security.label())));
             let manifest = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } });
             let spec = json!({ "cluster": "main", "manifest": manifest });
-            self.out.add_generated("kubernetes_object", format!("namespace-{name}"), spec, at);
+            self.out.add_generated("kubernetes_object", format!("namespace-{name}"), spec, pointer);
         }
     }
 
