@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::core::LiveResource;
+use crate::{core::LiveResource, kubernetes::exec_entry};
 
 /// How `kubectl` gets a token: a command, and its arguments without the cluster.
 pub struct TokenCommand {
@@ -25,19 +25,11 @@ pub fn kubeconfig<'a>(clusters: impl IntoIterator<Item = &'a LiveResource>, toke
         // As `aws eks update-kubeconfig` names it, so that both write the same entry.
         let name = output("arn").unwrap_or_else(|| cluster.id.clone());
         let region = cluster.region.as_deref().unwrap_or(&token.region);
-        let mut arguments = vec!["token", "--cluster", &cluster.id, "--region", region];
-        arguments.extend(token.profile.iter().flat_map(|profile| ["--profile", profile.as_str()]));
         let mut access = json!({ "server": server, "certificate-authority-data": authority });
         if let Some(proxy) = &token.proxy {
             access["proxy-url"] = json!(proxy);
         }
-        let exec = json!({
-            "apiVersion": "client.authentication.k8s.io/v1",
-            "command": token.command,
-            "args": arguments,
-            "interactiveMode": "IfAvailable",
-            "provideClusterInfo": false,
-        });
+        let exec = exec_entry(&token.command, &cluster.id, region, token.profile.as_deref());
         let entries = [
             json!({ "name": name, "cluster": access }),
             json!({ "name": name, "context": { "cluster": name, "user": name } }),

@@ -29,7 +29,7 @@ use crate::{
 pub(crate) use cluster::Access;
 pub use cluster::{Cluster, Endpoint};
 pub use object_id::ObjectId;
-pub use token::LIFETIME as TOKEN_LIFETIME;
+pub use token::{LIFETIME as TOKEN_LIFETIME, exec_entry};
 
 /// The facts of the API, in the terms of a service of AWS. It has no IAM actions: access entries of the cluster grant access.
 pub static SERVICE: ServiceInfo = ServiceInfo::new("kubernetes", "Kubernetes").error_codes(crate::core::ErrorCodes {

@@ -14,6 +14,8 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
+use serde_json::{Value, json};
+
 use crate::core::{Error, ErrorKind, Result, endpoint_domain};
 
 /// Time for which a cluster accepts a token after the request was signed: 15 minutes. acme stops using it earlier.
@@ -23,6 +25,19 @@ pub const LIFETIME: Duration = Duration::from_secs(14 * 60);
 const CLUSTER_HEADER: &str = "x-k8s-aws-id";
 /// Value of `X-Amz-Expires`, which clusters require.
 const EXPIRES: Duration = Duration::from_secs(60);
+
+/// Entry `exec` of a kubeconfig, with which a program gets tokens from `acme token`: `command` is the name or path of acme.
+pub fn exec_entry(command: &str, cluster: &str, region: &str, profile: Option<&str>) -> Value {
+    let mut arguments = vec!["token", "--cluster", cluster, "--region", region];
+    arguments.extend(profile.into_iter().flat_map(|profile| ["--profile", profile]));
+    json!({
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": command,
+        "args": arguments,
+        "interactiveMode": "IfAvailable",
+        "provideClusterInfo": false,
+    })
+}
 
 /// Returns a token for the cluster of this name, with the credentials of this provider.
 ///

@@ -27,7 +27,7 @@ pub(super) fn live_dependents(stack: &Stack, changes: &[Change]) -> Vec<(usize, 
     dependents
 }
 
-/// Resources that leave, by what stands for them in the specs of others.
+/// Deleted and replaced resources, by address, id and text.
 #[derive(Default)]
 struct LeavingIndex<'a> {
     by_address: HashMap<&'a Address, usize>,

@@ -15,7 +15,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use crate::{
     aws::permit_attempt,
     core::{Error, ErrorKind, Result},
-    kubernetes::Cluster,
+    kubernetes::{Cluster, exec_entry},
 };
 
 /// Variable with the path of the program, if it is not `helm` on the search path.
@@ -170,12 +170,7 @@ fn kubeconfig_of(cluster: &Cluster, own: &str) -> Value {
     if let Some(proxy) = cluster.proxy() {
         access["proxy-url"] = json!(proxy);
     }
-    let mut arguments = vec!["token", "--cluster", cluster.name(), "--region", cluster.region()];
-    arguments.extend(cluster.profile().into_iter().flat_map(|profile| ["--profile", profile]));
-    let exec = json!({
-        "apiVersion": "client.authentication.k8s.io/v1", "command": own, "args": arguments,
-        "interactiveMode": "Never", "provideClusterInfo": false,
-    });
+    let exec = exec_entry(own, cluster.name(), cluster.region(), cluster.profile());
     json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "acme",
         "clusters": [{ "name": "acme", "cluster": access }],

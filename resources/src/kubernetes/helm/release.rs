@@ -1,6 +1,6 @@
 //! Releases, as Helm keeps them in Secrets: <https://helm.sh/docs/topics/advanced/#storage-backends>.
 
-use std::io::Read;
+use std::{collections::BTreeMap, io::Read};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use flate2::read::GzDecoder;
@@ -27,6 +27,9 @@ pub struct Release {
     /// Its objects, as YAML documents.
     #[serde(default)]
     pub manifest: String,
+    /// Labels of its Secret.
+    #[serde(skip)]
+    pub labels: BTreeMap<String, String>,
     /// Values of the user.
     #[serde(default)]
     pub config: Option<Map<String, Value>>,
@@ -96,7 +99,8 @@ pub fn release_of_secret(secret: &DynamicObject) -> Option<Release> {
     let compressed = BASE64_STANDARD.decode(inner).ok()?;
     let mut json = String::new();
     GzDecoder::new(compressed.as_slice()).take(MAX_RELEASE).read_to_string(&mut json).ok()?;
-    serde_json::from_str(&json).ok()
+    let release: Release = serde_json::from_str(&json).ok()?;
+    Some(Release { labels: secret.metadata.labels.clone().unwrap_or_default(), ..release })
 }
 
 #[cfg(test)]

@@ -9,13 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::kubernetes_object::provided;
+use super::{existing_cluster, kubernetes_object::provided};
 use crate::{
     aws::{for_each_concurrent, types::eks_cluster::EksCluster},
     core::{
         ADDRESS_TAG, CallContext, Created, Cx, Deletion, Document, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget, IamActions,
-        IamGrant, Observed, Phase, Problem, Questions, Ref, Resource, Result, STACK_TAG, Scope, TagChange, Tags, TypeInfo,
-        expression::has_reference,
+        IamGrant, Observed, Phase, Pointer, Problem, Questions, Ref, Resource, Result, STACK_TAG, Scope, TagChange, Tags, TypeInfo,
+        expression::has_reference, is_plain_secret,
     },
     kubernetes::{
         self, Cluster, Kubernetes,
@@ -197,6 +197,11 @@ impl Resource for HelmRelease {
         let is_address = self.chart.starts_with("oci://");
         let problem = match &self.repository {
             Some(_) if is_address => Some("a chart with an address `oci://…` has no `repository`"),
+            // It is an argument of Helm, which other users of the machine see.
+            Some(url) if is_plain_secret("", url) => {
+                let help = "sign in with `helm repo add` or `helm registry login` instead";
+                return vec![Problem::new(Self::POINTERS.repository, "the address contains a password").help(help).hide_value()];
+            }
             Some(url) if !url.contains("${") && !["https://", "http://"].iter().any(|scheme| url.starts_with(scheme)) => {
                 return vec![Problem::new(Self::POINTERS.repository, "a repository is an `https://` address")];
             }
@@ -208,7 +213,9 @@ impl Resource for HelmRelease {
             }
             _ => None,
         };
-        problem.map(|message| Problem::new(Self::POINTERS.repository, message)).into_iter().collect()
+        let mut problems: Vec<Problem> = problem.map(|message| Problem::new(Self::POINTERS.repository, message)).into_iter().collect();
+        collect_passwords(self.values.value(), Self::POINTERS.values, &mut problems);
+        problems
     }
 
     /// Helm reports the chart's own name.
@@ -229,9 +236,8 @@ impl Resource for HelmRelease {
 
     /// The objects that differ from those of the revision in use. Before the cluster exists, there is no answer.
     async fn effects(&self, questions: &Questions<'_, Kubernetes>) -> Vec<String> {
-        let cluster = questions.planned(&self.cluster).and_then(|cluster| cluster.name).unwrap_or_else(|| self.cluster.get().to_owned());
-        let is_known = !has_reference(&Value::String(cluster.clone())) && !has_reference(self.values.value());
-        if !is_known || questions.creates(&self.cluster) || find_program().is_none() {
+        let Some(cluster) = existing_cluster(questions, &self.cluster) else { return Vec::new() };
+        if has_reference(self.values.value()) || find_program().is_none() {
             return Vec::new();
         }
         let parameters = format!("{cluster} {}", serde_json::to_string(self).unwrap_or_default());
@@ -257,6 +263,33 @@ impl Resource for HelmRelease {
     }
 }
 
+/// Reports passwords and private keys in values. Other names that sound secret (`existingSecret`) are those of Secrets.
+fn collect_passwords(value: &Value, at: Pointer, problems: &mut Vec<Problem>) {
+    const NAMES: &[&str] = &["password", "passphrase", "privatekey"];
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let at = at.clone().item(key);
+        // Software replaces `${env:PASSWORD}` and the like itself.
+        let is_password = |text: &str| {
+            !text.starts_with(['$', '{', '<'])
+                && NAMES.iter().any(|name| key.to_lowercase().ends_with(name))
+                && is_plain_secret("password", text)
+        };
+        match value {
+            Value::String(text) if is_password(text) || is_plain_secret("", text) => {
+                let message = format!("`{key}` is a secret, which would be in plans, in the journal and in the release");
+                let help = "keep it in AWS Secrets Manager (`secrets:`), let External Secrets make a Secret of it, and name that one in the values";
+                problems.push(Problem::new(at, message).help(help).hide_value());
+            }
+            Value::Array(entries) => {
+                for (number, entry) in entries.iter().enumerate() {
+                    collect_passwords(entry, at.clone().item(number), problems);
+                }
+            }
+            other => collect_passwords(other, at, problems),
+        }
+    }
+}
+
 /// Ownership tags, with the labels that stand for them.
 const LABELS: [(&str, &str); 3] = [(STACK_TAG, STACK_LABEL), (ENVIRONMENT_TAG, ENVIRONMENT_LABEL), (ADDRESS_TAG, ADDRESS_LABEL)];
 
@@ -276,7 +309,7 @@ impl HelmRelease {
         let ownership = call.ownership();
         let labels: Vec<String> = LABELS.iter().filter_map(|(tag, label)| Some(format!("{label}={}", ownership.get(*tag)?))).collect();
         let mut options = self.waiting();
-        options.push(format!("--labels={}", labels.join(",")));
+        options.push(format!("--labels={},{TIMEOUT_LABEL}={}", labels.join(","), self.timeout_seconds));
         options.push(format!("--history-max={}", self.history));
         let switches =
             [(self.create_namespace, "--create-namespace"), (self.skip_crds, "--skip-crds"), (self.take_ownership, "--take-ownership")];
@@ -356,7 +389,7 @@ fn is_interrupted(release: &Release, timeout_seconds: u32) -> bool {
 }
 
 fn read(cluster: &str, release: Release, tags: Tags) -> Observed<HelmRelease> {
-    let timeout_seconds = tags.get(TIMEOUT_LABEL).and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_TIMEOUT);
+    let timeout_seconds = release.labels.get(TIMEOUT_LABEL).and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_TIMEOUT);
     let phase = match release.info.status {
         Status::PendingInstall if is_interrupted(&release, timeout_seconds) => Phase::Failed("its installation was interrupted".to_owned()),
         Status::PendingUpgrade | Status::PendingRollback if is_interrupted(&release, timeout_seconds) => {
@@ -407,6 +440,38 @@ mod tests {
             refused("web", None) && refused("oci://example.com/web", Some("https://example.com")) && refused("web", Some("example.com"))
         );
         assert!(!refused("web", Some("https://example.com")) && !refused("oci://example.com/web", None) && !refused("./charts/web", None));
+    }
+
+    #[test]
+    fn values_hold_no_passwords() {
+        let pointers = |values: Value| {
+            let spec =
+                json!({ "cluster": "main", "release": "web", "chart": "oci://example.com/web", "version": "1.0.0", "values": values });
+            let release: HelmRelease = serde_json::from_value(spec).expect("a release");
+            release.check().into_iter().map(|problem| problem.pointer).collect::<Vec<_>>()
+        };
+        assert_eq!(pointers(json!({ "grafana": { "adminPassword": "tiger" } })), ["/values/grafana/adminPassword"]);
+        assert_eq!(pointers(json!({ "databases": [{ "url": "postgres://shop:tiger@db.example.com/shop" }] })), ["/values/databases/0/url"]);
+        assert!(pointers(json!({ "existingSecret": "shop", "passwordKey": "password", "password": "", "privateKey": {}, "basic": { "password": "${env:PASSWORD}" } })).is_empty());
+        assert!(!release("web", Some("https://shop:tiger@charts.example.com")).check().is_empty());
+    }
+
+    /// Another program may still be working on it, as long as its own timeout allows.
+    #[test]
+    fn an_operation_is_interrupted_after_its_own_timeout() {
+        let phase = |status: &str, minutes: i64, timeout: &str| {
+            let started = Timestamp::now() - k8s_openapi::jiff::SignedDuration::from_mins(minutes);
+            let release = json!({
+                "name": "web", "namespace": "shop", "version": 2, "chart": { "metadata": { "name": "web", "version": "1.0.0" } },
+                "info": { "status": status, "last_deployed": started.to_string() },
+            });
+            let mut release: Release = serde_json::from_value(release).expect("a release");
+            release.labels.insert(TIMEOUT_LABEL.to_owned(), timeout.to_owned());
+            read("main", release, Tags::new()).phase
+        };
+        assert!(matches!(phase("pending-upgrade", 60, "3600"), Phase::Progressing(_)));
+        assert!(matches!(phase("pending-upgrade", 60, "600"), Phase::Degraded(_)));
+        assert!(matches!(phase("pending-install", 60, "600"), Phase::Failed(_)));
     }
 
     #[test]

@@ -11,10 +11,11 @@ use acme_macros::spec;
 use kube::api::DynamicObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub use manifest::Manifest;
 
+use super::existing_cluster;
 use crate::{
     aws::{for_each_concurrent, types::eks_cluster::EksCluster},
     core::{
@@ -206,12 +207,8 @@ impl Resource for KubernetesObject {
 
     /// Asks the cluster whether it would accept the object. Before the cluster, its kind or its namespace exists, there is no answer.
     async fn preflight(&self, questions: &Questions<'_, Kubernetes>, changes: KubernetesObjectChanges) -> Vec<Problem> {
-        let cluster = questions.planned(&self.cluster).and_then(|cluster| cluster.name).unwrap_or_else(|| self.cluster.get().to_owned());
-        if !changes.manifest
-            || has_reference(&Value::String(cluster.clone()))
-            || questions.creates(&self.cluster)
-            || has_reference(self.manifest.value())
-        {
+        let Some(cluster) = existing_cluster(questions, &self.cluster) else { return Vec::new() };
+        if !changes.manifest || has_reference(self.manifest.value()) {
             return Vec::new();
         }
         let wanted = KubernetesObject { cluster: Ref::to(cluster), ..self.clone() };
