@@ -10,6 +10,7 @@ impl ToTerraform for KubernetesObject {
     const TERRAFORM_TYPE: &'static str = "kubernetes_manifest";
     const ARN_ATTRIBUTE: &'static str = "";
     const HAS_TAGS: bool = false;
+    const HAS_ID: bool = false;
 
     fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         let conditions: Vec<Value> = self.wait_for.iter().map(|one| json!({ "type": one.condition, "status": one.status })).collect();

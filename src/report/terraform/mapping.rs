@@ -42,6 +42,8 @@ pub trait ToTerraform: Named + serde::de::DeserializeOwned {
     const ARN_ATTRIBUTE: &'static str = "arn";
     /// Whether it has the argument `tags`.
     const HAS_TAGS: bool = true;
+    /// Whether it has the attribute `id`.
+    const HAS_ID: bool = true;
     /// The Terraform type of this resource, if it depends on the spec.
     fn terraform_type(&self) -> &'static str {
         Self::TERRAFORM_TYPE
@@ -114,6 +116,8 @@ pub struct TypeMapping {
     pub arn_attribute: &'static str,
     /// See [`ToTerraform::HAS_TAGS`].
     pub has_tags: bool,
+    /// See [`ToTerraform::HAS_ID`].
+    pub has_id: bool,
     /// Converts a spec to Terraform's terms.
     pub to_terraform: fn(&Value, &ResourceContext<'_>) -> serde_json::Result<Translation>,
 }
@@ -135,6 +139,7 @@ impl TypeMapping {
             terraform_type: R::TERRAFORM_TYPE,
             arn_attribute: R::ARN_ATTRIBUTE,
             has_tags: R::HAS_TAGS,
+            has_id: R::HAS_ID,
             to_terraform: |spec, at| {
                 let spec = R::deserialize(spec)?;
                 Ok(Translation {

@@ -236,7 +236,9 @@ impl<'a> Translator<'a> {
         let spec = resolve(spec, &lookup);
         let mut translation = (entry.to_terraform)(&spec, &place)?;
         if let (Some(map), Some(kind)) = (translation.arguments.as_object_mut(), types::resource_type(&change.address.type_name)) {
-            map.insert("id".into(), place.output_reference("id").into());
+            if entry.has_id {
+                map.insert("id".into(), place.output_reference("id").into());
+            }
             if !entry.arn_attribute.is_empty() && kind.operations.outputs_schema().pointer("/properties/arn").is_some() {
                 map.insert(entry.arn_attribute.into(), place.output_reference("arn").into());
             }
