@@ -4,8 +4,8 @@
 //! against ministack; boto3 checks the result.
 //!
 //! `ACME_BINARY=target/release/acme cargo test --test it fault_injection::scenarios::exhaustive -- --ignored --nocapture` tests every write of
-//! the reference stack's first apply, of five edits and of its destroy, and again with every third call throttled, which takes a while, and of
-//! a definition of all types, which is made from their lifecycles;
+//! the reference stack's first apply, of five edits and of its destroy, and again with every third call throttled, which takes a while, of the
+//! stack gitops, and of a definition of all types, which is made from their lifecycles;
 //! `EXHAUST=<names with commas>` selects scenarios, `EXHAUST_AT=<number>` one write, `EXHAUST_MODE=<names with commas>` failures. The default
 //! run tests some writes of small stacks.
 

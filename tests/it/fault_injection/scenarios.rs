@@ -162,8 +162,8 @@ fn a_replaced_certificate_keeps_its_validation_record_after_faults_at_every_writ
 }
 
 mod exhaustive {
-    use super::{FaultMode, connected_scenarios, run_reference_stack, run_scenarios, small_scenarios};
-    use crate::{fault_injection::all_types, standin::StandinKind};
+    use super::{FaultMode, Scenario, connected_scenarios, run_reference_stack, run_scenarios, small_scenarios};
+    use crate::{fault_injection::all_types, stacks::stack_on, standin::StandinKind};
 
     #[test]
     #[ignore = "takes minutes"]
@@ -197,6 +197,17 @@ mod exhaustive {
     #[ignore = "takes many minutes"]
     fn reference_stack_survives_faults_at_every_write() {
         run_reference_stack((4, None));
+    }
+
+    #[test]
+    #[ignore = "takes an hour"]
+    fn gitops_stack_survives_faults_at_every_write() {
+        let definition = stack_on(StandinKind::Ministack, "gitops.yaml").write();
+        let scenarios = [
+            Scenario { name: "first apply", command: "apply", from: None, to: definition.clone(), deletes: false },
+            Scenario { name: "destroy", command: "destroy", from: Some(definition.clone()), to: definition, deletes: true },
+        ];
+        run_scenarios(&scenarios, &["--env", "production"], (2, None), FaultMode::ALL, 1);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
         discover::address_of,
         plan::{
             Action, Goal, Plan,
-            dropped::tests::{apply_examples, open_session},
+            dropped::tests::{apply_examples, open_session, surroundings},
         },
         session::Session,
     },
@@ -28,10 +28,14 @@ struct Copy {
 }
 
 impl Copy {
-    fn of(original: &Path) -> Copy {
+    /// Without these resources.
+    fn without(original: &Path, left_out: &[&LiveResource]) -> Copy {
         let folder = tempfile::tempdir().expect("a folder");
         copy_all(&original.join("cloud"), &folder.path().join("cloud"));
-        Copy { folder }
+        let copy = Copy { folder };
+        let left_out: BTreeSet<_> = left_out.iter().map(|live| (live.type_name.as_str(), live.id.as_str())).collect();
+        copy.retain(|type_name, id| !left_out.contains(&(type_name, id)));
+        copy
     }
 
     fn file(&self) -> PathBuf {
@@ -40,13 +44,18 @@ impl Copy {
 
     /// Removes a resource from the simulated cloud, whatever still uses it.
     fn remove(&self, live: &LiveResource) {
+        self.retain(|type_name, id| type_name != live.type_name || id != live.id);
+    }
+
+    /// Keeps resources by type and id.
+    fn retain(&self, is_kept: impl Fn(&str, &str) -> bool) {
         let text = fs::read_to_string(self.file()).expect("a cloud");
         let (head, lines) = text.split_once('\n').expect("a first line");
-        let is_it = |line: &&str| {
+        let is_kept = |line: &&str| {
             let entry: Value = serde_json::from_str(line).expect("a resource");
-            entry["type_name"] == live.type_name.as_str() && entry["id"] == live.id.as_str()
+            is_kept(entry["type_name"].as_str().expect("a type"), entry["id"].as_str().expect("an id"))
         };
-        let rest: String = lines.lines().filter(|line| !is_it(line)).map(|line| format!("{line}\n")).collect();
+        let rest: String = lines.lines().filter(is_kept).map(|line| format!("{line}\n")).collect();
         fs::write(self.file(), format!("{head}\n{rest}")).expect("it can be written");
     }
 
@@ -55,9 +64,10 @@ impl Copy {
         cloud.seed(live).expect("it can be put there");
     }
 
-    async fn plan(&self, text: &str) -> Plan {
+    async fn plan(&self, text: &str, kept: &BTreeSet<Address>) -> Plan {
         let mut session = open_session(self.folder.path(), text).await;
         let state = session.discover_with_history().await.expect("resources");
+        session.keep(kept);
         session.choose_values(&state, Goal::Apply).await;
         session.plan(&state, Goal::Apply).await.expect("a plan")
     }
@@ -132,8 +142,15 @@ async fn a_plan_says_what_was_changed_outside_to_each_type() {
         };
         let address = address_of(&it).expect("an address");
         let declared = &session.stack().resources[&address];
+        let dependency = declared.depends_on.iter().find_map(|dependency| {
+            let text = dependency.to_string();
+            live.iter().find(|live| live.tags.get(ADDRESS_TAG) == Some(&text))
+        });
+        let changed = dependency.and_then(address_of).into_iter().chain([address.clone()]);
+        let kept = surroundings(session.stack(), changed);
+        let left_out: Vec<_> = live.iter().filter(|live| address_of(live).is_some_and(|address| !kept.contains(&address))).collect();
         let after = |change: &dyn Fn(&Copy)| {
-            let copy = Copy::of(original.path());
+            let copy = Copy::without(original.path(), &left_out);
             change(&copy);
             copy
         };
@@ -148,10 +165,6 @@ async fn a_plan_says_what_was_changed_outside_to_each_type() {
                 }),
             ),
         ];
-        let dependency = declared.depends_on.iter().find_map(|dependency| {
-            let text = dependency.to_string();
-            live.iter().find(|live| live.tags.get(ADDRESS_TAG) == Some(&text))
-        });
         if let Some(other) = dependency {
             let other_kind = crate::aws::types::resource_type(&other.type_name).expect("a type");
             cases.push((
@@ -163,7 +176,7 @@ async fn a_plan_says_what_was_changed_outside_to_each_type() {
             ));
         }
         for (case, copy) in cases {
-            let plan = copy.plan(&text).await;
+            let plan = copy.plan(&text, &kept).await;
             let said = told(&plan, &address);
             let blocked = format!("blocked: untagged {address}");
             let right = match case {

@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub(in crate::engine::plan) use self::examples::applied;
-pub(in crate::engine) use self::examples::{apply_examples, open_session};
+pub(in crate::engine) use self::examples::{apply_examples, open_session, surroundings};
 
 fn live_at<'a>(live_state: &'a LiveState, address: &Address) -> &'a LiveResource {
     let text = address.to_string();

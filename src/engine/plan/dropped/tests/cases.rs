@@ -1,6 +1,7 @@
 //! A case for each optional field: a resource that has it, and the same one without it.
 
 use super::*;
+use crate::{definition::DesiredResource, engine::discover::address_of};
 
 /// Texts of which one fits every field with a pattern.
 const TEXTS: [&str; 27] = [
@@ -108,6 +109,20 @@ pub(super) struct Case {
     pub value: Value,
 }
 
+/// The part of a stack that a change of a resource can affect, and its resources; `spec` may refer to others than the definition does.
+fn around(stack: &Stack, live_state: &LiveState, declared: &DesiredResource, spec: &Value) -> (Stack, LiveState) {
+    let references = declared.resource_type.references(spec);
+    let is_named = |live: &LiveResource| references.iter().any(|one| live.id == one.value || live.arn() == Some(&one.value));
+    let named = live_state.iter().filter(|live| is_named(live)).filter_map(address_of);
+    let kept = surroundings(stack, named.chain([declared.address.clone()]).collect::<Vec<_>>());
+    let (mut stack, mut live_state) = (stack.clone(), live_state.clone());
+    stack.resources.retain(|address, _| kept.contains(address));
+    for live in live_state.live.values_mut() {
+        live.retain(|live| address_of(live).is_none_or(|address| kept.contains(&address)));
+    }
+    (stack, live_state)
+}
+
 /// The case of a field; `None` if no resource and no value of the schema makes one.
 pub(super) fn case_of(kind: &ResourceType, pointer: &str, field: &Value, stack: &Stack, live_state: &LiveState) -> Option<Case> {
     let of_type = stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
@@ -137,7 +152,7 @@ pub(super) fn case_of(kind: &ResourceType, pointer: &str, field: &Value, stack: 
                 continue;
             }
             let Some(spec) = with(&live.spec, &value) else { continue };
-            let (mut stack, mut live_state) = (stack.clone(), live_state.clone());
+            let (mut stack, mut live_state) = around(stack, live_state, declared, &spec);
             if let Some(declared) = stack.resources.get_mut(&declared.address) {
                 declared.spec = bare.clone();
             }

@@ -1,6 +1,6 @@
 //! The stack of the documentation with more resources, applied to the simulated cloud.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use tokio::sync::mpsc;
 
@@ -206,6 +206,25 @@ pub(super) async fn state_of(folder: &Path, text: &str) -> (Stack, LiveState) {
     session.choose_values(&state, Goal::Apply).await;
     assert!(session.plan(&state, Goal::Apply).await.expect("a plan").is_empty());
     (session.stack().clone(), state.live_state().clone())
+}
+
+/// These resources, all that depend on them, and the dependencies of all of these: what a change of them can affect. A plan of the whole
+/// stack says the same about them, but takes the longer the more types there are.
+pub(in crate::engine) fn surroundings(stack: &Stack, addresses: impl IntoIterator<Item = Address>) -> BTreeSet<Address> {
+    let mut found = BTreeSet::from_iter(addresses);
+    loop {
+        let dependents = stack.resources.values().filter(|one| one.depends_on.iter().any(|dependency| found.contains(dependency)));
+        let more: Vec<Address> = dependents.map(|one| one.address.clone()).filter(|address| !found.contains(address)).collect();
+        if more.is_empty() {
+            break;
+        }
+        found.extend(more);
+    }
+    let mut waiting: Vec<Address> = found.iter().cloned().collect();
+    while let Some(declared) = waiting.pop().and_then(|address| stack.resources.get(&address)) {
+        waiting.extend(declared.depends_on.iter().filter(|dependency| found.insert((*dependency).clone())).cloned());
+    }
+    found
 }
 
 /// Inserts lines after a line of the resources, which come last.
