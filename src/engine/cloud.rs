@@ -11,8 +11,9 @@ use serde_json::Value;
 use crate::{
     aws::{self, Aws, global_region, services, types::RESOURCE_TYPES},
     core::{
-        AccountLimit, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, IndexFilter, LiveResource,
-        PreflightContext, Prerequisite, Problem, ResourceType, Result, STACK_TAG, Scope, Shared, TagChange, Tags,
+        AccountLimit, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, IndexFilter,
+        LeftoverRequest, Leftovers, LiveResource, PreflightContext, Prerequisite, Problem, ResourceType, Result, STACK_TAG, Scope, Shared,
+        TagChange, Tags,
     },
     simulator::Simulator,
 };
@@ -385,6 +386,17 @@ impl Cloud {
         match self {
             Cloud::Aws(aws) => kind.operations.explain(&*aws.in_region(live.region.as_deref()), &live.id).await,
             Cloud::Simulated(_) => Ok(None),
+        }
+    }
+
+    /// See [`crate::core::Resource::leftovers`]. Nothing in the simulated cloud makes resources.
+    ///
+    /// # Errors
+    /// Fails without a connection to the back end of the type.
+    pub async fn leftovers(&self, kind: &'static ResourceType, live: &LiveResource, request: &LeftoverRequest) -> Result<Leftovers> {
+        match self {
+            Cloud::Aws(aws) => kind.operations.leftovers(&*aws.in_region(live.region.as_deref()), live, request).await,
+            Cloud::Simulated(_) => Ok(Leftovers::default()),
         }
     }
 

@@ -64,6 +64,8 @@ pub struct Hints {
     pub recorded_global: Option<BTreeSet<(String, String)>>,
     /// See [`Scope::shallow`].
     pub shallow: bool,
+    /// Whether all of the stack is about to be deleted.
+    pub destroys: bool,
 }
 
 /// Names to look up, by type.
@@ -289,7 +291,7 @@ async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<TypeRead>, mut live_
 
 /// Whether resources that can't be read don't matter, because their parents are about to be deleted.
 fn is_deleted_with_parent(kind: &ResourceType, error: &Error, live_state: &LiveState) -> bool {
-    kind.deleted_with_parent && live_state.hints.shallow && error.kind == ErrorKind::Unavailable
+    kind.deleted_with_parent && live_state.hints.destroys && error.kind == ErrorKind::Unavailable
 }
 
 /// Looks up one resource by its region and physical id, in or outside the stack; `live_state` has the stack's resources, to find parents.

@@ -310,6 +310,7 @@ fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
         Reason::RolledBack => "created by the run being undone".to_owned(),
         Reason::NoLongerExists => "gone".to_owned(),
         Reason::IdChanged { id } => format!("a different resource exists there ({id})"),
+        Reason::LeftBehind { by } => format!("left behind by {by}"),
         Reason::LeftOver => format!("left over from an interrupted run ({})", change.id.as_deref().unwrap_or_default()),
     }
 }

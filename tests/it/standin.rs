@@ -68,6 +68,14 @@ if which == 'moto':
                 del table._associations[association]
         return delete(backend, subnet_id)
     SubnetBackend.delete_subnet = delete_subnet
+    # AWS finds what has one of the keys; moto wants all keys of a resource to be among them.
+    from moto.ec2 import utils as ec2_utils
+    matches = ec2_utils.is_filter_matching
+    def is_filter_matching(resource, name, wanted):
+        if name == 'tag-key' and wanted is not None:
+            return bool(set(resource.get_filter_value(name) or []) & set(wanted))
+        return matches(resource, name, wanted)
+    ec2_utils.is_filter_matching = is_filter_matching
     # DescribeNetworkAcls takes this filter at AWS, too.
     from moto.ec2.models.network_acls import NetworkAcl
     acl_value_of = NetworkAcl.get_filter_value

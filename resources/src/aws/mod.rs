@@ -6,6 +6,7 @@ mod concurrent;
 mod error;
 mod exclusive_uses;
 mod https;
+pub mod leftovers;
 mod null_entries;
 #[macro_use]
 pub mod services;

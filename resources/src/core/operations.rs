@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::{
     AccountLimit, CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error, ErrorKind,
-    ExchangePart, Existing, LiveResource, Named, Observed, OwnFacts, PreflightContext, Prerequisite, Problem, Questions, Resource, Result,
-    Scope, TagChange, problem::parse,
+    ExchangePart, Existing, LeftoverRequest, Leftovers, LiveResource, Named, Observed, OwnFacts, PreflightContext, Prerequisite, Problem,
+    Questions, Resource, Result, Scope, TagChange, problem::parse,
 };
 
 /// Operations of a resource type.
@@ -109,6 +109,13 @@ pub trait Operations: Send + Sync {
     fn contents<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>>;
     /// See [`Resource::explain`].
     fn explain<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>>;
+    /// See [`Resource::leftovers`].
+    fn leftovers<'a>(
+        &'a self,
+        to: &'a dyn Connections,
+        live: &'a LiveResource,
+        request: &'a LeftoverRequest,
+    ) -> BoxFuture<'a, Result<Leftovers>>;
     /// See [`Resource::blockers`].
     fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>>;
 }
@@ -294,6 +301,14 @@ impl<R: Resource> Operations for TypedOperations<R> {
     }
     fn explain<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>> {
         Box::pin(async move { R::explain(api(to)?, id).await })
+    }
+    fn leftovers<'a>(
+        &'a self,
+        to: &'a dyn Connections,
+        live: &'a LiveResource,
+        request: &'a LeftoverRequest,
+    ) -> BoxFuture<'a, Result<Leftovers>> {
+        Box::pin(async move { Ok(R::leftovers(api(to)?, &to_observed::<R>(live)?, request).await) })
     }
     fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>> {
         Box::pin(async move { R::blockers(api(to)?, &to_existing(live)?).await })

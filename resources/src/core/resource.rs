@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    AccountLimit, CallContext, Declared, Error, ErrorKind, Phase, Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec,
-    TagChange, Tags, TypeInfo,
+    AccountLimit, CallContext, Declared, Error, ErrorKind, LeftoverRequest, Leftovers, Phase, Prerequisite, Problem, Questions, Result,
+    Scope, ServiceInfo, Spec, TagChange, Tags, TypeInfo,
 };
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
@@ -163,6 +163,11 @@ pub trait Resource: Spec {
     /// Returns the service's reason why it did not apply the requested settings. Called only if a read shows that it did not.
     fn explain(_api: &Self::Api, _id: &str) -> impl Future<Output = Result<Option<String>>> + Send {
         async { Ok(None) }
+    }
+    /// Finds what its deletion leaves behind. Called only for a plan that deletes it, for types with
+    /// [`super::TypeInfo::leaves_leftovers`]; also if an unfinished run has deleted it already.
+    fn leftovers(_api: &Self::Api, _live: &Observed<Self>, _request: &LeftoverRequest) -> impl Future<Output = Leftovers> + Send {
+        async { Leftovers::default() }
     }
     /// Lists resources outside the stack that still use it ("network interface eni-1"). Called only if its deletion fails as in use and no
     /// resource of the stack is known to use it.

@@ -56,6 +56,8 @@ pub struct TypeInfo {
     /// Whether the deletion of its parent deletes it, too, so that a parent can be deleted although this can't be read: the objects in a cluster
     /// whose API does not answer any more.
     pub deleted_with_parent: bool,
+    /// Whether others make resources for it that its deletion leaves behind, see [`super::Resource::leftovers`].
+    pub leaves_leftovers: bool,
     /// Types whose resources AWS detaches from it when they are deleted. They are deleted first, which saves the calls that detach them.
     pub detached_by: &'static [&'static str],
     /// Whether repeating a create call with the same token returns the resource that the first call made, instead of a second one.
@@ -178,6 +180,7 @@ impl TypeInfo {
             deleted_code: "",
             blocked_by_dependents: true,
             deleted_with_parent: false,
+            leaves_leftovers: false,
             detached_by: &[],
             idempotent: true,
             rejects_repeated_token: false,
@@ -266,6 +269,10 @@ impl TypeInfo {
     /// See [`TypeInfo::deleted_with_parent`].
     pub const fn deleted_with_parent(self) -> TypeInfo {
         TypeInfo { deleted_with_parent: true, ..self }
+    }
+    /// See [`TypeInfo::leaves_leftovers`].
+    pub const fn leaving_leftovers(self) -> TypeInfo {
+        TypeInfo { leaves_leftovers: true, ..self }
     }
     /// See [`TypeInfo::detached_by`].
     pub const fn detached_by(self, types: &'static [&'static str]) -> TypeInfo {

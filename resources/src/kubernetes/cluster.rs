@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::Value;
 
 use super::{
+    cleanup::Progress,
     error::from_kube,
     inventory::Inventory,
     kinds::{Kind, KindName},
@@ -79,6 +80,8 @@ pub struct Cluster {
     pub(super) kinds: Mutex<BTreeMap<KindName, Kind>>,
     /// Kinds that the inventories of stacks are known to have.
     pub(super) inventories: Mutex<BTreeSet<(Inventory, KindName)>>,
+    /// How far the cleanup before its deletion is.
+    pub(super) cleanup: Mutex<Progress>,
 }
 
 impl fmt::Debug for Cluster {
@@ -101,6 +104,7 @@ impl Cluster {
             client: Mutex::default(),
             kinds: Mutex::default(),
             inventories: Mutex::default(),
+            cleanup: Mutex::default(),
         }
     }
 
@@ -286,11 +290,23 @@ impl Cluster {
     /// # Errors
     /// Returns errors of the API, including "not found", and `Conflict` for one that changed.
     pub(super) async fn delete(&self, kind: &Kind, namespace: Option<&str>, name: &str, seen: Option<&DynamicObject>) -> Result<()> {
-        let api = Cluster::api(self.client().await?, kind, namespace);
         let mut params = DeleteParams::background();
         params.preconditions =
             seen.map(|seen| Preconditions { uid: seen.metadata.uid.clone(), resource_version: seen.metadata.resource_version.clone() });
-        self.call(&format!("Delete {}", kind.resource.kind), api.delete(name, &params)).await.map(drop)
+        self.delete_with(kind, namespace, name, &params).await
+    }
+
+    /// Requests the deletion of an object, but not of what belongs to it.
+    ///
+    /// # Errors
+    /// Returns errors of the API, including "not found".
+    pub(super) async fn delete_alone(&self, kind: &Kind, namespace: Option<&str>, name: &str) -> Result<()> {
+        self.delete_with(kind, namespace, name, &DeleteParams::orphan()).await
+    }
+
+    async fn delete_with(&self, kind: &Kind, namespace: Option<&str>, name: &str, params: &DeleteParams) -> Result<()> {
+        let api = Cluster::api(self.client().await?, kind, namespace);
+        self.call(&format!("Delete {}", kind.resource.kind), api.delete(name, params)).await.map(drop)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A cluster is reached by its name in EKS: its endpoint and certificate come from EKS, the token from the AWS credentials of the run.
 
 mod applied;
+pub mod cleanup;
 mod cluster;
 mod error;
 mod helm;

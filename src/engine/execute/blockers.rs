@@ -121,7 +121,7 @@ impl Blockers {
 
     /// Blockers outside the stack; `None` if they can't be read, so that AWS's message must do.
     async fn external_blockers(&self, live: &LiveResource) -> Option<String> {
-        let kind = types::resource_type(&live.type_name)?;
+        let kind = types::deletable_type(&live.type_name)?;
         self.cloud.blockers(kind, live).await.ok().flatten()
     }
 }

@@ -61,8 +61,9 @@ pub(super) struct Executor<'a> {
 impl<'a> Executor<'a> {
     /// Executor for the plan's apply phase.
     pub(super) fn new(stack: &'a Stack, plan: &'a Plan, live_state: LiveState, options: ExecuteOptions) -> Executor<'a> {
+        let recorded = plan.changes.iter().filter(|change| change.leftover_stage.is_none());
         let mut live: BTreeMap<Address, LiveResource> =
-            plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
+            recorded.filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
         for change in plan.changes.iter().filter(|change| change.action == Action::None) {
             if let Some(live) = live.get_mut(&change.address) {
                 set_write_only(stack, &change.address, live);
@@ -208,6 +209,7 @@ impl<'a> Executor<'a> {
             blockers: self.blockers.clone(),
             dependencies,
             unconfirmed: self.unconfirmed.clone(),
+            parent_is_deleted: step.op == Op::Delete && live.is_some_and(|live| self.deletes_parent_of(live)),
         })
     }
 }
@@ -240,7 +242,7 @@ fn deletion_blockers(stack: &Stack, plan: &Plan, cloud: Arc<Cloud>) -> Blockers 
     let deleting: Vec<&LiveResource> = steps.filter_map(|step| plan.changes[step.change].before.as_ref()).collect();
     let has_slow_deletes = deleting
         .iter()
-        .any(|live| types::resource_type(&live.type_name).is_some_and(|kind| kind.typical_duration >= ASYNC_DELETE_THRESHOLD));
+        .any(|live| types::deletable_type(&live.type_name).is_some_and(|kind| kind.typical_duration >= ASYNC_DELETE_THRESHOLD));
     Blockers::new(cloud, stack.clone(), deleting.into_iter().map(|live| live.id.clone()).collect(), has_slow_deletes)
 }
 

@@ -13,6 +13,7 @@ mod stop;
 mod verify;
 mod wait;
 mod walk;
+mod with_parent;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -16,6 +16,7 @@ use super::{
     wait::{Condition, Matcher, Poller, Status, WaitLimits},
 };
 use crate::{
+    aws::types,
     core::{
         ADDRESS_TAG, Address, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, Phase, REGION_TAG, Result,
         STACK_TAG, Tags,
@@ -64,6 +65,8 @@ pub struct StepTask {
     pub dependencies: Vec<LiveResource>,
     /// Part in a call that changes several resources.
     pub exchange: Exchange,
+    /// Whether the plan deletes the resource in which this one lives, and with it this one.
+    pub parent_is_deleted: bool,
     /// Receiver of accepted changes that reads do not show.
     pub unconfirmed: Arc<Mutex<Vec<(Address, String)>>>,
 }
@@ -101,6 +104,7 @@ impl StepTask {
             (Op::Update | Op::Attach | Op::Prune, Some(live)) => self.update(live).await.map(Some),
             (Op::Detach, Some(before)) => self.detach(before).await.map(Some),
             (Op::Delete, Some(_)) if self.returned_by_create => Ok(None),
+            (Op::Delete, Some(before)) if self.parent_is_deleted => self.delete_with_parent(before).await.map(|()| None),
             (Op::Delete, Some(before)) => self.delete(before).await.map(|()| None),
             (Op::Forget, Some(before)) => self.forget(before).await.map(|()| None),
             (Op::Create, Some(_)) | (_, None) => Err(Error::new(ErrorKind::Rejected, "NothingThere", "there is nothing to change")),
@@ -284,7 +288,7 @@ impl StepTask {
         Ok(LiveResource { spec: spec.clone().into(), ..live.clone() })
     }
 
-    async fn delete(&self, live: &LiveResource) -> Result<()> {
+    pub(super) async fn delete(&self, live: &LiveResource) -> Result<()> {
         let mut live = live.clone();
         {
             let _under_way = self.poller.in_flight();
@@ -299,7 +303,9 @@ impl StepTask {
                 let ready = Condition::Ready(live.id.clone());
                 let waited = self.poller.wait(ready, Some(live.phase.clone()), None, self.wait_options(), self.status.clone()).await?;
                 let Some(ready) = waited else { return Ok(()) };
-                live = ready;
+                // Reads of something left behind show its phase only.
+                let spec = if types::leftover_type(&live.type_name).is_some() { live.spec } else { ready.spec.clone() };
+                live = LiveResource { spec, ..ready };
             }
         }
         // A controller may have to let go of what is in a cluster, which takes as long as that needs.

@@ -60,7 +60,7 @@ impl Executor<'_> {
     pub(super) fn step_target(&self, step: &Step) -> Result<StepTarget, Error> {
         let change = &self.plan.changes[step.change];
         let address = &change.address;
-        let kind = types::resource_type(&address.type_name)
+        let kind = types::deletable_type(&address.type_name)
             .ok_or_else(|| Error::new(ErrorKind::Rejected, "UnknownType", format!("acme has no type `{}`", address.type_name)))?;
         let live = change.before.as_ref();
         let spec = match step.op {

@@ -55,7 +55,10 @@ pub fn recorded_addresses(plan: &Plan) -> BTreeSet<Address> {
 /// Sets the origin of every difference in the plan, if it can be determined. Pure.
 pub fn attribute_changes(plan: &mut Plan, recorded: &RecordedState) {
     for change in &mut plan.changes {
-        if change.action == Action::None || recorded.uncertain.contains(&change.address) || change.reason == Reason::LeftOver {
+        if change.action == Action::None
+            || recorded.uncertain.contains(&change.address)
+            || matches!(change.reason, Reason::LeftOver | Reason::LeftBehind { .. })
+        {
             continue;
         }
         let leaves = matches!(change.action, Action::Delete | Action::Forget);

@@ -7,6 +7,7 @@ pub(in crate::engine) mod dropped;
 mod exchanges;
 mod exclusive;
 mod known;
+mod leftovers;
 mod live_dependents;
 mod lost;
 mod matching;
@@ -34,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    core::{Address, LiveResource, OnDelete, Prerequisite, Tags},
+    core::{Address, LeftoverStage, LiveResource, OnDelete, Prerequisite, Tags},
     definition::DesiredResource,
 };
 
@@ -42,10 +43,11 @@ pub use attribution::{ChangedBy, RecordedState, attribute_changes, recorded_addr
 pub use diff::{FieldDiff, NullMeans, diff};
 pub use dropped::{DeclaredFields, add_fields, add_unset_diffs, declared_fields, return_dropped_fields, unset_diffs};
 pub use exchanges::Exchanges;
+pub use leftovers::OwnedLeftovers;
 pub use lost::{dependents_of_lost_resources, has_lost_resources};
 pub use matching::{ForeignResource, owner, resolve_spec};
 pub use order::{critical_path, deferred_dependencies, remaining_paths};
-pub use planner::plan;
+pub use planner::{plan, plan_with_leftovers};
 pub use references::refers_to;
 pub use restore::{RestoreTarget, plan_restore, target_stack};
 pub use state_diff::{diff_resource, diff_states, drift, drift_from_plan};
@@ -100,6 +102,11 @@ pub enum Reason {
     Destroyed,
     /// Duplicate with the same ownership tags, left over from an interrupted run.
     LeftOver,
+    /// Others made it for a resource that is deleted.
+    LeftBehind {
+        /// Address of that resource.
+        by: Address,
+    },
     /// Retained data, or data that stays, needs it: it is left in AWS.
     StillNeeded {
         /// Address of the resource with the data.
@@ -200,6 +207,9 @@ pub struct Change {
     /// Resources that change in one call, including this one: all or none. Its step makes the call if it is the first that is not deleted.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub exchanged_with: BTreeSet<Address>,
+    /// For something left behind, its place in the order.
+    #[serde(skip)]
+    pub leftover_stage: Option<LeftoverStage>,
     /// Typical duration, in seconds.
     pub estimated_seconds: u64,
 }

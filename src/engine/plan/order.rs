@@ -22,6 +22,7 @@ use super::{
     Action, Change, FieldDiff, Op, ReplacementOrder, Step,
     cycles::Cycles,
     exchanges::Exchanges,
+    leftovers,
     live_dependents::live_dependents,
     prune::{Removal, removal, removes_reference},
     references::{has_arn, refers_to},
@@ -88,6 +89,7 @@ pub struct StepOrder {
 pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirection) -> StepOrder {
     let dependents = live_dependents(stack, changes);
     propagate_destroy_before_create(changes, &dependents);
+    leftovers::follow_owners(changes);
     let mut apply = DiGraph::new();
     let mut clean_up = DiGraph::new();
     // By change: the step that creates or changes the resource, and the step that deletes it.
@@ -206,6 +208,8 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     let detaching = with_deletion_edges(true, &cut_deletions);
     let mut clean_up = if is_cyclic_directed(&detaching) { with_deletion_edges(false, &cut_deletions) } else { detaching };
     break_cycles(&mut clean_up);
+    leftovers::order(changes, &dependents, &late_deletes, &mut clean_up);
+    leftovers::order(changes, &dependents, &early_deletes, &mut apply);
     keys_last(&mut clean_up);
     cycles.detach(changes, &mut clean_up, &cut_deletions);
     for (change, prune) in prunes {

@@ -9,6 +9,7 @@ use super::{
     diff::{flag_important_and_risky, satisfies},
     dropped::{add_unset_diffs, permanent_field_obstacles, unset_diffs},
     known::Location,
+    leftovers::OwnedLeftovers,
     matching, moves,
     obstacles::{blocked_replacement_obstacle, foreign_resource_obstacle, lost_resource_obstacle, one_way_obstacle, renamed_data_obstacle},
     order, replacement_name,
@@ -24,6 +25,17 @@ pub(super) const REGION_POINTER: &str = "/region";
 
 /// Compares the definition with live resources. Pure: makes no calls, reads no clock.
 pub fn plan(stack: &Stack, live_state: &LiveState, goal: Goal, region: &str, account: &str) -> Plan {
+    plan_with_leftovers(stack, live_state, &[], goal, (region, account))
+}
+
+/// Same, and deletes what the deletions leave behind. The last parameter has region and account.
+pub fn plan_with_leftovers(
+    stack: &Stack,
+    live_state: &LiveState,
+    leftovers: &[OwnedLeftovers],
+    goal: Goal,
+    (region, account): (&str, &str),
+) -> Plan {
     let mut matched = matching::match_resources(stack, live_state);
     let lost = if goal == Goal::Apply { matched.find_lost(stack, live_state) } else { Vec::new() };
     let location = Location { region, account, iam_path: &iam_path(&stack.name, &stack.environment) };
@@ -46,6 +58,7 @@ pub fn plan(stack: &Stack, live_state: &LiveState, goal: Goal, region: &str, acc
     }
     planner.order_exclusive_resources();
     planner.protect_what_is_still_used();
+    planner.plan_leftovers(leftovers);
     planner.into_plan(live_state, order::PlanDirection::Forward)
 }
 
@@ -376,6 +389,7 @@ pub(super) fn new_change(address: Address, kind: &ResourceType, action: Action, 
         after_deletion_of: BTreeSet::new(),
         after_update_of: BTreeSet::new(),
         exchanged_with: BTreeSet::new(),
+        leftover_stage: None,
         estimated_seconds: kind.typical_duration.as_secs(),
     }
 }

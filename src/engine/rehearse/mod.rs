@@ -330,7 +330,8 @@ impl Fault {
 
 /// Addresses and actions of a plan.
 fn planned_actions(plan: &Plan) -> Vec<(Address, Action)> {
-    let changes = plan.changes.iter().filter(|change| change.action != Action::None);
+    // Nothing in the sandbox makes resources that a deletion could leave behind.
+    let changes = plan.changes.iter().filter(|change| change.action != Action::None && change.leftover_stage.is_none());
     changes.map(|change| (change.address.clone(), change.action)).collect()
 }
 

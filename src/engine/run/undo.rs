@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{discovery_hints, merge_own_reads, reset_presumed_fields, wait_until_visible};
 use crate::{
-    aws::types::resource_type,
+    aws::types::{leftover_type, resource_type},
     core::{Address, LiveResource, Phase, Result, STACK_TAG},
     definition::Stack,
     engine::{
@@ -116,7 +116,9 @@ async fn find_untagged(
 
 /// Targets for undoing a run; resources created by the run have no data yet, except for those that it restored.
 pub(in crate::engine) fn restore_targets(touched: &BTreeMap<Address, TouchedResource>) -> BTreeMap<Address, RestoreTarget> {
-    let touched = touched.iter().filter(|(_, touched)| !touched.has_nothing_to_undo());
+    // What controllers made is not restored: they make it again.
+    let is_left_behind = |address: &Address| leftover_type(&address.type_name).is_some();
+    let touched = touched.iter().filter(|(address, touched)| !touched.has_nothing_to_undo() && !is_left_behind(address));
     touched.map(|(address, touched)| (address.clone(), restore_target(touched))).collect()
 }
 

@@ -10,7 +10,9 @@ use crate::{
             Hints, LiveState, address_of, discover, discover_with_index, extend_tag_index, find_recorded, find_taken_keys, query_tag_index,
             resource_type_of,
         },
-        plan::{Action, Goal, Obstacle, Plan, attribute_changes, owner, plan, recorded_addresses, return_dropped_fields},
+        plan::{
+            Action, Goal, Obstacle, Plan, attribute_changes, owner, plan, plan_with_leftovers, recorded_addresses, return_dropped_fields,
+        },
         preflight::{choose_values, preflight},
         run::{RunHistory, reset_presumed_fields, wait_until_visible},
     },
@@ -25,6 +27,8 @@ pub enum DiscoveryDepth {
     Full,
     /// None: all of the stack is about to be deleted.
     ForDeletion,
+    /// Those in the definition or the record, because the run that deletes all of the stack could still be undone.
+    RecordedForDeletion,
 }
 
 /// Live resources of a stack, with the history as far as it was read.
@@ -111,7 +115,8 @@ impl Session {
         let hints = match depth {
             DiscoveryDepth::Recorded => history.hints(self.region(), &account),
             DiscoveryDepth::Full => history.location_hints(self.region(), &account),
-            DiscoveryDepth::ForDeletion => Hints { shallow: true, ..history.location_hints(self.region(), &account) },
+            DiscoveryDepth::RecordedForDeletion => Hints { destroys: true, ..history.hints(self.region(), &account) },
+            DiscoveryDepth::ForDeletion => Hints { shallow: true, destroys: true, ..history.location_hints(self.region(), &account) },
         };
         let live_state = discover(&self.cloud, &self.stack, hints).await.map_err(SessionError::Discovery)?;
         let live_state = self.complete(live_state, &history, &account, depth).await?;
@@ -122,7 +127,7 @@ impl Session {
     /// values of fields that AWS never reports, and with resources that lists by ownership tags don't show.
     async fn complete(&self, mut live_state: LiveState, history: &RunHistory, account: &str, depth: DiscoveryDepth) -> Result<LiveState> {
         if wait_until_visible(&self.cloud, &live_state, &history.unfinished.touched).await {
-            let hints = history.location_hints(self.region(), account);
+            let hints = Hints { destroys: live_state.hints.destroys, ..history.location_hints(self.region(), account) };
             live_state = discover(&self.cloud, &self.stack, hints).await.map_err(SessionError::Discovery)?;
         }
         let shown =
@@ -154,6 +159,11 @@ impl Session {
     /// Fails if the contents of a resource can't be read.
     pub async fn plan(&self, state: &StackState, goal: Goal) -> Result<Plan> {
         let mut plan = plan(&self.stack, &state.live_state, goal, self.region(), &state.account);
+        let leftovers = self.find_leftovers(state, &plan, goal).await?;
+        if !leftovers.is_empty() {
+            plan = plan_with_leftovers(&self.stack, &state.live_state, &leftovers, goal, (self.region(), &state.account));
+            plan.warnings.extend(leftovers.into_iter().flat_map(|one| one.leftovers.warnings));
+        }
         plan.warnings.extend(self.lost_resource_warnings(state, goal));
         if let (Goal::Apply, Some(answers)) = (goal, &self.answers) {
             let locate = |declared: &DesiredResource, pointer: &str| self.line_of(&declared.definition_pointer(pointer));
@@ -199,6 +209,9 @@ impl Session {
             }
         }
         for change in plan.changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Replace)) {
+            if change.leftover_stage.is_some() {
+                continue;
+            }
             let Some(live) = &change.before else { continue };
             let kind = resource_type_of(live)?;
             if kind.data_protection != DataProtection::Contents || change.on_delete == OnDelete::Delete {

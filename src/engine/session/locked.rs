@@ -152,8 +152,13 @@ impl LockedSession {
     /// Fails if the history or live resources can't be read.
     pub async fn plan(&mut self, goal: Goal) -> Result<ProposedPlan<'_>> {
         // An unfinished run may still be rolled back, which takes every detail.
-        let only_deletes = goal == Goal::Destroy && self.run_history().await?.unfinished.journals.is_empty();
-        self.plan_in_depth(goal, if only_deletes { DiscoveryDepth::ForDeletion } else { DiscoveryDepth::Recorded }).await
+        let is_unfinished = !self.run_history().await?.unfinished.journals.is_empty();
+        let depth = match goal {
+            Goal::Apply => DiscoveryDepth::Recorded,
+            Goal::Destroy if is_unfinished => DiscoveryDepth::RecordedForDeletion,
+            Goal::Destroy => DiscoveryDepth::ForDeletion,
+        };
+        self.plan_in_depth(goal, depth).await
     }
 
     /// Plans again towards the goal of a saved plan, and refuses a plan that differs from it. `file` is the path of the saved plan.

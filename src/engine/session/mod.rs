@@ -9,6 +9,7 @@ mod discovery;
 mod drift;
 mod error;
 mod import;
+mod leftovers;
 mod locked;
 mod proposed_plan;
 mod rollback;

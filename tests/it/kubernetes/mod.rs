@@ -1,6 +1,7 @@
 //! Clusters: `kubernetes_object` and `helm_release` against a real Kubernetes API and real Helm. EKS is moto, whose clusters have the endpoint of
 //! the tests' own gateway.
 
+mod destroy;
 mod gateway;
 mod server;
 

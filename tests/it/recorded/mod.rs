@@ -18,6 +18,7 @@ mod cloudfront;
 mod cloudfront_policies;
 mod cloudtrail;
 mod cloudwatch;
+mod cluster_leftovers;
 mod default_groups;
 mod delivery;
 mod denials;

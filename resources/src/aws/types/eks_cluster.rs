@@ -5,6 +5,7 @@ mod check;
 mod children;
 mod preflight;
 mod read;
+mod volumes;
 
 use std::collections::BTreeSet;
 
@@ -23,10 +24,14 @@ use read::read;
 
 use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, services, to_aws},
+    aws::{
+        Aws, Cx, for_each_concurrent,
+        leftovers::{self, VolumePolicy},
+        services, to_aws,
+    },
     core::{
-        ArnRef, Cidr, Created, Declared, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem,
-        Questions, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
+        ArnRef, Cidr, Created, Declared, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, LeftoverRequest,
+        Leftovers, Observed, Problem, Questions, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
     },
     kubernetes::Endpoint,
 };
@@ -110,6 +115,10 @@ pub struct EksCluster {
     /// `sts:TagSession`.
     #[field(unset = "off", important, dropped = None, impact = "AWS starts nodes of its own, or stops them")]
     pub auto_mode: Option<AutoMode>,
+    /// What becomes of the EBS volumes that controllers made for claims when the cluster is deleted, or is no longer declared. It is stored in the
+    /// tag `acme:volumes` of the cluster.
+    #[field(unset = "snapshot", dropped = VolumePolicy::Snapshot)]
+    pub volumes: Option<VolumePolicy>,
 }
 
 /// A control plane log.
@@ -197,6 +206,7 @@ pub(super) const PASS_ROLE_SERVICES: &[&str] =
 
 impl Resource for EksCluster {
     const TYPE: TypeInfo = TypeInfo::new("eks_cluster", &services::eks::SERVICE, "{name}", "arn:aws:eks:{region}:{account}:cluster/{name}")
+        .leaving_leftovers()
         .lost_on_recreation("the Kubernetes objects in it are lost, and it has another endpoint")
         .typical_seconds(540)
         .longest_hours(6)
@@ -221,6 +231,16 @@ impl Resource for EksCluster {
                     IamGrant::change(&["kms:CreateGrant", "kms:DescribeKey"], GrantTarget::Referenced("kms_key")),
                     // EKS reads the network with the caller's permissions.
                     IamGrant::change(&["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"], GrantTarget::AllResources),
+                    // What controllers made, see `leftovers`.
+                    leftovers::FIND,
+                    leftovers::DELETE_IN_ZONES,
+                    leftovers::DELETE_BALANCERS,
+                    leftovers::DELETE_MACHINES,
+                    leftovers::DELETE_PROFILES,
+                    leftovers::DELETE_INTERFACES,
+                    leftovers::DELETE_VOLUMES,
+                    leftovers::SNAPSHOT_VOLUMES,
+                    leftovers::DELETE_LOG_GROUPS,
                 ]),
         );
     type Api = Aws;
@@ -296,7 +316,7 @@ impl Resource for EksCluster {
             .deletion_protection(self.deletion_protection)
             .set_upgrade_policy(self.upgrade_policy())
             .set_zonal_shift_config(self.zonal_shift_config())
-            .set_tags(Some(services::eks::to_tags(&cx.call.tags)))
+            .set_tags(Some(services::eks::to_tags(&volumes::with_tag(&cx.call.tags, self.volumes))))
             .send()
             .await?;
         let name = reply.cluster.and_then(|cluster| cluster.name).ok_or_else(|| Error::missing_field("name"))?;
@@ -308,7 +328,9 @@ impl Resource for EksCluster {
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EksClusterChanges) -> Result<()> {
         let (id, before) = (&live.id, &live.spec);
         let call = || cx.eks.update_cluster_config().name(id);
-        if changes.deletion_protection {
+        if changes.volumes {
+            volumes::set_tag(cx.api, id, self.volumes).await?;
+        } else if changes.deletion_protection {
             let answer = ok_if_already_applied(call().deletion_protection(self.deletion_protection).send().await);
             if answer.is_err() && !self.deletion_protection && was_never_active(cx.api, id).await? {
                 return Ok(());
@@ -361,6 +383,10 @@ impl Resource for EksCluster {
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: EksClusterChanges) -> Vec<Problem> {
         preflight::preflight(self, questions, changes).await
+    }
+
+    async fn leftovers(aws: &Aws, live: &Observed<Self>, request: &LeftoverRequest) -> Leftovers {
+        leftovers::of_cluster(aws, live, request).await
     }
 
     async fn explain(aws: &Aws, id: &str) -> Result<Option<String>> {

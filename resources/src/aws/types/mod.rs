@@ -3,8 +3,12 @@
 use std::sync::LazyLock;
 
 use crate::{
+    aws::leftovers::cluster_leftover::ClusterLeftover,
     core::ResourceType,
-    kubernetes::types::{helm_release, kubernetes_object},
+    kubernetes::{
+        cleanup::ClusterCleanup,
+        types::{helm_release, kubernetes_object},
+    },
 };
 
 pub mod accelerator;
@@ -208,4 +212,18 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
 /// Returns the type with this name.
 pub fn resource_type(name: &str) -> Option<&'static ResourceType> {
     RESOURCE_TYPES.iter().find(|kind| kind.name == name)
+}
+
+/// Types of what a deletion leaves behind. They can only be deleted, so that definitions, lists, records and rollbacks don't have them.
+static LEFTOVER_TYPES: LazyLock<[ResourceType; 2]> =
+    LazyLock::new(|| [ResourceType::of::<ClusterCleanup>(), ResourceType::of::<ClusterLeftover>()]);
+
+/// Returns the type of leftovers with this name, see [`crate::core::Resource::leftovers`].
+pub fn leftover_type(name: &str) -> Option<&'static ResourceType> {
+    LEFTOVER_TYPES.iter().find(|kind| kind.name == name)
+}
+
+/// Returns the type with this name, of resources or of leftovers: a plan deletes both.
+pub fn deletable_type(name: &str) -> Option<&'static ResourceType> {
+    resource_type(name).or_else(|| leftover_type(name))
 }

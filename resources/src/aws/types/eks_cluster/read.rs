@@ -2,7 +2,7 @@
 
 use aws_sdk_eks::types::{Cluster, ClusterStatus};
 
-use super::{EksCluster, Outputs, auto_mode, with_reasons};
+use super::{EksCluster, Outputs, auto_mode, volumes, with_reasons};
 use crate::{
     aws::{from_aws, services},
     core::{Error, Observed, Phase, Ref, Result},
@@ -24,6 +24,7 @@ pub(super) fn read(cluster: Cluster) -> Result<Observed<EksCluster>> {
     let setups = cluster.logging.and_then(|logging| logging.cluster_logging).unwrap_or_default();
     let logs = setups.iter().filter(|setup| setup.enabled == Some(true)).flat_map(|setup| setup.types());
     let key = cluster.encryption_config.unwrap_or_default().into_iter().next().and_then(|config| config.provider?.key_arn);
+    let mut tags = services::eks::from_tags(cluster.tags.as_ref());
     let spec = EksCluster {
         name: Some(name.clone()),
         version: cluster.version.clone(),
@@ -45,6 +46,7 @@ pub(super) fn read(cluster: Cluster) -> Result<Observed<EksCluster>> {
         support_type: cluster.upgrade_policy.and_then(|policy| policy.support_type).map(|s| from_aws(s.as_str())).transpose()?,
         auto_mode: auto_mode::read(cluster.compute_config.as_ref())?,
         zonal_shift: cluster.zonal_shift_config.and_then(|config| config.enabled),
+        volumes: volumes::take_tag(&mut tags),
     };
     let outputs = Outputs {
         arn: cluster.arn.unwrap_or_default(),
@@ -56,5 +58,5 @@ pub(super) fn read(cluster: Cluster) -> Result<Observed<EksCluster>> {
         vpc_id: vpc.vpc_id,
         oidc_issuer: cluster.identity.and_then(|identity| identity.oidc?.issuer),
     };
-    Ok(Observed::new(name, services::eks::from_tags(cluster.tags.as_ref()), spec, outputs).phase(phase))
+    Ok(Observed::new(name, tags, spec, outputs).phase(phase))
 }

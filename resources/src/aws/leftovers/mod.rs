@@ -1,0 +1,103 @@
+//! What the controllers of an EKS cluster make in AWS, and what its deletion therefore leaves behind: found by the tags of the controllers,
+//! and deleted in steps of the plan that deletes the cluster.
+
+mod balancers;
+pub mod cluster_leftover;
+mod groups;
+mod inventory;
+mod kind;
+mod machines;
+mod named;
+mod permissions;
+mod records;
+mod removal;
+mod search;
+mod state;
+mod volumes;
+
+use std::collections::BTreeSet;
+
+use acme_macros::spec;
+
+pub(super) use self::permissions::{
+    DELETE_BALANCERS, DELETE_IN_ZONES, DELETE_INTERFACES, DELETE_LOG_GROUPS, DELETE_MACHINES, DELETE_PROFILES, DELETE_VOLUMES, FIND,
+    SNAPSHOT_VOLUMES,
+};
+use self::{cluster_leftover::ClusterLeftover, inventory::Found};
+pub use self::{kind::LeftoverKind, search::Search};
+use super::{Aws, types::eks_cluster::EksCluster};
+use crate::{
+    core::{Leftover, LeftoverRequest, LeftoverStage, Leftovers, LiveResource, Named, Observed, Phase},
+    kubernetes::cleanup::ClusterCleanup,
+};
+
+/// Treatment of the volumes that controllers made for the claims of a cluster.
+#[spec]
+#[derive(Copy)]
+pub enum VolumePolicy {
+    /// Deleted after a snapshot, which has the name of the claim as a tag.
+    Snapshot,
+    /// Left in AWS, as are their snapshots and the log groups of the cluster.
+    Keep,
+    /// Deleted with all data, also their snapshots.
+    Delete,
+}
+
+/// Everything that the deletion of this cluster leaves behind. One without an endpoint has no controllers.
+pub(super) async fn of_cluster(aws: &Aws, live: &Observed<EksCluster>, request: &LeftoverRequest) -> Leftovers {
+    let search = Search {
+        cluster: live.id.clone(),
+        stack: request.stack.clone(),
+        environment: request.environment.clone(),
+        network: live.outputs.vpc_id.clone().unwrap_or_default(),
+        zones: request.of_type("dns_zone").filter(|id| !id.starts_with("arn:")).cloned().collect(),
+        log_groups: request.of_type("log_group").filter(|id| !id.starts_with("arn:")).cloned().collect(),
+        is_last: request.is_last_of_type,
+        volumes: live.spec.volumes.unwrap_or(VolumePolicy::Snapshot),
+    };
+    let inventory::Inventory { found, kept, unread } = inventory::inventory(aws, &search).await;
+    let mut leftovers = Leftovers::default();
+    if live.outputs.endpoint.is_some() && live.phase != Phase::Deleting {
+        leftovers.found.push(ClusterCleanup::leftover(&live.id, search.volumes, request.patience));
+    }
+    let found = found.into_iter().filter(|found| !request.owns(&found.id));
+    leftovers.found.extend(found.map(|found| found.into_leftover(&search)));
+    leftovers.found.push(rest(&search));
+    leftovers.warnings.extend(kept.into_iter().map(|words| format!("{words} stays in AWS.")));
+    let unread = unread.into_iter().map(|(noun, error)| format!("Can't look for {noun} that controllers of `{}` made: {error}.", live.id));
+    leftovers.warnings.extend(unread);
+    leftovers
+}
+
+impl Found {
+    fn into_leftover(self, search: &Search) -> Leftover {
+        let Found { id, kind, name, maker, detail, uses, loss } = self;
+        let detail = if detail.is_empty() { String::new() } else { format!(", {detail}") };
+        let spec = ClusterLeftover { search: search.clone(), kind, uses };
+        Leftover {
+            stage: kind.stage(),
+            name: format!("{}-{name}", kind.word()),
+            description: format!("{} {name}{detail}, made by {maker}", kind.noun()),
+            loss,
+            resource: live_resource(&id, &spec),
+        }
+    }
+}
+
+/// What appears after the plan: interfaces of nodes, and what controllers made in the meantime.
+fn rest(search: &Search) -> Leftover {
+    let kind = LeftoverKind::Rest;
+    let spec = ClusterLeftover { search: search.clone(), kind, uses: BTreeSet::from([search.network.clone()]) };
+    Leftover {
+        stage: LeftoverStage::Last,
+        name: format!("{}-{}", kind.word(), search.cluster),
+        description: format!("what controllers of `{}` make until it is deleted", search.cluster),
+        loss: None,
+        resource: live_resource(&kind.id(&[&search.cluster]), &spec),
+    }
+}
+
+fn live_resource(id: &str, spec: &ClusterLeftover) -> LiveResource {
+    // A spec of texts and lists always serializes.
+    LiveResource::ready(ClusterLeftover::NAME, id, serde_json::to_value(spec).unwrap_or_default())
+}

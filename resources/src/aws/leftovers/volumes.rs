@@ -1,0 +1,128 @@
+//! Volumes of claims, and their snapshots.
+
+use aws_sdk_ec2::types::{ResourceType, Snapshot, SnapshotState, Volume, VolumeState};
+
+use super::{
+    LeftoverKind, Search, VolumePolicy,
+    inventory::{Found, filter, tagged},
+    machines,
+    removal::still_used,
+    search::VOLUME_TAG,
+};
+use crate::{
+    aws::{Aws, services},
+    core::{CallContext, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, Phase, Result, STACK_TAG, Tags, ok_or_not_found},
+};
+
+/// Beginning of the tags that name the claim of a volume.
+const CLAIM_TAGS: &str = "kubernetes.io/created-for/";
+
+/// Volumes.
+pub(super) async fn find_volumes(aws: &Aws, search: &Search) -> Result<Vec<Found>> {
+    let volumes: Vec<_> = aws.ec2.describe_volumes().filters(tagged(search)).into_paginator().items().send().try_collect().await?;
+    let found = volumes.into_iter().filter(|volume| volume.state() != Some(&VolumeState::Deleting)).filter_map(|volume| {
+        let tags = services::ec2::from_tags(volume.tags());
+        let (id, maker) = volume.volume_id.zip(search.maker(&tags))?;
+        let one = Found::new(id.clone(), LeftoverKind::Volume, id, maker, &tags).using(volume.kms_key_id);
+        let size = volume.size.map(|size| format!("{size} GiB")).unwrap_or_default();
+        let detail = [size, one.detail.clone()].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+        let loss = match search.volumes {
+            VolumePolicy::Snapshot => "its data is kept only in a snapshot",
+            VolumePolicy::Delete | VolumePolicy::Keep => "its data is deleted, too",
+        };
+        Some(Found { detail, ..one }.losing(loss))
+    });
+    Ok(found.collect())
+}
+
+/// Snapshots that the driver made.
+pub(super) async fn find_snapshots(aws: &Aws, search: &Search) -> Result<Vec<Found>> {
+    let call = aws.ec2.describe_snapshots().owner_ids("self").filters(tagged(search));
+    let snapshots: Vec<_> = call.into_paginator().items().send().try_collect().await?;
+    let found = snapshots.into_iter().filter_map(|snapshot| {
+        let tags = services::ec2::from_tags(snapshot.tags());
+        let (id, maker) = snapshot.snapshot_id.zip(search.maker(&tags))?;
+        let one = Found::new(id.clone(), LeftoverKind::Snapshot, id, maker, &tags);
+        Some(one.using(snapshot.kms_key_id).losing("its data is deleted, too"))
+    });
+    Ok(found.collect())
+}
+
+/// Deletes a volume, after a snapshot if the definition wants one. The snapshot is found by its tag, so that a second run makes no other.
+pub(super) async fn remove(aws: &Aws, call: &CallContext, search: &Search, id: &str) -> Result<Deletion> {
+    let Some(volume) = describe(aws, id).await? else {
+        return Err(Error::new(ErrorKind::NotFound, "InvalidVolume.NotFound", format!("`{id}` does not exist")));
+    };
+    let users: Vec<&str> = volume.attachments().iter().filter_map(|attachment| attachment.instance_id()).collect();
+    if !users.is_empty() {
+        let mut holders = Vec::new();
+        for user in &users {
+            holders.extend(machines::foreign(aws, search, user).await?);
+        }
+        if !holders.is_empty() {
+            return Err(still_used(id, &holders));
+        }
+        let message = format!("`{id}` is attached to {}", users.join(", "));
+        return Err(Error::new(ErrorKind::Conflict, "VolumeInUse", message));
+    }
+    if search.volumes == VolumePolicy::Snapshot {
+        match own_snapshot(aws, id).await? {
+            Some(snapshot) if snapshot.state() == Some(&SnapshotState::Completed) => {}
+            Some(snapshot) => return Ok(Deletion::NeedsAnotherCall(words(&snapshot))),
+            None => return create_snapshot(aws, call, search, id, &services::ec2::from_tags(volume.tags())).await,
+        }
+    }
+    Deletion::requested(aws.ec2.delete_volume().volume_id(id).send().await)
+}
+
+async fn create_snapshot(aws: &Aws, call: &CallContext, search: &Search, id: &str, of_volume: &Tags) -> Result<Deletion> {
+    let mut tags: Tags = of_volume.iter().filter(|(key, _)| key.starts_with(CLAIM_TAGS)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let claim = of_volume.get("kubernetes.io/created-for/pvc/name").unwrap_or(&search.cluster);
+    let own = [(VOLUME_TAG, id), (STACK_TAG, &call.stack), (ENVIRONMENT_TAG, &call.environment), ("Name", claim)];
+    tags.extend(own.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
+    let description = format!("{id} of the cluster {}, deleted by acme", search.cluster);
+    let request = aws.ec2.create_snapshot().volume_id(id).description(description);
+    let snapshot = request.tag_specifications(services::ec2::tag_specification(&tags, ResourceType::Snapshot)).send().await?;
+    Ok(Deletion::NeedsAnotherCall(format!("snapshot {} is being made", snapshot.snapshot_id().unwrap_or_default())))
+}
+
+/// The snapshot that acme made of a volume before its deletion; a failed one does not count.
+async fn own_snapshot(aws: &Aws, id: &str) -> Result<Option<Snapshot>> {
+    let call = aws.ec2.describe_snapshots().owner_ids("self").filters(filter("volume-id", id));
+    let snapshots: Vec<Snapshot> = call.into_paginator().items().send().try_collect().await?;
+    let is_own = |snapshot: &Snapshot| services::ec2::from_tags(snapshot.tags()).get(VOLUME_TAG).is_some_and(|of| of == id);
+    let usable = snapshots.into_iter().filter(|one| is_own(one) && one.state() != Some(&SnapshotState::Error));
+    Ok(usable.max_by_key(|snapshot| snapshot.state() == Some(&SnapshotState::Completed)))
+}
+
+fn words(snapshot: &Snapshot) -> String {
+    format!("snapshot {} is {} ready", snapshot.snapshot_id().unwrap_or_default(), snapshot.progress().unwrap_or("not yet"))
+}
+
+async fn describe(aws: &Aws, id: &str) -> Result<Option<Volume>> {
+    let reply = ok_or_not_found(aws.ec2.describe_volumes().volume_ids(id).send().await)?;
+    Ok(reply.and_then(|reply| reply.volumes.unwrap_or_default().into_iter().next()))
+}
+
+/// Deletes a snapshot.
+pub(super) async fn remove_snapshot(aws: &Aws, id: &str) -> Result<Deletion> {
+    Deletion::requested(aws.ec2.delete_snapshot().snapshot_id(id).send().await)
+}
+
+/// Phase of a volume: in progress while its snapshot is.
+pub(super) async fn phase(aws: &Aws, id: &str) -> Result<Option<Phase>> {
+    let Some(volume) = describe(aws, id).await? else { return Ok(None) };
+    match volume.state() {
+        Some(VolumeState::Deleting) => return Ok(Some(Phase::Deleting)),
+        Some(state) if state.as_str() == "deleted" => return Ok(None),
+        _ => {}
+    }
+    let unfinished = own_snapshot(aws, id).await?.filter(|snapshot| snapshot.state() != Some(&SnapshotState::Completed));
+    Ok(Some(unfinished.map_or(Phase::Ready, |snapshot| Phase::Progressing(words(&snapshot)))))
+}
+
+/// Phase of a snapshot.
+pub(super) async fn snapshot_phase(aws: &Aws, id: &str) -> Result<Option<Phase>> {
+    let reply = ok_or_not_found(aws.ec2.describe_snapshots().snapshot_ids(id).send().await)?;
+    Ok(reply.filter(|reply| !reply.snapshots().is_empty()).map(|_| Phase::Ready))
+}
