@@ -2,13 +2,15 @@
 
 use anyhow::Result;
 use clap::Args;
+use futures::{StreamExt, stream};
 use serde_json::json;
 
 use super::{DONE, GlobalArguments, OutputFormat, StackArguments, open};
 use crate::{
-    core::{Address, LiveResource},
+    aws::types::resource_type,
+    core::{Address, LiveResource, Phase},
     definition,
-    engine::discover::address_of,
+    engine::{cloud::Cloud, discover::address_of},
     report,
 };
 
@@ -19,7 +21,7 @@ pub struct Arguments {
     /// Print all resources of the definition, without sections, as YAML (default).
     #[arg(long, conflicts_with = "live")]
     expanded: bool,
-    /// Show live resources as a tree.
+    /// Show live resources, those in clusters too, as a tree with their health.
     #[arg(long)]
     live: bool,
     #[command(flatten)]
@@ -32,17 +34,34 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         return Ok(DONE);
     }
     let (session, state) = open::discover(&arguments.target, &arguments.global).await?;
-    let mut live: Vec<_> = state.live_state().iter().collect();
+    let mut live = with_health(session.cloud(), state.live_state().iter().cloned().collect()).await;
     live.sort_by_key(|live| (address_of(live), live.id.clone()));
     if arguments.global.output == OutputFormat::Json {
-        report::print_json(&json!({ "format": "acme-show/2", "resources": live }))?;
+        let health = report::health::count(live.iter().map(|live| &live.phase));
+        report::print_json(&json!({ "format": "acme-show/2", "health": health, "resources": live }))?;
     } else {
-        let live = state.live_state().iter().map(|live| (display_address(live), live)).collect();
-        report::print(&report::tree::render(session.stack(), &live));
+        let by_address = live.iter().map(|live| (display_address(live), live)).collect();
+        report::print(&report::tree::render(session.stack(), &by_address));
+        report::print(&report::health::summary(live.iter().map(|live| &live.phase)));
     }
     open::print_stats(&session, &arguments.global);
     Ok(DONE)
 }
+
+/// The same resources, with the health of those that look ready from outside. What can't be read is shown as it looks.
+async fn with_health(cloud: &Cloud, live: Vec<LiveResource>) -> Vec<LiveResource> {
+    let read = |live: LiveResource| async move {
+        let Some(kind) = resource_type(&live.type_name).filter(|_| live.phase == Phase::Ready) else { return live };
+        match cloud.health(kind, &live).await {
+            Ok(Some(phase)) => LiveResource { phase, ..live },
+            _ => live,
+        }
+    };
+    stream::iter(live).map(read).buffer_unordered(PARALLEL_READS).collect().await
+}
+
+/// Number of resources whose health is read in parallel.
+const PARALLEL_READS: usize = 8;
 
 /// Address of a resource, or its id if it has no address.
 fn display_address(live: &LiveResource) -> Address {

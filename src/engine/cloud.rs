@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::{
     aws::{self, Aws, global_region, services, types::RESOURCE_TYPES},
     core::{
-        AccountLimit, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, IndexFilter,
-        LeftoverRequest, Leftovers, LiveResource, PreflightContext, Prerequisite, Problem, ResourceType, Result, STACK_TAG, Scope, Shared,
-        TagChange, Tags,
+        AccountLimit, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, GateReport, GateSource,
+        IndexFilter, LeftoverRequest, Leftovers, LiveResource, Phase, PreflightContext, Prerequisite, Problem, ResourceType, Result,
+        STACK_TAG, Scope, Shared, SimulatedFacts, TagChange, Tags,
     },
     simulator::Simulator,
 };
@@ -367,6 +367,41 @@ impl Cloud {
         }
     }
 
+    /// See [`crate::core::Resource::gates`].
+    ///
+    /// # Errors
+    /// Returns errors after which no call can succeed.
+    pub async fn gates(&self, kind: &'static ResourceType, live: &LiveResource, spec: &Value) -> Result<GateReport> {
+        let region = live.region.as_deref();
+        match self {
+            Cloud::Aws(aws) => kind.operations.gates(GateSource::Api(&*aws.in_region(region)), live, spec).await,
+            Cloud::Simulated(local) => {
+                let resources = |type_name: &str| local.resources(type_name, region);
+                let facts = SimulatedFacts { resources: &resources, failing: local.failing_gates() };
+                kind.operations.gates(GateSource::Simulated(&facts), live, spec).await
+            }
+        }
+    }
+
+    /// See [`crate::core::Resource::first_version`].
+    pub async fn first_version(
+        &self,
+        kind: &'static ResourceType,
+        region: Option<&str>,
+        context: PreflightContext<'_>,
+        spec: &Value,
+        passed: &[String],
+    ) -> Option<String> {
+        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
+        match self {
+            Cloud::Aws(aws) => {
+                let aws = aws.in_region(region);
+                aws::optional_reads(kind.operations.first_version(Some(&*aws), context, spec, passed)).await
+            }
+            Cloud::Simulated(_) => kind.operations.first_version(None, context, spec, passed).await,
+        }
+    }
+
     /// See [`crate::core::Resource::contents`].
     ///
     /// # Errors
@@ -397,6 +432,17 @@ impl Cloud {
         match self {
             Cloud::Aws(aws) => kind.operations.leftovers(&*aws.in_region(live.region.as_deref()), live, request).await,
             Cloud::Simulated(_) => Ok(Leftovers::default()),
+        }
+    }
+
+    /// See [`crate::core::Resource::health`].
+    ///
+    /// # Errors
+    /// Returns errors of the service.
+    pub async fn health(&self, kind: &'static ResourceType, live: &LiveResource) -> Result<Option<Phase>> {
+        match self {
+            Cloud::Aws(aws) => kind.operations.health(&*aws.in_region(live.region.as_deref()), live).await,
+            Cloud::Simulated(_) => Ok(None),
         }
     }
 

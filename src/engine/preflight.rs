@@ -54,6 +54,7 @@ pub async fn preflight(
         missing_prerequisites(cloud, &asked),
         exceeded_quotas(cloud, context, stack, plan, &locate)
     );
+    let placed = place_updates(cloud, context, stack, plan, &asked).await;
     let effects: BTreeMap<Address, Vec<String>> =
         asked.iter().zip(effects).map(|(one, effects)| (one.declared.address.clone(), effects)).collect();
     let mut obstacles = exceeded;
@@ -66,9 +67,29 @@ pub async fn preflight(
     for change in &mut plan.changes {
         change.effects = effects.get(&change.address).cloned().unwrap_or_default();
     }
+    for (change, version) in placed {
+        plan.place_at_version(change, &version);
+    }
     plan.obstacles.extend(obstacles);
     plan.warnings.extend(warnings);
     plan.prerequisites = prerequisites;
+}
+
+/// Changes that need not wait for the last version that a resource passes on which they depend, by number, with the version.
+async fn place_updates(
+    cloud: &Cloud,
+    context: PreflightContext<'_>,
+    stack: &Stack,
+    plan: &Plan,
+    asked: &[AskedResource<'_>],
+) -> Vec<(usize, String)> {
+    let questions = plan.changes.iter().enumerate().filter_map(|(number, change)| {
+        let passed = plan.versions_passed_by_dependencies(stack, number)?;
+        let one = asked.iter().find(|one| one.declared.address == change.address)?;
+        let (kind, region) = (one.declared.resource_type, one.declared.region.as_deref());
+        Some(async move { cloud.first_version(kind, region, context, &one.spec, &passed).await.map(|version| (number, version)) })
+    });
+    join_all(questions).await.into_iter().flatten().collect()
 }
 
 /// Resources that the plan creates, replaces, or changes in some fields.

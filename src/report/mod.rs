@@ -2,6 +2,7 @@
 
 pub mod github;
 pub mod graph;
+pub mod health;
 pub mod history;
 pub mod json;
 mod layout;

@@ -263,6 +263,11 @@ fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_
         }
         Action::None | Action::Delete | Action::Forget => {}
     }
+    for stage in &change.stages {
+        let gates = if stage.gates.is_empty() { String::new() } else { format!(", after the gates {}", stage.gates.join(", ")) };
+        let step = format!("step: {} → {}{gates}", printable_line(&stage.from), printable_line(&stage.to));
+        writeln!(out, "      {}", Style::Faint.paint(step))?;
+    }
     for effect in &change.effects {
         writeln!(out, "      {}", printable_line(effect))?;
     }

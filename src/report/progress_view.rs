@@ -97,7 +97,11 @@ impl ProgressView {
                 self.stopping = false;
             }
             Event::StepStarted { address, op, .. } => {
-                self.set_step_state(address, *op, StepState::Running { since: now, status: String::new() })
+                let running = StepState::Running { since: now, status: String::new() };
+                // An update may have several steps, one after the other.
+                if let Some(state) = self.find_step_state(address, *op, |state| *state == StepState::Waiting) {
+                    *state = running;
+                }
             }
             Event::StepWaiting { address, op, status } => {
                 if let Some(StepState::Running { status: shown, .. }) = self.step_state_mut(address, *op) {
@@ -242,9 +246,17 @@ impl ProgressView {
         next.into_iter().map(row).collect()
     }
 
+    /// State of a step, the one that runs if there are several.
     fn step_state_mut(&mut self, address: &Address, op: Op) -> Option<&mut StepState> {
-        let mut steps = self.phases.iter_mut().flat_map(DiGraph::node_weights_mut);
-        steps.find(|step| step.op == op && step.address == *address).map(|step| &mut step.state)
+        self.find_step_state(address, op, |state| matches!(state, StepState::Running { .. }))
+    }
+
+    /// State of the first step for which this holds, or else of the first one.
+    fn find_step_state(&mut self, address: &Address, op: Op, is_wanted: impl Fn(&StepState) -> bool) -> Option<&mut StepState> {
+        let steps = self.phases.iter_mut().flat_map(DiGraph::node_weights_mut);
+        let mut states: Vec<_> = steps.filter(|step| step.op == op && step.address == *address).map(|step| &mut step.state).collect();
+        let at = states.iter().position(|state| is_wanted(state)).unwrap_or(0);
+        (at < states.len()).then(|| states.swap_remove(at))
     }
 
     fn set_step_state(&mut self, address: &Address, op: Op, stage: StepState) {

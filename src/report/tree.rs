@@ -7,13 +7,13 @@ use crate::{
     aws::types,
     core::{Address, LiveResource, printable_line},
     definition::Stack,
-    engine::graph::{dependencies, status_text},
+    engine::graph::dependencies,
 };
 
 /// Maximum width of a line, in columns.
 const WIDTH: usize = 80;
 
-/// Renders live resources with their ids, and the AWS status of those that are not ready.
+/// Renders live resources with their ids, the status of those that are not ready, and the health of those in clusters.
 pub fn render(stack: &Stack, live: &BTreeMap<Address, &LiveResource>) -> String {
     let mut depends_on: BTreeMap<&Address, BTreeSet<&Address>> = BTreeMap::new();
     let pairs = dependencies(stack, live);
@@ -79,7 +79,7 @@ fn render_branch(
     out: &mut String,
 ) {
     let Some(one) = live.get(address) else { return };
-    let phase = status_text(&one.phase).map(|status| format!("  {}", printable_line(&status))).unwrap_or_default();
+    let phase = super::health::describe(one).map(|status| format!("  {}", printable_line(&status))).unwrap_or_default();
     let region = one.region.as_ref().map(|region| format!("{region}  ")).unwrap_or_default();
     let used = format!("{indent}{tick}{address}{region}{phase}").chars().count() + 2;
     let id = truncate_start(&printable_line(&one.id), WIDTH.saturating_sub(used));
@@ -87,7 +87,7 @@ fn render_branch(
         "{}{address}  {}{}\n",
         Style::Faint.paint(format!("{indent}{tick}")),
         Style::Faint.paint(format!("{region}{id}")),
-        Style::Changed.paint(phase)
+        super::health::style(&one.phase).paint(phase)
     ));
     let deeper = match tick {
         "" => indent.to_owned(),

@@ -7,7 +7,7 @@
 //! `ACME_LOCAL_FAULT=refuse:7` rejects the 7th mutating call of the process before it takes effect, `lost:7` loses its response,
 //! `crash-before:7` and `crash-after:7` crash the process, `throttle:3` throttles every third call, `lag:2000` makes reads lag by two
 //! seconds, `settle:0.01` makes everything take a hundredth of its typical duration, and `waiting:certificate` makes new certificates wait
-//! for a person, until a run without it. Several are separated by commas. See [`Behaviour`].
+//! for a person, until a run without it, and `gate:insights` makes a gate of an upgrade find a problem. Several are separated by commas. See [`Behaviour`].
 
 mod account;
 mod constraints;
@@ -23,7 +23,7 @@ mod timing;
 mod validation;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -115,6 +115,25 @@ impl Simulator {
         &self.region
     }
 
+    /// Resources of a type in a region.
+    pub fn resources(&self, type_name: &str, region: Option<&str>) -> Vec<LiveResource> {
+        let Some(kind) = types::resource_type(type_name) else { return Vec::new() };
+        self.with_inner(|inner| {
+            // An unreadable file means unchanged content.
+            let _held = inner.store.lock().ok();
+            let time = self.advance(&mut inner.store.state);
+            let state = &inner.store.state;
+            let region = state.region_of(kind, region);
+            let here = state.of_type(kind.name).filter(|entry| entry.region == region);
+            here.filter_map(|entry| entry.view_at(time.now, |_| true)).collect()
+        })
+    }
+
+    /// Gates that find a problem.
+    pub fn failing_gates(&self) -> &BTreeSet<String> {
+        &self.behaviour.faults.gates
+    }
+
     /// Time for which reads lag behind writes.
     pub fn read_lag(&self) -> Duration {
         self.behaviour.read_lag
@@ -197,6 +216,7 @@ impl Simulator {
             if let Some(code) = kind.service.busy_code.filter(|_| entry.ready_at > time.now) {
                 return Err(Error::new(ErrorKind::Conflict, code, format!("'{id}' is still being created")));
             }
+            validation::validate_versions(kind, entry.spec(), spec, pointers)?;
             validation::validate_entry_quotas(kind, entry.spec(), spec)?;
             validation::validate_resized_ranges(kind, entry.spec(), spec)?;
             let mut version = Version { written_at: time.now, ..entry.latest().clone() };

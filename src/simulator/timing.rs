@@ -50,6 +50,8 @@ pub struct Faults {
     pub throttle_every: Option<u64>,
     /// Types whose resources, created in this process or an earlier one with this fault, wait for a person.
     pub waiting: BTreeSet<String>,
+    /// Gates of updates in several steps that find a problem.
+    pub gates: BTreeSet<String>,
     /// Form of a crash.
     pub crash: CrashMode,
 }
@@ -77,8 +79,8 @@ pub struct FaultHit {
 
 impl Behaviour {
     /// Adds the faults in `text`, a comma-separated list of `refuse:K`, `lost:K`, `crash-before:K`, `crash-after:K` (the K-th mutating
-    /// call), `throttle:N` (every N-th call), `settle:FRACTION`, `lag:MILLISECONDS` and `waiting:TYPE` (new resources of this type wait for a
-    /// person until a process without it).
+    /// call), `throttle:N` (every N-th call), `settle:FRACTION`, `lag:MILLISECONDS`, `waiting:TYPE` (new resources of this type wait for a
+    /// person until a process without it) and `gate:NAME` (this gate of an upgrade finds a problem).
     ///
     /// # Errors
     /// Fails if the text has another format.
@@ -86,7 +88,7 @@ impl Behaviour {
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             self.add_fault(part).ok_or_else(|| {
                 let known =
-                    "refuse:K, lost:K, crash-before:K, crash-after:K, throttle:N, settle:FRACTION, lag:MILLISECONDS or waiting:TYPE";
+                    "refuse:K, lost:K, crash-before:K, crash-after:K, throttle:N, settle:FRACTION, lag:MILLISECONDS, waiting:TYPE or gate:NAME";
                 Error::new(ErrorKind::Rejected, "LocalFault", format!("{FAULT_VARIABLE}: `{part}` is not one of {known}"))
             })?;
         }
@@ -111,6 +113,7 @@ impl Behaviour {
                 self.read_lag = Duration::from_millis(value.parse().ok()?);
                 true
             }
+            "gate" => self.faults.gates.insert(value.to_owned()),
             "waiting" => {
                 let kind = types::resource_type(value)?;
                 self.faults.waiting.insert(kind.name.to_owned());

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{ADDRESS_TAG, CallContext, Error, ErrorKind, ResourceType, Result, iam_path, overlapping_exchange},
+    core::{ADDRESS_TAG, CallContext, Error, ErrorKind, RefusedChange, ResourceType, Result, iam_path, overlapping_exchange},
 };
 
 impl Simulator {
@@ -216,6 +216,18 @@ fn validate_range(state: &mut CloudState, kind: &ResourceType, entry: &Simulated
         }
         _ => Ok(()),
     }
+}
+
+/// Rejects an update that skips a version.
+pub(super) fn validate_versions(kind: &ResourceType, before: &Value, after: &Value, pointers: &[String]) -> Result<()> {
+    for one_way in kind.one_way.iter().filter(|one_way| pointers.iter().any(|pointer| pointer == one_way.field)) {
+        let (Some(from), Some(to)) = (before.pointer(one_way.field), after.pointer(one_way.field)) else { continue };
+        if let Some(RefusedChange::SkipsMinorVersion(_)) = one_way.direction.refusal(from, to) {
+            let message = format!("Unsupported Kubernetes minor version update from {from} to {to}");
+            return Err(Error::new(ErrorKind::Rejected, "InvalidParameterException", message));
+        }
+    }
+    Ok(())
 }
 
 /// Rejects an update that adds more entries than the quota allows before it removes others.

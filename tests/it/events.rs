@@ -96,6 +96,7 @@ fn json_plan_matches_the_documentation() {
     let before = format!("{reference}\nresources: {{ {}, {more} }}\n", groups("one", "two"));
     acme.apply(&write_file(folder.path(), "stack.yaml", &before));
     let edited = reference.replace("db_class: db.m6g.large", "db_class: db.m6g.xlarge").replace("m6i.large", "m6i.xlarge");
+    let edited = edited.replace("version: \"1.34\"", "version: \"1.35\"");
     let edited = edited.replace("nat: per-az", "nat: single").replace("team: platform", "team: shop").replace(", stock, user]", "]");
     let more = exclusive("type: A, values: [192.0.2.1]", "spare: {}, other: { vpc: spare }");
     let edited =

@@ -89,9 +89,11 @@ fn shows_live_resources_as_a_tree() {
     let shown = acme.run("show", &reference, &["--live"]).assert_success();
     let wide: Vec<&str> = shown.stdout.lines().filter(|line| line.chars().count() > 80).collect();
     assert!(wide.is_empty(), "{wide:#?}");
-    assert_eq!(shown.stdout.lines().count(), 41, "every resource once");
+    let (resources, health) = shown.stdout.trim_end().rsplit_once('\n').expect("several lines");
+    assert_eq!(resources.lines().count(), 41, "every resource once");
+    assert_eq!(health, "Health: 41 ready.");
     // Ids differ from run to run; of long ones, so does what is cut.
-    let tree: Vec<&str> = shown.stdout.lines().map(|line| line.rsplit_once("  ").map_or(line, |(address, _)| address)).collect();
+    let tree: Vec<&str> = resources.lines().map(|line| line.rsplit_once("  ").map_or(line, |(address, _)| address)).collect();
     insta::assert_snapshot!("live_tree", tree.join("\n"));
     let nothing = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/quickstart.yaml");
     assert_eq!(acme.run("show", &nothing, &["--live"]).assert_success().stdout, "");

@@ -60,6 +60,7 @@ mod terminal;
 mod terraform;
 mod undo;
 mod unreadable_answers;
+mod upgrades;
 mod waiting;
 mod wire;
 mod words;

@@ -138,7 +138,7 @@ databases:
     };
     shop.output_with_fault("", "apply", &text("1.33", "API", 50), &["--yes"]);
     insta::assert_snapshot!("plan_one_way", shop.output_with_fault("", "plan", &text("1.32", "API_AND_CONFIG_MAP", 20), &[]));
-    insta::assert_snapshot!("plan_two_minor_versions", shop.output_with_fault("", "plan", &text("1.35", "API", 50), &[]));
+    insta::assert_snapshot!("plan_two_minor_versions", shop.output_with_fault("", "plan", &text("1.31", "API", 50), &[]));
 }
 
 const SMALL: &str = "

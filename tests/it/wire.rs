@@ -97,8 +97,8 @@ pub fn service_and_action(request: &Request) -> (String, String) {
 }
 
 pub fn is_write(request: &Request, action: &str) -> bool {
-    // Route 53 reads the tags of several resources with POST.
-    if action == "POST /tags/-" {
+    // Route 53 reads the tags of several resources with POST, EKS insights.
+    if matches!(action, "POST /tags/-" | "POST /clusters/-/insights") {
         return false;
     }
     if action.contains(' ') {

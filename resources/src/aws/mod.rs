@@ -31,7 +31,7 @@ use self::call_pacer::MAX_PACING_DELAY;
 use self::services::{Clients, Connector};
 use crate::{
     core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange, TypeInfo},
-    kubernetes::{Access, Kubernetes},
+    kubernetes::{Access, Kubernetes, Stores},
 };
 
 pub use call_guard::CallGuard;
@@ -165,7 +165,8 @@ impl Aws {
         let credentials = here.config.credentials_provider();
         let access =
             Access { region: region.clone(), credentials, profile: connector.profile.clone(), proxy: connector.kube_proxy.clone() };
-        let kubernetes = Kubernetes::new(clients.eks.clone(), access, calls.clone());
+        let stores = Stores { secretsmanager: clients.secretsmanager.clone(), ssm: clients.ssm.clone() };
+        let kubernetes = Kubernetes::new(clients.eks.clone(), stores, access, calls.clone());
         Aws {
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             tagging: aws_sdk_resourcegroupstagging::Client::from_conf(tagging.build()),

@@ -5,12 +5,12 @@ use std::{any::Any, marker::PhantomData};
 use futures::future::BoxFuture;
 use schemars::{Schema, schema_for};
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     AccountLimit, CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error, ErrorKind,
-    ExchangePart, Existing, LeftoverRequest, Leftovers, LiveResource, Named, Observed, OwnFacts, PreflightContext, Prerequisite, Problem,
-    Questions, Resource, Result, Scope, TagChange, problem::parse,
+    ExchangePart, Existing, GateReport, GateSource, LeftoverRequest, Leftovers, LiveResource, Named, Observed, OwnFacts, Phase,
+    PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope, StageFields, TagChange, problem::parse,
 };
 
 /// Operations of a resource type.
@@ -77,6 +77,23 @@ pub trait Operations: Send + Sync {
     fn stands_for(&self) -> Vec<&'static str>;
     /// See [`Resource::irreversible_change`].
     fn irreversible_change(&self, wanted: &Value, live: &Value) -> Option<String>;
+    /// See [`Resource::stages`].
+    fn stages(&self, wanted: &Value, live: &Value, passed: &[String]) -> Vec<StageFields>;
+    /// See [`Resource::first_version`].
+    fn first_version<'a>(
+        &'a self,
+        to: Option<&'a dyn Connections>,
+        context: PreflightContext<'a>,
+        spec: &'a Value,
+        passed: &'a [String],
+    ) -> BoxFuture<'a, Option<String>>;
+    /// See [`Resource::gates`].
+    fn gates<'a>(
+        &'a self,
+        source: GateSource<'a, dyn Connections>,
+        live: &'a LiveResource,
+        spec: &'a Value,
+    ) -> BoxFuture<'a, Result<GateReport>>;
     /// See [`Resource::prerequisites`].
     fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite>;
     /// See [`Resource::list`].
@@ -116,6 +133,8 @@ pub trait Operations: Send + Sync {
         live: &'a LiveResource,
         request: &'a LeftoverRequest,
     ) -> BoxFuture<'a, Result<Leftovers>>;
+    /// See [`Resource::health`].
+    fn health<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<Phase>>>;
     /// See [`Resource::blockers`].
     fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>>;
 }
@@ -256,6 +275,41 @@ impl<R: Resource> Operations for TypedOperations<R> {
         let (wanted, live) = deserialize_both::<R>(wanted, live)?;
         wanted.irreversible_change(&live)
     }
+    fn stages(&self, wanted: &Value, live: &Value, passed: &[String]) -> Vec<StageFields> {
+        let Some((parsed, live)) = deserialize_both::<R>(wanted, live) else { return Vec::new() };
+        let fields = |stage: &R| {
+            let Ok(Value::Object(fields)) = serde_json::to_value(stage) else { return Map::new() };
+            fields.into_iter().filter(|(name, value)| wanted.get(name).unwrap_or(&Value::Null) != value).collect()
+        };
+        let stages = parsed.stages(&live, passed).into_iter();
+        stages.map(|stage| StageFields { fields: fields(&stage.spec), from: stage.from, to: stage.to, gates: stage.gates }).collect()
+    }
+    fn first_version<'a>(
+        &'a self,
+        to: Option<&'a dyn Connections>,
+        context: PreflightContext<'a>,
+        spec: &'a Value,
+        passed: &'a [String],
+    ) -> BoxFuture<'a, Option<String>> {
+        Box::pin(async move {
+            let (Ok(spec), Ok(api)) = (deserialize_spec::<R>(spec), to.map(api).transpose()) else { return None };
+            spec.first_version(&Questions::new(api, context), passed).await
+        })
+    }
+    fn gates<'a>(
+        &'a self,
+        source: GateSource<'a, dyn Connections>,
+        live: &'a LiveResource,
+        spec: &'a Value,
+    ) -> BoxFuture<'a, Result<GateReport>> {
+        Box::pin(async move {
+            let source = match source {
+                GateSource::Api(to) => GateSource::Api(api(to)?),
+                GateSource::Simulated(facts) => GateSource::Simulated(facts),
+            };
+            deserialize_spec::<R>(spec)?.gates(&source, &to_existing(live)?).await
+        })
+    }
     fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite> {
         deserialize_spec::<R>(spec).map(|spec| spec.prerequisites()).unwrap_or_default()
     }
@@ -309,6 +363,9 @@ impl<R: Resource> Operations for TypedOperations<R> {
         request: &'a LeftoverRequest,
     ) -> BoxFuture<'a, Result<Leftovers>> {
         Box::pin(async move { Ok(R::leftovers(api(to)?, &to_observed::<R>(live)?, request).await) })
+    }
+    fn health<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<Phase>>> {
+        Box::pin(async move { R::health(api(to)?, &to_existing(live)?).await })
     }
     fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>> {
         Box::pin(async move { R::blockers(api(to)?, &to_existing(live)?).await })

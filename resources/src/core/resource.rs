@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    AccountLimit, CallContext, Declared, Error, ErrorKind, LeftoverRequest, Leftovers, Phase, Prerequisite, Problem, Questions, Result,
-    Scope, ServiceInfo, Spec, TagChange, Tags, TypeInfo,
+    AccountLimit, CallContext, Declared, Error, ErrorKind, GateReport, GateSource, LeftoverRequest, Leftovers, Phase, Prerequisite,
+    Problem, Questions, Result, Scope, ServiceInfo, Spec, Stage, TagChange, Tags, TypeInfo,
 };
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
@@ -98,6 +98,23 @@ pub trait Resource: Spec {
     fn irreversible_change(&self, _live: &Self) -> Option<String> {
         None
     }
+    /// Steps of an update from `live` whose order matters to other resources, the last one with `self`: one for each minor version of Kubernetes.
+    /// `passed` are the versions that a resource it refers to passes in the same plan, from the present one on. The steps of both alternate: a
+    /// version starts when all resources have reached the one before. Strings may still contain `${…}` references.
+    fn stages(&self, _live: &Self, _passed: &[String]) -> Vec<Stage<Self>> {
+        Vec::new()
+    }
+    /// For an update without steps: the first of the versions in `passed`, see [`Resource::stages`], with which AWS accepts it. It then comes as
+    /// early as possible; by default, it follows the last version.
+    fn first_version(&self, _questions: &Questions<'_, Self::Api>, _passed: &[String]) -> impl Future<Output = Option<String>> + Send {
+        async { None }
+    }
+    /// Checks what must hold before an update of [`Resource::stages`] starts. Called right before its first call.
+    ///
+    /// What can't be read must not hold a run up for good: it is [`GateReport::unchecked`].
+    fn gates(&self, _source: &GateSource<'_, Self::Api>, _live: &Existing<Self>) -> impl Future<Output = Result<GateReport>> + Send {
+        async { Ok(GateReport::default()) }
+    }
     /// What the account must have before this resource is created.
     fn prerequisites(&self) -> Vec<Prerequisite> {
         Vec::new()
@@ -168,6 +185,10 @@ pub trait Resource: Spec {
     /// [`super::TypeInfo::leaves_leftovers`]; also if an unfinished run has deleted it already.
     fn leftovers(_api: &Self::Api, _live: &Observed<Self>, _request: &LeftoverRequest) -> impl Future<Output = Leftovers> + Send {
         async { Leftovers::default() }
+    }
+    /// Tells how a ready resource is doing, as far as `list` does not see it: the pods of a chart. Called only to show it to a person.
+    fn health(_api: &Self::Api, _live: &Existing<Self>) -> impl Future<Output = Result<Option<Phase>>> + Send {
+        async { Ok(None) }
     }
     /// Lists resources outside the stack that still use it ("network interface eni-1"). Called only if its deletion fails as in use and no
     /// resource of the stack is known to use it.

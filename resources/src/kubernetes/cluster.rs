@@ -31,7 +31,7 @@ use crate::{
 
 /// Field manager of everything that acme applies.
 /// <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>
-const MANAGER: &str = "acme";
+pub(super) const MANAGER: &str = "acme";
 /// Objects per page of a list.
 const PAGE: u32 = 500;
 

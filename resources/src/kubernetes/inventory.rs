@@ -68,6 +68,12 @@ fn parse_key(key: &str) -> Option<KindName> {
     KindName::of(&api_version.replace('_', "/"), kind)
 }
 
+/// The kinds in the inventory of a stack.
+pub(super) fn kinds_of(inventory: &DynamicObject) -> BTreeSet<KindName> {
+    let data = inventory.data.get("data").and_then(|data| data.as_object());
+    data.into_iter().flatten().filter_map(|(key, _)| parse_key(key)).collect()
+}
+
 impl Cluster {
     /// Returns the kinds of the stack's objects.
     ///
@@ -76,8 +82,7 @@ impl Cluster {
     pub(super) async fn inventory(&self, inventory: &Inventory) -> Result<BTreeSet<KindName>> {
         let Some(kind) = config_map() else { return Ok(BTreeSet::new()) };
         let found = self.get(&kind, Some(NAMESPACE), &inventory.name()).await?;
-        let data = found.as_ref().and_then(|found| found.data.get("data")).and_then(|data| data.as_object());
-        let kinds: BTreeSet<KindName> = data.into_iter().flatten().filter_map(|(key, _)| parse_key(key)).collect();
+        let kinds = found.as_ref().map(kinds_of).unwrap_or_default();
         let mut known = self.inventories.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(kinds.iter().map(|kind| (inventory.clone(), kind.clone())));
         Ok(kinds)

@@ -6,13 +6,16 @@ mod applied;
 pub mod cleanup;
 mod cluster;
 mod error;
+mod health;
 mod helm;
 mod inventory;
 mod kinds;
 mod object_id;
 mod readiness;
+mod removed_apis;
 mod token;
 pub mod types;
+mod upgrade;
 
 use std::{
     any::Any,
@@ -30,7 +33,9 @@ use crate::{
 pub(crate) use cluster::Access;
 pub use cluster::{Cluster, Endpoint};
 pub use object_id::ObjectId;
+pub(crate) use removed_apis::replacement;
 pub use token::{LIFETIME as TOKEN_LIFETIME, exec_entry};
+pub(crate) use upgrade::{UsedKind, kind_of, kinds_in};
 
 /// The facts of the API, in the terms of a service of AWS. It has no IAM actions: access entries of the cluster grant access.
 pub static SERVICE: ServiceInfo = ServiceInfo::new("kubernetes", "Kubernetes").error_codes(crate::core::ErrorCodes {
@@ -39,9 +44,19 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("kubernetes", "Kubernetes").e
     in_use: "Conflict",
 });
 
+/// Clients of the services that keep secret values.
+pub(crate) struct Stores {
+    /// Secrets Manager.
+    pub secretsmanager: aws_sdk_secretsmanager::Client,
+    /// Parameter Store.
+    pub ssm: aws_sdk_ssm::Client,
+}
+
 /// The clusters of one region.
 pub struct Kubernetes {
     eks: aws_sdk_eks::Client,
+    /// Sources of secret values.
+    pub(crate) stores: Stores,
     access: Access,
     calls: CallPacer,
     clusters: Mutex<BTreeMap<String, Arc<Cluster>>>,
@@ -49,8 +64,8 @@ pub struct Kubernetes {
 
 impl Kubernetes {
     /// Connects to no cluster yet.
-    pub(crate) fn new(eks: aws_sdk_eks::Client, access: Access, calls: CallPacer) -> Kubernetes {
-        Kubernetes { eks, access, calls, clusters: Mutex::default() }
+    pub(crate) fn new(eks: aws_sdk_eks::Client, stores: Stores, access: Access, calls: CallPacer) -> Kubernetes {
+        Kubernetes { eks, stores, access, calls, clusters: Mutex::default() }
     }
 
     /// Tells where the API of a cluster is, which saves the call that asks for it.

@@ -56,6 +56,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
         let principal = ec2_principal(out.frame.region.unwrap_or_default());
         add_role(out, "auto-nodes", &principal, &policies, &format!("{at}/auto_mode"));
     }
+    let version = fields.get("version").filter(|version| !version.is_null()).cloned();
     let self_managed = fields.get("bootstrap_self_managed_addons").and_then(Value::as_bool).unwrap_or(true);
     if let Some(draft) = out.add_resource("eks_cluster", "main", fields, at) {
         draft.extra_fields = field_names::<Cluster>();
@@ -67,6 +68,12 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     let mut own_role = false;
     for mut group in out.parse_entries(own.node_groups, &format!("{at}/node_groups")) {
         own_role |= join_cluster(out, &mut group, "role", "nodes");
+        // The image in a launch template decides the version.
+        let has_own_image =
+            group.fields.get("ami_type").is_some_and(|image| image == "CUSTOM") || group.fields.contains_key("launch_template");
+        if let Some(version) = version.clone().filter(|_| !has_own_image) {
+            set_default(&mut group.fields, "version", version);
+        }
         if network_addon && !self_managed {
             add_depends_on(&mut group.fields, ["eks_addon.vpc-cni".to_owned()]);
         }

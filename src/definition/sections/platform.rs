@@ -210,6 +210,7 @@ impl Installer<'_, '_, '_> {
         fields.extend(chart.repository.as_ref().map(|url| ("repository".to_owned(), url.as_str().into())));
         fields.extend((!component.waits).then(|| ("wait".to_owned(), false.into())));
         fields.extend(component.skip_crds.then(|| ("skip_crds".to_owned(), true.into())));
+        fields.extend(component.skip_schema.then(|| ("skip_schema_validation".to_owned(), true.into())));
         fields.extend(component.timeout_seconds.map(|seconds| ("timeout_seconds".to_owned(), seconds.into())));
         self.out.add_resource("helm_release", one.name, fields, &one.pointer);
         format!("helm_release.{}", one.name)

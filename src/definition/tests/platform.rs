@@ -108,7 +108,7 @@ fn values_of_the_definition_win() {
     );
     let values = &spec(&stack, "helm_release.loki")["values"];
     assert_eq!(values["gateway"]["replicas"], 5);
-    assert_eq!(values["gateway"]["metrics"], Value::Null);
+    assert_eq!(values["gateway"]["metrics"], json!("<null>"));
     assert_eq!(values["singleBinary"]["replicas"], 1);
     assert_eq!(values["singleBinary"]["tolerations"], json!([{ "operator": "Exists" }]));
     assert_eq!(values["loki"]["storage"]["bucketNames"]["chunks"], "${s3_bucket.logs.id}");

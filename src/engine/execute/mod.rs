@@ -4,6 +4,7 @@ mod blockers;
 mod event;
 mod exchange;
 mod executor;
+mod gates;
 mod handover;
 mod journaled_cloud;
 mod retry;

@@ -35,6 +35,8 @@ pub struct StepTask {
     pub target: StepTarget,
     /// State of the resource after an earlier step of this run.
     pub live: Option<LiveResource>,
+    /// Versions before and after one of several steps of an update.
+    pub stage: Option<(String, String)>,
     /// For a replacement, the order of creation and deletion.
     pub replacement_order: Option<ReplacementOrder>,
     /// Meaning of `null` in the desired spec.
@@ -264,6 +266,8 @@ impl StepTask {
     }
 
     async fn update(&self, before: &LiveResource) -> Result<LiveResource> {
+        let passed = self.pass_gates(before).await?;
+        let before = passed.as_ref().unwrap_or(before);
         let applied = {
             let _under_way = self.poller.in_flight();
             let normalized = self.target.kind.operations.normalize(&self.target.spec, &before.spec);

@@ -105,7 +105,7 @@ impl Cycles<'_> {
                 graph.retain_edges(|graph, edge| !graph.edge_endpoints(edge).is_some_and(|edge| edges.contains(&edge)));
                 dependent
             } else {
-                let attach = graph.add_node(Step { change, op: Op::Attach });
+                let attach = graph.add_node(Step::new(change, Op::Attach));
                 graph.add_edge(dependent, attach, ());
                 before_dependents.extend(dependents.into_iter().map(|node| (attach, node)));
                 changes[change].attach = fields;
@@ -137,7 +137,7 @@ impl Cycles<'_> {
                 .iter()
                 .flat_map(|used| self.detachable_fields(&changes[change], &changes[graph[*used].change]).unwrap_or_default())
                 .collect();
-            let detach = graph.add_node(Step { change, op: Op::Detach });
+            let detach = graph.add_node(Step::new(change, Op::Detach));
             for deletion in all_used.into_iter().chain([user]) {
                 graph.add_edge(detach, deletion, ());
             }
@@ -250,7 +250,7 @@ mod tests {
             plan.changes.iter().any(|change| change.address == *address && matches!(change.action, Action::Create | Action::Replace))
         };
         for node in order {
-            let Step { change, op } = graph[*node];
+            let Step { change, op, .. } = graph[*node];
             let change = &plan.changes[change];
             let wanted = || {
                 let spec = &stack.resources[&change.address].spec;

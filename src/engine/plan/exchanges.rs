@@ -72,7 +72,7 @@ impl Exchanges {
                 apply.update_edge(*first, other, ());
             }
             for deleted in members.iter().filter(|member| changes[**member].action == Action::Delete) {
-                let step = apply.add_node(Step { change: *deleted, op: Op::Delete });
+                let step = apply.add_node(Step::new(*deleted, Op::Delete));
                 apply.update_edge(*first, step, ());
             }
         }

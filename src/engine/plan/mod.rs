@@ -20,6 +20,7 @@ mod references;
 mod replacement_name;
 mod restore;
 mod soft_edges;
+mod stages;
 mod state_diff;
 mod still_used;
 mod taken_keys;
@@ -35,7 +36,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    core::{Address, LeftoverStage, LiveResource, OnDelete, Prerequisite, Tags},
+    core::{Address, LeftoverStage, LiveResource, OnDelete, Prerequisite, StageFields, Tags},
     definition::DesiredResource,
 };
 
@@ -192,6 +193,9 @@ pub struct Change {
     /// Effects besides the fields that differ, see [`crate::core::Resource::effects`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<String>,
+    /// Steps of an update whose order matters to other resources, see [`crate::core::Resource::stages`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageFields>,
     /// Parts of the change that cannot be undone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
@@ -221,6 +225,15 @@ pub struct Step {
     pub change: usize,
     /// Operation.
     pub op: Op,
+    /// Index into [`Change::stages`], for an update in several steps.
+    pub stage: Option<usize>,
+}
+
+impl Step {
+    /// The only step with this operation.
+    pub fn new(change: usize, op: Op) -> Step {
+        Step { change, op, stage: None }
+    }
 }
 
 /// Operation of a step.

@@ -93,8 +93,8 @@ pub(super) fn one_way_obstacle(change: &Change, one_way: &OneWay) -> Option<Obst
             format!("set `{field}` to {least} or more"),
         ),
         RefusedChange::SkipsMinorVersion(next) => (
-            format!("can't change {field} of `{address}` from {from} to {to} at once: AWS upgrades one minor version at a time"),
-            format!("set `{field}` to {next} and apply that first"),
+            format!("can't change {field} of `{address}` from {from} to {to}: AWS rolls back only the last minor version"),
+            format!("set `{field}` to {next}, or leave it at {from}"),
         ),
     };
     Some(Obstacle { code: "one-way", address: address.clone(), message, help, location: None, adoptable: None, other: None })

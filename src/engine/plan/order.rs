@@ -27,6 +27,7 @@ use super::{
     prune::{Removal, removal, removes_reference},
     references::{has_arn, refers_to},
     soft_edges::{Edge, add_edges, break_cycles, cut_cycles},
+    stages,
 };
 use crate::{
     aws::types::resource_type,
@@ -96,13 +97,19 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     let mut create_or_update: HashMap<usize, NodeIndex> = HashMap::new();
     let mut early_deletes: HashMap<usize, NodeIndex> = HashMap::new();
     let mut late_deletes: HashMap<usize, NodeIndex> = HashMap::new();
+    let mut staged: HashMap<usize, Vec<NodeIndex>> = HashMap::new();
     let prunes = find_prunes(changes);
     for (change, entry) in changes.iter().enumerate() {
-        let step = |op| Step { change, op };
+        let step = |op| Step::new(change, op);
         match entry.action {
             Action::None => {}
             Action::Create => drop(create_or_update.insert(change, apply.add_node(step(Op::Create)))),
             Action::Update if prunes.get(&change).is_some_and(|prune| prune.removal == Removal::Only) => {}
+            Action::Update if !entry.stages.is_empty() => {
+                let steps = stages::add_steps(&mut apply, change, entry);
+                create_or_update.extend(steps.last().map(|last| (change, *last)));
+                staged.insert(change, steps);
+            }
             Action::Update => drop(create_or_update.insert(change, apply.add_node(step(Op::Update)))),
             Action::Forget => drop(late_deletes.insert(change, clean_up.add_node(step(Op::Forget)))),
             // See `Exchanges::order`.
@@ -137,10 +144,14 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
         let needs = declared.depends_on.iter().filter_map(|need| index.get(need));
         for (used, need) in needs.filter_map(|used| Some((*used, create_or_update.get(used)?))) {
             if is_reversed || is_downgrade(&changes[used]) {
-                apply.add_edge(*step, *need, ())
-            } else {
-                apply.add_edge(*need, *step, ())
-            };
+                apply.add_edge(*step, *need, ());
+                continue;
+            }
+            match (staged.get(&used), staged.get(&change)) {
+                (Some(used_steps), Some(steps)) => stages::alternate(&mut apply, (&changes[used], used_steps), (entry, steps)),
+                (None, Some(steps)) => drop(steps.first().map(|first| apply.add_edge(*need, *first, ()))),
+                (_, None) => drop(apply.add_edge(*need, *step, ())),
+            }
         }
     }
     for (change, entry) in changes.iter().enumerate() {
@@ -213,7 +224,7 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     keys_last(&mut clean_up);
     cycles.detach(changes, &mut clean_up, &cut_deletions);
     for (change, prune) in prunes {
-        let node = clean_up.add_node(Step { change, op: Op::Prune });
+        let node = clean_up.add_node(Step::new(change, Op::Prune));
         for deleted in prune.deleted_dependents.iter().filter_map(|dependent| late_deletes.get(dependent)) {
             clean_up.add_edge(*deleted, node, ());
         }

@@ -13,9 +13,10 @@ use super::{
     matching, moves,
     obstacles::{blocked_replacement_obstacle, foreign_resource_obstacle, lost_resource_obstacle, one_way_obstacle, renamed_data_obstacle},
     order, replacement_name,
+    stages::divide_updates,
 };
 use crate::{
-    core::{Address, ChangedFields, DataProtection, LiveResource, OnDelete, OneWay, Phase, ResourceType, iam_path},
+    core::{Address, ChangedFields, DataProtection, Direction, LiveResource, OnDelete, OneWay, Phase, ResourceType, iam_path},
     definition::{DesiredResource, Stack},
     engine::discover::{LiveState, has_visible_tags, resource_type_of, visible_tags},
 };
@@ -118,8 +119,11 @@ impl<'a> Planner<'a> {
 
     /// Builds the plan from the changes of each resource.
     pub(super) fn into_plan(self, live_state: &LiveState, direction: order::PlanDirection) -> Plan {
-        let Planner { stack, changes, name_overrides: names, mut obstacles, location, .. } = self;
+        let Planner { stack, changes, desired, name_overrides: names, mut obstacles, location, .. } = self;
         let mut changes: Vec<Change> = changes.into_values().map(|change| *change).collect();
+        if direction == order::PlanDirection::Forward {
+            divide_updates(stack, &mut changes, &desired);
+        }
         let warnings = live_state.warnings.iter().cloned().chain(changes.iter().filter_map(unhealthy_warning)).collect();
         let order::StepOrder { apply, clean_up, exchanges, blocked } = order::order_steps(stack, &mut changes, direction);
         obstacles.extend(blocked.into_iter().map(|(used, user)| blocked_replacement_obstacle(&changes[used], &changes[user])));
@@ -266,7 +270,13 @@ impl<'a> Planner<'a> {
                 lost.extend(kind.operations.irreversible_change(wanted, &kind.comparable(wanted, &live.spec)));
             }
             change.irreversible = Some(lost.join("; ")).filter(|words| !words.is_empty());
-            self.obstacles.extend(one_way.into_iter().filter_map(|one_way| one_way_obstacle(&change, one_way)));
+            // Versions that AWS does not skip are steps of the update.
+            let has_steps = |one_way: &OneWay| {
+                matches!(one_way.direction, Direction::OneMinorVersion)
+                    && !kind.operations.stages(wanted, &kind.comparable(wanted, &live.spec), &[]).is_empty()
+            };
+            let strict = one_way.into_iter().filter(|one_way| !has_steps(one_way));
+            self.obstacles.extend(strict.filter_map(|one_way| one_way_obstacle(&change, one_way)));
         }
         change
     }
@@ -384,6 +394,7 @@ pub(super) fn new_change(address: Address, kind: &ResourceType, action: Action, 
         section: None,
         impact: Vec::new(),
         effects: Vec::new(),
+        stages: Vec::new(),
         irreversible: None,
         kept_for: None,
         after_deletion_of: BTreeSet::new(),

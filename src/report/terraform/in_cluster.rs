@@ -36,7 +36,7 @@ impl ToTerraform for HelmRelease {
             "chart": self.chart,
             "repository": self.repository,
             "version": self.version,
-            "values": if self.values.is_empty() { json!([]) } else { json!([self.values.to_json()]) },
+            "values": if self.values.is_empty() { json!([]) } else { json!([self.values.for_helm().to_string()]) },
             "atomic": true,
             "wait": self.wait,
             "timeout": self.timeout_seconds,

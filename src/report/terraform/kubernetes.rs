@@ -57,6 +57,7 @@ impl ToTerraform for EksCluster {
                 .collect::<Vec<_>>(),
             "deletion_protection": self.deletion_protection,
             "upgrade_policy": self.support_type.iter().map(|kind| json!({ "support_type": kind })).collect::<Vec<_>>(),
+            "force_update_version": self.force_upgrade,
             "zonal_shift_config": self.zonal_shift.iter().map(|on| json!({ "enabled": on })).collect::<Vec<_>>(),
         })
     }

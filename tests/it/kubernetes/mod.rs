@@ -3,6 +3,8 @@
 
 mod destroy;
 mod gateway;
+mod health;
+mod secret_data;
 mod server;
 
 use std::{

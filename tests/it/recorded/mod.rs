@@ -33,6 +33,7 @@ mod eks;
 mod eks_auto_mode;
 mod eks_capabilities;
 mod eks_components;
+mod eks_upgrades;
 mod elastic_ips;
 mod events;
 mod file_systems;

@@ -25,7 +25,7 @@ pub struct EksAddon {
     /// AWS's name for the add-on, such as `vpc-cni`.
     #[field(replaces, unique = "addon")]
     pub addon: String,
-    /// Version, such as `v1.20.4-eksbuild.2`.
+    /// Version, such as `v1.20.4-eksbuild.2`. With an upgrade of the cluster, a new version is installed as early as it runs with Kubernetes.
     #[field(
         unset = "AWS's default for the cluster's version when the add-on is created; acme does not change it afterwards",
         important,
@@ -148,6 +148,18 @@ impl Resource for EksAddon {
             (Some(_), None) => None,
         };
         problem.into_iter().collect()
+    }
+
+    /// As early as the version is offered: before an upgrade of the cluster, if it runs with the present version, too.
+    async fn first_version(&self, questions: &Questions<'_, Aws>, passed: &[String]) -> Option<String> {
+        let version = self.version.as_deref().filter(|version| !version.contains("${"))?;
+        for kubernetes in passed {
+            let offered = addon_versions(questions, kubernetes).await?;
+            if offered.get(&self.addon).is_some_and(|versions| versions.iter().any(|offered| offered == version)) {
+                return Some(kubernetes.clone());
+            }
+        }
+        None
     }
 
     fn check(&self) -> Vec<Problem> {

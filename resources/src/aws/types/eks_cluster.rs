@@ -5,6 +5,9 @@ mod check;
 mod children;
 mod preflight;
 mod read;
+mod settings;
+mod upgrade;
+mod upgrade_facts;
 mod volumes;
 
 use std::collections::BTreeSet;
@@ -21,6 +24,9 @@ pub use auto_mode::{AutoMode, NodePool};
 pub(super) use children::{failed_update, list_in_clusters, names_in_clusters, split_id, with_reasons};
 pub(super) use preflight::{addon_versions, kubernetes_version};
 use read::read;
+pub use settings::{AuthenticationMode, IpFamily, LogType, SupportType};
+pub use upgrade::UpgradeGate;
+pub(super) use upgrade::{MAX_SKEW, minor};
 
 use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
 use crate::{
@@ -30,8 +36,9 @@ use crate::{
         services, to_aws,
     },
     core::{
-        ArnRef, Cidr, Created, Declared, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, LeftoverRequest,
-        Leftovers, Observed, Problem, Questions, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
+        ArnRef, Cidr, Created, Declared, Deletion, Error, ErrorKind, Existing, GateReport, GateSource, GrantTarget, IamActions, IamGrant,
+        LeftoverRequest, Leftovers, Observed, Problem, Questions, Ref, Resource, Result, Scope, Stage, TypeInfo, ok_or_not_found,
+        referenced_ids,
     },
     kubernetes::Endpoint,
 };
@@ -42,13 +49,14 @@ pub struct EksCluster {
     /// Name of letters, digits, `-` and `_`.
     #[field(name(max = 100), replaces, pattern = "[0-9A-Za-z][0-9A-Za-z_-]*")]
     pub name: Option<String>,
-    /// Kubernetes minor version in quotes, such as `"1.34"`. AWS upgrades it by one minor version at a time.
+    /// Kubernetes minor version in quotes, such as `"1.34"`. AWS upgrades it by one minor version at a time: acme makes an upgrade by several
+    /// in steps, each after its gates, and the node groups and add-ons of the stack follow each.
     // https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html
     #[field(
         unset = "AWS's default when the cluster is created; acme does not change it afterwards",
         pattern = "1[.][0-9]+",
         impact = "its API may respond slowly for minutes; nodes and add-ons keep their versions",
-        one_way(Direction::OneMinorVersion, "AWS rolls a Kubernetes version back by one only, and only within a week")
+        one_way(Direction::OneMinorVersion, "AWS rolls back only the last minor version, within 7 days of its upgrade, after the nodes")
     )]
     #[field(dropped(kept, "AWS's default applies only at creation"))]
     pub version: Option<String>,
@@ -119,53 +127,12 @@ pub struct EksCluster {
     /// tag `acme:volumes` of the cluster.
     #[field(unset = "snapshot", dropped = VolumePolicy::Snapshot)]
     pub volumes: Option<VolumePolicy>,
-}
-
-/// A control plane log.
-#[spec]
-#[derive(Copy)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
-pub enum LogType {
-    Api,
-    Audit,
-    Authenticator,
-    ControllerManager,
-    Scheduler,
-}
-
-/// Source of the Kubernetes permissions of IAM principals.
-#[spec]
-#[derive(Copy)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum AuthenticationMode {
-    /// Access entries.
-    Api,
-    /// Access entries and the config map `aws-auth`.
-    ApiAndConfigMap,
-    /// The config map `aws-auth`.
-    ConfigMap,
-}
-
-/// Addresses of pods and services.
-#[spec]
-#[derive(Copy)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum IpFamily {
-    Ipv4,
-    Ipv6,
-}
-
-/// Support after the end of a version's standard support.
-#[spec]
-#[derive(Copy)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum SupportType {
-    /// No extended support: AWS upgrades the cluster.
-    Standard,
-    /// The cluster keeps its version, at a higher price.
-    Extended,
+    /// Checks to leave out before each minor version of an upgrade.
+    #[field(default, write_only)]
+    pub skip_upgrade_gates: BTreeSet<UpgradeGate>,
+    /// Makes EKS upgrade, or roll back, even if its own insights report errors.
+    #[field(default = false, risky(true, "upgrades ignore the insights of EKS"), write_only)]
+    pub force_upgrade: bool,
 }
 
 fn everywhere() -> BTreeSet<Cidr> {
@@ -218,7 +185,11 @@ impl Resource for EksCluster {
                 .change(&[
                     "eks:AssociateEncryptionConfig",
                     "eks:DeleteCluster",
+                    "eks:DescribeInsight",
                     "eks:DescribeUpdate",
+                    "eks:ListAddons",
+                    "eks:ListInsights",
+                    "eks:ListNodegroups",
                     "eks:ListUpdates",
                     "eks:UpdateClusterConfig",
                     "eks:UpdateClusterVersion",
@@ -229,6 +200,10 @@ impl Resource for EksCluster {
                     IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
                     IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("eks.amazonaws.com")),
                     IamGrant::change(&["kms:CreateGrant", "kms:DescribeKey"], GrantTarget::Referenced("kms_key")),
+                    // What must hold before an upgrade.
+                    IamGrant::change(&["eks:DescribeAddon"], GrantTarget::Arn("eks:addon/{name}/*")),
+                    IamGrant::change(&["eks:DescribeNodegroup"], GrantTarget::Arn("eks:nodegroup/{name}/*")),
+                    IamGrant::change(&["eks:DescribeAddonVersions"], GrantTarget::AllResources),
                     // EKS reads the network with the caller's permissions.
                     IamGrant::change(&["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"], GrantTarget::AllResources),
                     // What controllers made, see `leftovers`.
@@ -365,7 +340,8 @@ impl Resource for EksCluster {
         } else if let (true, Some(key)) = (changes.secrets_key, &self.secrets_key) {
             cx.eks.associate_encryption_config().cluster_name(id).encryption_config(encryption(key)).send().await?;
         } else if changes.version {
-            cx.eks.update_cluster_version().name(id).set_version(self.version.clone()).send().await?;
+            let call = cx.eks.update_cluster_version().name(id).set_version(self.version.clone());
+            call.set_force(self.force_upgrade.then_some(true)).send().await?;
         }
         Ok(())
     }
@@ -399,6 +375,14 @@ impl Resource for EksCluster {
 
     fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
         check::check_declared(declared)
+    }
+
+    fn stages(&self, live: &Self, _: &[String]) -> Vec<Stage<Self>> {
+        upgrade::stages(self, live)
+    }
+
+    async fn gates(&self, source: &GateSource<'_, Aws>, live: &Existing<Self>) -> Result<GateReport> {
+        upgrade::gates(self, source, live).await
     }
 
     fn replaces(&self, live: &Self) -> EksClusterChanges {

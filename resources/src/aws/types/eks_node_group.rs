@@ -7,6 +7,7 @@ mod read;
 mod taint;
 mod template;
 mod unmanaged;
+mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,8 +30,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
-        ArnRef, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Prerequisite, Problem,
-        Questions, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
+        ArnRef, Created, Declared, Deletion, Error, Existing, GateReport, GateSource, GrantTarget, IamActions, IamGrant, Observed,
+        Prerequisite, Problem, Questions, Ref, Resource, Result, Scope, Stage, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -79,7 +80,7 @@ pub struct EksNodeGroup {
     /// Kubernetes taints of the nodes.
     #[field(default)]
     pub taints: BTreeSet<Taint>,
-    /// Kubernetes minor version in quotes.
+    /// Kubernetes minor version in quotes. In the section `cluster`, the cluster's by default, so that the nodes follow its upgrades.
     // https://docs.aws.amazon.com/eks/latest/userguide/managed-node-update-behavior.html
     // https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateNodegroupVersion.html
     #[field(
@@ -294,6 +295,14 @@ impl Resource for EksNodeGroup {
         preflight::preflight(self, questions, changes).await
     }
 
+    fn stages(&self, live: &Self, passed: &[String]) -> Vec<Stage<Self>> {
+        upgrade::stages(self, live, passed)
+    }
+
+    async fn gates(&self, source: &GateSource<'_, Aws>, live: &Existing<Self>) -> Result<GateReport> {
+        upgrade::gates(self, source, live).await
+    }
+
     /// EC2 creates the role only for callers that may create it, and the nodes are started by Auto Scaling:
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html>.
     fn prerequisites(&self) -> Vec<Prerequisite> {
@@ -307,6 +316,7 @@ impl Resource for EksNodeGroup {
         let Some(group) = declared.spec() else { return Vec::new() };
         let mut problems = template::check(declared, &group);
         problems.extend(check_trust(declared, Self::POINTERS.role, &group.role, "ec2.amazonaws.com"));
+        problems.extend(upgrade::check_declared(declared, &group));
         problems
     }
 

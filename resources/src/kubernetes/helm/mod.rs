@@ -3,7 +3,9 @@
 mod objects;
 mod program;
 mod release;
+mod values;
 
 pub(super) use objects::changed_objects;
 pub(super) use program::{Chart, Helm, find_program, missing_program};
 pub(super) use release::{Release, Status, release_of_secret};
+pub use values::Values;

@@ -13,14 +13,14 @@ use super::{existing_cluster, kubernetes_object::provided};
 use crate::{
     aws::{for_each_concurrent, types::eks_cluster::EksCluster},
     core::{
-        ADDRESS_TAG, CallContext, Created, Cx, Deletion, Document, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget, IamActions,
-        IamGrant, Observed, Phase, Pointer, Problem, Questions, Ref, Resource, Result, STACK_TAG, Scope, TagChange, Tags, TypeInfo,
+        ADDRESS_TAG, CallContext, Created, Cx, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant,
+        Observed, Phase, Pointer, Problem, Questions, Ref, Resource, Result, STACK_TAG, Scope, TagChange, Tags, TypeInfo,
         expression::has_reference, is_plain_secret,
     },
     kubernetes::{
         self, Cluster, Kubernetes,
         cluster::Applied,
-        helm::{Chart, Helm, Release, Status, changed_objects, find_program, missing_program, release_of_secret},
+        helm::{Chart, Helm, Release, Status, Values, changed_objects, find_program, missing_program, release_of_secret},
         inventory::{ENVIRONMENT_LABEL, Inventory, STACK_LABEL},
         kinds::{Kind, KindName},
     },
@@ -48,9 +48,9 @@ pub struct HelmRelease {
     /// Version of the chart. acme never chooses one.
     #[field(important, impact = "its pods may restart")]
     pub version: String,
-    /// Values in place of the chart's.
+    /// Values in place of the chart's. `null` removes a default of the chart.
     #[field(default, important, impact = "its pods may restart")]
-    pub values: Document,
+    pub values: Values,
     /// Creates the namespace with the release. It is not deleted with it.
     #[field(default = false, write_only)]
     pub create_namespace: bool,
@@ -63,6 +63,9 @@ pub struct HelmRelease {
     /// Leaves out the custom resource definitions in the chart's folder `crds`.
     #[field(default = false, write_only)]
     pub skip_crds: bool,
+    /// Does not check the values against the chart's schema, for charts whose schema refers to addresses on the internet.
+    #[field(default = false, write_only)]
+    pub skip_schema_validation: bool,
     /// Takes over objects that exist and belong to no release.
     #[field(default = false, write_only)]
     pub take_ownership: bool,
@@ -150,7 +153,7 @@ impl Resource for HelmRelease {
             release.info.status == Status::Superseded
                 && release.chart.metadata.version == self.version
                 && chart_name(&self.chart) == release.chart.metadata.name
-                && Document::new(Value::Object(release.config.clone().unwrap_or_default())) == self.values
+                && Values::from_helm(Value::Object(release.config.clone().unwrap_or_default())) == self.values
         };
         // Helm refuses to change a release whose last operation did not end.
         let newest = revisions.iter().max_by_key(|(release, _)| release.version).map(|(release, _)| release.info.status);
@@ -225,6 +228,21 @@ impl Resource for HelmRelease {
         }
     }
 
+    /// Helm keeps the status of its operation only, so the workloads in the chart are read.
+    async fn health(api: &Kubernetes, live: &Existing<Self>) -> Result<Option<Phase>> {
+        let (cluster, namespace, release) = parse_id(&live.id)?;
+        let cluster = api.cluster(cluster).await?;
+        let selector = format!("name={release},status=deployed");
+        let deployed = revisions(&cluster, &selector, Some(namespace)).await?.into_iter().max_by_key(|(release, _)| release.version);
+        let Some((release, _)) = deployed else { return Ok(None) };
+        cluster.workloads_phase(&release.manifest, namespace).await.map(Some)
+    }
+
+    /// Before an upgrade of the cluster, which it may be there to prepare.
+    async fn first_version(&self, _: &Questions<'_, Kubernetes>, passed: &[String]) -> Option<String> {
+        passed.first().cloned()
+    }
+
     fn provides(&self) -> Vec<String> {
         let created = self.create_namespace.then(|| provided(self.cluster.get(), &format!("namespace {}", self.namespace)));
         created.into_iter().collect()
@@ -248,8 +266,8 @@ impl Resource for HelmRelease {
             let current = revisions.into_iter().filter(|(release, _)| release.info.status == Status::Deployed);
             let current = current.max_by_key(|(release, _)| release.version).map(|(release, _)| release.manifest);
             let chart = Chart { chart: &self.chart, repository: self.repository.as_deref(), version: &self.version };
-            let options = if self.create_namespace { vec!["--create-namespace".to_owned()] } else { Vec::new() };
-            let rendered = Helm::of(&cluster)?.render((&self.namespace, &self.release), &chart, self.values.value(), &options).await?;
+            let options = self.switches();
+            let rendered = Helm::of(&cluster)?.render((&self.namespace, &self.release), &chart, &self.values.for_helm(), &options).await?;
             Ok(changed_objects(&current.unwrap_or_default(), &rendered))
         });
         changed.await.unwrap_or_default()
@@ -299,6 +317,15 @@ impl HelmRelease {
         vec![wait.to_owned(), format!("--timeout={}s", self.timeout_seconds)]
     }
 
+    fn switches(&self) -> Vec<String> {
+        let switches = [
+            (self.create_namespace, "--create-namespace"),
+            (self.skip_crds, "--skip-crds"),
+            (self.skip_schema_validation, "--skip-schema-validation"),
+        ];
+        switches.iter().filter(|(is_set, _)| *is_set).map(|(_, option)| (*option).to_owned()).collect()
+    }
+
     /// Installs or upgrades the release. Helm does not change custom resource definitions in the folder `crds`, so acme applies the new ones.
     async fn upgrade(&self, cluster: &Cluster, call: &CallContext, has_new_chart: bool) -> Result<()> {
         let helm = Helm::of(cluster)?;
@@ -311,10 +338,9 @@ impl HelmRelease {
         let mut options = self.waiting();
         options.push(format!("--labels={},{TIMEOUT_LABEL}={}", labels.join(","), self.timeout_seconds));
         options.push(format!("--history-max={}", self.history));
-        let switches =
-            [(self.create_namespace, "--create-namespace"), (self.skip_crds, "--skip-crds"), (self.take_ownership, "--take-ownership")];
-        options.extend(switches.iter().filter(|(is_set, _)| *is_set).map(|(_, option)| (*option).to_owned()));
-        helm.upgrade((&self.namespace, &self.release), &chart, self.values.value(), &options).await
+        options.extend(self.switches());
+        options.extend(self.take_ownership.then(|| "--take-ownership".to_owned()));
+        helm.upgrade((&self.namespace, &self.release), &chart, &self.values.for_helm(), &options).await
     }
 }
 
@@ -412,11 +438,12 @@ fn read(cluster: &str, release: Release, tags: Tags) -> Observed<HelmRelease> {
         chart: release.chart.metadata.name,
         repository: None,
         version: release.chart.metadata.version,
-        values: Document::new(Value::Object(release.config.unwrap_or_default())),
+        values: Values::from_helm(Value::Object(release.config.unwrap_or_default())),
         create_namespace: false,
         wait: true,
         timeout_seconds: DEFAULT_TIMEOUT,
         skip_crds: false,
+        skip_schema_validation: false,
         take_ownership: false,
         history: 10,
     };

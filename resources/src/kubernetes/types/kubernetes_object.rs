@@ -4,6 +4,7 @@
 
 mod immutable;
 mod manifest;
+mod secret_data;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 pub use manifest::Manifest;
+pub use secret_data::SecretSource;
+use secret_data::Values;
 
 use super::existing_cluster;
 use crate::{
@@ -25,7 +28,7 @@ use crate::{
     kubernetes::{
         self, Cluster, Kubernetes, ObjectId,
         applied::{self, object_to_apply},
-        cluster::Applied,
+        cluster::{Applied, MANAGER},
         inventory::Inventory,
         kinds::{KindName, is_unknown_kind},
         readiness::{Awaited, phase},
@@ -41,6 +44,10 @@ pub struct KubernetesObject {
     /// The object, as for `kubectl apply`. Fields that it lacks are left to Kubernetes and to others.
     #[field(important)]
     pub manifest: Manifest,
+    /// Values of a Secret by key. acme copies them when it applies the object, and never shows or records them; when their source has another
+    /// version, the next plan copies it.
+    #[field(default)]
+    pub secret_data: BTreeMap<String, SecretSource>,
     /// Conditions to wait for, besides the ones by which Kubernetes shows that an object of this kind is ready.
     #[field(default)]
     pub wait_for: BTreeSet<AwaitedCondition>,
@@ -86,7 +93,17 @@ impl Resource for KubernetesObject {
     .listed_if_declared()
     .typical_seconds(10)
     .longest_hours(1)
-    .iam_actions(IamActions::new("").grants(&[IamGrant::read(&["eks:DescribeCluster"], GrantTarget::Arn("eks:cluster/{parent}"))]));
+    .iam_actions(
+        IamActions::new("").grants(&[
+            IamGrant::read(&["eks:DescribeCluster"], GrantTarget::Arn("eks:cluster/{parent}")),
+            IamGrant::read(&["secretsmanager:DescribeSecret"], GrantTarget::Referenced("secret"))
+                .needed_for(|| KubernetesObject::POINTERS.secret_data),
+            IamGrant::read(&["ssm:GetParameter"], GrantTarget::Referenced("parameter"))
+                .needed_for(|| KubernetesObject::POINTERS.secret_data),
+            IamGrant::change(&["secretsmanager:GetSecretValue"], GrantTarget::Referenced("secret"))
+                .needed_for(|| KubernetesObject::POINTERS.secret_data),
+        ]),
+    );
     type Api = Kubernetes;
     type Outputs = Outputs;
 
@@ -95,7 +112,10 @@ impl Resource for KubernetesObject {
         if let Some(ids) = scope.adopt.as_ref().map(|id| BTreeSet::from([id.clone()])).or_else(|| scope.ids.clone()) {
             let read = |id: String| async move {
                 let Ok(id) = ObjectId::parse(&id) else { return Ok(None) };
-                get(api, &id).await?.map(|object| read(id, &object)).transpose()
+                match get(api, &id).await? {
+                    Some(object) => read_with_sources(api, id, &object).await.map(Some),
+                    None => Ok(None),
+                }
             };
             return for_each_concurrent(ids, read).await;
         }
@@ -111,7 +131,11 @@ impl Resource for KubernetesObject {
                 kind => kind?,
             };
             let objects = cluster.list(&kind, selector).await?;
-            objects.iter().map(|object| read_listed(cluster.name(), &name, object)).collect::<Result<Vec<_>>>().map(Some)
+            let mut found = Vec::new();
+            for object in &objects {
+                found.push(read_listed(api, cluster.name(), &name, object).await?);
+            }
+            Ok(Some(found))
         });
         Ok(listed.await?.into_iter().flatten().filter(|one| scope.owns(&one.tags)).collect())
     }
@@ -131,19 +155,22 @@ impl Resource for KubernetesObject {
                 ));
             }
             // The answer to the call that created it was lost.
-            return Ok(Created::from_answer(id.to_string(), read(id, &existing)));
+            return Ok(id.to_string().into());
         }
         let inventory = Inventory::new(&cx.call.stack, &cx.call.environment);
         cluster.add_to_inventory(&inventory, &id.kind).await?;
-        let object = self.apply(&cluster, &id, &cx.call.tags, &|_| false, false).await?;
-        Ok(Created::from_answer(id.to_string(), read(id, &object)))
+        let values = Values::read(cx.api, &self.secret_data).await?;
+        let object = self.apply(&cluster, &id, &cx.call.tags, &|_| false, Some(&values)).await?;
+        Ok(Created::from_answer(id.to_string(), read(id, &object, self.secret_data.clone())))
     }
 
     async fn update(&self, cx: &Cx<'_, Kubernetes>, live: &Existing<Self>, _: KubernetesObjectChanges) -> Result<()> {
         let id = ObjectId::parse(&live.id)?;
         let cluster = cx.cluster(&id.cluster).await?;
-        let applied_before = |field: &str| live.spec.manifest.has_field(field);
-        self.apply(&cluster, &id, &cx.call.tags, &applied_before, false).await.map(drop)
+        let is_copied = |field: &str| field.strip_prefix(".data.").is_some_and(|key| self.secret_data.contains_key(key));
+        let applied_before = |field: &str| live.spec.manifest.has_field(field) || is_copied(field);
+        let values = Values::read(cx.api, &self.secret_data).await?;
+        self.apply(&cluster, &id, &cx.call.tags, &applied_before, Some(&values)).await.map(drop)
     }
 
     async fn delete(cx: &Cx<'_, Kubernetes>, live: &Existing<Self>) -> Result<Deletion> {
@@ -178,7 +205,9 @@ impl Resource for KubernetesObject {
     }
 
     fn check(&self) -> Vec<Problem> {
-        self.manifest.problems(Self::POINTERS.manifest)
+        let mut problems = self.manifest.problems(Self::POINTERS.manifest);
+        problems.extend(secret_data::problems(self));
+        problems
     }
 
     fn replaces(&self, live: &Self) -> KubernetesObjectChanges {
@@ -186,11 +215,16 @@ impl Resource for KubernetesObject {
     }
 
     fn conflict_groups(&self) -> Vec<String> {
-        vec![format!("{}/{}", self.cluster.get(), self.manifest.path())]
+        vec![format!("{}/{}", self.cluster.get(), self.manifest.identity())]
     }
 
     fn conflicts_with(&self, live: &Self) -> bool {
-        self.manifest.path() == live.manifest.path()
+        self.manifest.identity() == live.manifest.identity()
+    }
+
+    /// Before an upgrade of the cluster, which it may be there to prepare.
+    async fn first_version(&self, _: &Questions<'_, Kubernetes>, passed: &[String]) -> Option<String> {
+        passed.first().cloned()
     }
 
     fn provides(&self) -> Vec<String> {
@@ -226,7 +260,7 @@ impl Resource for KubernetesObject {
                     return Ok(Some(format!("{} `{}` exists already: adopt it with `acme import`", id.kind.kind, id.name)));
                 }
                 // Fields that others set are told when they are in the way.
-                match wanted.apply(&cluster, &id, &Tags::new(), &|_| true, true).await {
+                match wanted.apply(&cluster, &id, &Tags::new(), &|_| true, None).await {
                     Err(error) if error.kind == ErrorKind::Rejected => {
                         Ok(Some(format!("the cluster does not accept it: {}", error.message)))
                     }
@@ -250,14 +284,15 @@ impl KubernetesObject {
         ObjectId::parse(&format!("{}/{}", self.cluster.get(), self.manifest.path()))
     }
 
-    /// Applies the object. `may_overwrite` says whether to overwrite a field (`.spec.replicas`) that another field manager has set.
+    /// Applies the object with values, or only tries to without. `may_overwrite` says whether to overwrite a field (`.spec.replicas`) that another
+    /// field manager has set.
     async fn apply(
         &self,
         cluster: &Cluster,
         id: &ObjectId,
         tags: &Tags,
         may_overwrite: &(dyn Fn(&str) -> bool + Sync),
-        is_trial: bool,
+        values: Option<&Values>,
     ) -> Result<DynamicObject> {
         let kind = cluster.kind(&id.kind).await?;
         let inventory = Inventory::of_owner(tags);
@@ -266,7 +301,11 @@ impl KubernetesObject {
         if !self.wait_for.is_empty() {
             object["metadata"]["annotations"][WAIT_FOR] = serde_json::to_string(&self.wait_for)?.into();
         }
-        let apply = |force| cluster.apply(&kind, id.namespace.as_deref(), &id.name, &object, force, is_trial);
+        match values {
+            Some(values) => values.add_to(&mut object)?,
+            None => Values::placeholders(&self.secret_data).add_to(&mut object)?,
+        }
+        let apply = |force| cluster.apply(&kind, id.namespace.as_deref(), &id.name, &object, force, values.is_none());
         let conflicts = match apply(self.take_over_fields).await? {
             Applied::Object(object) => return Ok(*object),
             Applied::Conflicts(conflicts) => conflicts,
@@ -299,12 +338,17 @@ async fn get(api: &Kubernetes, id: &ObjectId) -> Result<Option<DynamicObject>> {
     }
 }
 
-fn read_listed(cluster: &str, kind: &KindName, object: &DynamicObject) -> Result<Observed<KubernetesObject>> {
+async fn read_listed(api: &Kubernetes, cluster: &str, kind: &KindName, object: &DynamicObject) -> Result<Observed<KubernetesObject>> {
     let manifest = Manifest::from(applied::manifest(object, kind)?);
-    read(ObjectId::parse(&format!("{cluster}/{}", manifest.path()))?, object)
+    read_with_sources(api, ObjectId::parse(&format!("{cluster}/{}", manifest.path()))?, object).await
 }
 
-fn read(id: ObjectId, object: &DynamicObject) -> Result<Observed<KubernetesObject>> {
+async fn read_with_sources(api: &Kubernetes, id: ObjectId, object: &DynamicObject) -> Result<Observed<KubernetesObject>> {
+    let sources = secret_data::current_sources(api, object).await;
+    read(id, object, sources)
+}
+
+fn read(id: ObjectId, object: &DynamicObject, secret_data: BTreeMap<String, SecretSource>) -> Result<Observed<KubernetesObject>> {
     let annotation = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(WAIT_FOR));
     let wait_for: BTreeSet<AwaitedCondition> = annotation.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let awaited: Vec<Awaited<'_>> = wait_for.iter().map(|one| Awaited { condition: &one.condition, status: &one.status }).collect();
@@ -312,7 +356,9 @@ fn read(id: ObjectId, object: &DynamicObject) -> Result<Observed<KubernetesObjec
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let metadata = &object.metadata;
     let outputs = Outputs { name: text(&metadata.name), namespace: text(&metadata.namespace), uid: text(&metadata.uid) };
-    let manifest = Manifest::from(applied::manifest(object, &id.kind)?);
-    let spec = KubernetesObject { cluster: Ref::to(&id.cluster), manifest, wait_for, take_over_fields: false };
+    let mut manifest = applied::manifest(object, &id.kind)?;
+    secret_data::without_values(&id.kind, &mut manifest);
+    let manifest = Manifest::from(manifest);
+    let spec = KubernetesObject { cluster: Ref::to(&id.cluster), manifest, secret_data, wait_for, take_over_fields: false };
     Ok(Observed::new(id.to_string(), applied::tags(object), spec, outputs).phase(phase))
 }

@@ -43,6 +43,9 @@ pub struct Component {
     /// Whether another component has the chart's custom resource definitions.
     #[serde(default)]
     pub skip_crds: bool,
+    /// Whether the chart's schema of its values needs the internet, so that Helm must not check it.
+    #[serde(default)]
+    pub skip_schema: bool,
     /// Longest time for each operation of Helm, if not the default.
     #[serde(default)]
     pub timeout_seconds: Option<u32>,

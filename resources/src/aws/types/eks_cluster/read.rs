@@ -1,5 +1,7 @@
 //! Converts EKS's description of a cluster to a spec.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_eks::types::{Cluster, ClusterStatus};
 
 use super::{EksCluster, Outputs, auto_mode, volumes, with_reasons};
@@ -47,6 +49,8 @@ pub(super) fn read(cluster: Cluster) -> Result<Observed<EksCluster>> {
         auto_mode: auto_mode::read(cluster.compute_config.as_ref())?,
         zonal_shift: cluster.zonal_shift_config.and_then(|config| config.enabled),
         volumes: volumes::take_tag(&mut tags),
+        skip_upgrade_gates: BTreeSet::new(),
+        force_upgrade: false,
     };
     let outputs = Outputs {
         arn: cluster.arn.unwrap_or_default(),

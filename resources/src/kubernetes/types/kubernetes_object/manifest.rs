@@ -48,6 +48,12 @@ impl Manifest {
         format!("{version}/{kind}/{}/{}", self.text("/metadata/namespace"), self.text("/metadata/name"))
     }
 
+    /// What two objects can't have in common: an object is the same in all versions of its API.
+    pub fn identity(&self) -> String {
+        let group = self.kind().map(|kind| kind.group).unwrap_or_default();
+        format!("{group}/{}/{}/{}", self.text("/kind"), self.text("/metadata/namespace"), self.text("/metadata/name"))
+    }
+
     /// Kind of the object.
     pub fn kind(&self) -> Option<KindName> {
         KindName::of(self.text("/apiVersion"), self.text("/kind"))
@@ -118,7 +124,7 @@ impl Manifest {
             let has_values = |field: &&&str| self.0.get(field).and_then(Value::as_object).is_some_and(|values| !values.is_empty());
             if let Some(field) = ["data", "stringData"].iter().find(has_values) {
                 let message = "values of a Secret would be in plans, in the journal and in the record".to_owned();
-                let help = "keep them in AWS Secrets Manager (`secrets:`), and let External Secrets or the Secrets Store CSI driver create the Secret";
+                let help = "keep them in AWS Secrets Manager (`secrets:`), and name their sources in `secret_data`";
                 problems.push(below(&[field], message).help(help));
             }
         }

@@ -1,0 +1,151 @@
+//! Reads what decides whether a cluster can get another version.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_eks::types::{Category, InsightStatusValue, InsightsFilter};
+
+use super::{
+    EksCluster,
+    upgrade::{Facts, InstalledAddon, UpgradeGate, minor},
+};
+use crate::{
+    aws::{Aws, for_each_concurrent},
+    core::{Error, Existing, Result, SimulatedFacts, ok_or_not_found, referenced_ids},
+    kubernetes::{UsedKind, kind_of, kinds_in},
+};
+
+/// Reads the facts for these gates. What can't be read is noted, unless no call can succeed.
+pub(super) async fn read(aws: &Aws, live: &Existing<EksCluster>, to: &str, is_open: &impl Fn(UpgradeGate) -> bool) -> Result<Facts> {
+    let name = live.id.as_str();
+    let mut facts = Facts::default();
+    if is_open(UpgradeGate::Insights) {
+        facts.insights = noted(insights(aws, name, to).await, "the insights", &mut facts.unchecked)?;
+    }
+    if is_open(UpgradeGate::Addons) {
+        facts.addons = noted(addons(aws, name).await, "the add-ons", &mut facts.unchecked)?;
+    }
+    if is_open(UpgradeGate::Nodes) {
+        facts.nodes = noted(node_groups(aws, name).await, "the node groups", &mut facts.unchecked)?;
+        facts.nodes.extend(noted(kubelets(aws, name).await, "the nodes", &mut facts.unchecked)?);
+    }
+    if is_open(UpgradeGate::RemovedApis) {
+        facts.kinds = noted(used_kinds(aws, name).await, "the objects", &mut facts.unchecked)?;
+    }
+    if is_open(UpgradeGate::Addresses) {
+        facts.free_addresses = noted(free_addresses(aws, &live.spec).await, "the subnets", &mut facts.unchecked)?;
+    }
+    Ok(facts)
+}
+
+fn noted<T: Default>(read: Result<T>, what: &str, unchecked: &mut Vec<String>) -> Result<T> {
+    match read {
+        Err(error) if error.is_credential_error() || error.is_lease_lost() => Err(error),
+        Err(error) => {
+            unchecked.push(format!("{what} were not checked: {}", error.message));
+            Ok(T::default())
+        }
+        read => read,
+    }
+}
+
+/// Errors among the insights for a version. A warning is about a later version:
+/// <https://docs.aws.amazon.com/eks/latest/userguide/view-cluster-insights.html>.
+async fn insights(aws: &Aws, cluster: &str, to: &str) -> Result<Vec<(String, String)>> {
+    let filter = InsightsFilter::builder()
+        .categories(Category::UpgradeReadiness)
+        .kubernetes_versions(to)
+        .statuses(InsightStatusValue::Error)
+        .build();
+    let pages = aws.eks.list_insights().cluster_name(cluster).filter(filter).into_paginator().items().send();
+    let found: Vec<_> = pages.try_collect().await.map_err(Error::from)?;
+    let errors = found.into_iter().filter(|one| {
+        one.insight_status.as_ref().and_then(|status| status.status.as_ref()) == Some(&InsightStatusValue::Error)
+            && one.kubernetes_version.as_deref().is_none_or(|version| version == to)
+    });
+    for_each_concurrent(errors.filter_map(|one| Some((one.id?, one.name.unwrap_or_default()))), |(id, name)| async move {
+        let reply = ok_or_not_found(aws.eks.describe_insight().cluster_name(cluster).id(id).send().await)?;
+        let Some(insight) = reply.and_then(|reply| reply.insight) else { return Ok(None) };
+        let reason = insight.insight_status.and_then(|status| status.reason);
+        let parts: Vec<String> = reason.into_iter().chain(insight.recommendation).filter(|part| !part.is_empty()).collect();
+        Ok(Some((name, parts.join(" "))))
+    })
+    .await
+}
+
+async fn addons(aws: &Aws, cluster: &str) -> Result<Vec<InstalledAddon>> {
+    let names: Vec<String> = aws.eks.list_addons().cluster_name(cluster).into_paginator().items().send().try_collect().await?;
+    for_each_concurrent(names, |name| async move {
+        let reply = ok_or_not_found(aws.eks.describe_addon().cluster_name(cluster).addon_name(&name).send().await)?;
+        let Some(version) = reply.and_then(|reply| reply.addon?.addon_version) else { return Ok(None) };
+        let pages = aws.eks.describe_addon_versions().addon_name(&name).into_paginator().items().send();
+        let infos: Vec<_> = pages.try_collect().await.map_err(Error::from)?;
+        let offered = infos.into_iter().flat_map(|info| info.addon_versions.unwrap_or_default()).filter_map(|info| {
+            let clusters: BTreeSet<String> = info.compatibilities.into_iter().flatten().filter_map(|one| one.cluster_version).collect();
+            Some((info.addon_version?, clusters))
+        });
+        Ok(Some(InstalledAddon { offered: offered.collect(), name, version }))
+    })
+    .await
+}
+
+async fn node_groups(aws: &Aws, cluster: &str) -> Result<Vec<(String, String)>> {
+    let names: Vec<String> = aws.eks.list_nodegroups().cluster_name(cluster).into_paginator().items().send().try_collect().await?;
+    for_each_concurrent(names, |name| async move {
+        let reply = ok_or_not_found(aws.eks.describe_nodegroup().cluster_name(cluster).nodegroup_name(&name).send().await)?;
+        Ok(reply.and_then(|reply| reply.nodegroup?.version).map(|version| (format!("the node group {name}"), version)))
+    })
+    .await
+}
+
+async fn kubelets(aws: &Aws, cluster: &str) -> Result<Vec<(String, String)>> {
+    aws.kubernetes.cluster(cluster).await?.kubelets().await
+}
+
+async fn used_kinds(aws: &Aws, cluster: &str) -> Result<Vec<UsedKind>> {
+    aws.kubernetes.cluster(cluster).await?.used_kinds().await
+}
+
+async fn free_addresses(aws: &Aws, cluster: &EksCluster) -> Result<Option<u32>> {
+    let pages = aws.ec2.describe_subnets().set_subnet_ids(Some(referenced_ids(&cluster.subnets))).into_paginator().items().send();
+    let subnets: Vec<_> = pages.try_collect().await.map_err(Error::from)?;
+    let free = subnets.iter().filter_map(|subnet| u32::try_from(subnet.available_ip_address_count?).ok()).sum();
+    Ok((!subnets.is_empty()).then_some(free))
+}
+
+/// Facts of the simulated cloud: those of its resources, and a problem for each gate that is to fail.
+pub(super) fn simulated(simulated: &SimulatedFacts<'_>, live: &Existing<EksCluster>, to: &str) -> Facts {
+    let fails = |gate: &str| simulated.failing.contains(gate);
+    let in_cluster = |type_name: &str| {
+        let all = (simulated.resources)(type_name).into_iter();
+        all.filter(|one| one.id.split('/').next() == Some(&live.id)).collect::<Vec<_>>()
+    };
+    let mut facts = Facts::default();
+    for group in in_cluster("eks_node_group") {
+        let version = group.spec.get("version").and_then(|version| version.as_str()).map(str::to_owned);
+        facts.nodes.extend(version.map(|version| (format!("the node group {}", group.id), version)));
+    }
+    for object in in_cluster("kubernetes_object") {
+        let kind = object.spec.get("manifest").and_then(kind_of);
+        facts.kinds.extend(kind.map(|kind| UsedKind { kind, user: format!("`{}`", object.id) }));
+    }
+    let before = minor(to).map(|minor| minor.saturating_sub(1)).unwrap_or_default();
+    if fails("insights") {
+        facts.insights.push(("Deprecated APIs removed".to_owned(), format!("Deprecated API usage detected in Kubernetes {to}")));
+    }
+    if fails("removed_apis") {
+        let kinds = kinds_in("apiVersion: flowcontrol.apiserver.k8s.io/v1beta3\nkind: FlowSchema\n");
+        facts.kinds.extend(kinds.into_iter().map(|kind| UsedKind { kind, user: "the release monitoring/agent".to_owned() }));
+    }
+    if fails("addons") {
+        let both = [format!("1.{before}"), to.to_owned()].into();
+        let offered = vec![("v2".to_owned(), both), ("v1".to_owned(), BTreeSet::from([format!("1.{before}")]))];
+        facts.addons.push(InstalledAddon { name: "coredns".to_owned(), version: "v1".to_owned(), offered });
+    }
+    if fails("nodes") {
+        facts.nodes.push(("ip-10-0-0-1".to_owned(), format!("v1.{}.1", before.saturating_sub(3))));
+    }
+    if fails("addresses") {
+        facts.free_addresses = Some(3);
+    }
+    facts
+}

@@ -1,0 +1,60 @@
+//! Updates in several steps, and what must hold before each.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::LiveResource;
+
+/// One of the steps in which an update reaches its goal: a version of Kubernetes that AWS does not skip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage<R> {
+    /// Version before the step.
+    pub from: String,
+    /// Version after it.
+    pub to: String,
+    /// Names of the gates before it, see [`super::Resource::gates`].
+    pub gates: Vec<String>,
+    /// Spec after it.
+    pub spec: R,
+}
+
+/// The same without the Rust type.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageFields {
+    /// See [`Stage::from`].
+    pub from: String,
+    /// See [`Stage::to`].
+    pub to: String,
+    /// See [`Stage::gates`].
+    pub gates: Vec<String>,
+    /// Fields that are not yet as desired after it, with their values.
+    #[serde(skip)]
+    pub fields: Map<String, Value>,
+}
+
+/// Where the facts come from that decide whether a step may start.
+pub enum GateSource<'a, A: ?Sized> {
+    /// The back end.
+    Api(&'a A),
+    /// The simulated cloud.
+    Simulated(&'a SimulatedFacts<'a>),
+}
+
+/// What the simulated cloud knows about a step.
+pub struct SimulatedFacts<'a> {
+    /// Lists the resources of a type.
+    pub resources: &'a (dyn Fn(&str) -> Vec<LiveResource> + Sync),
+    /// Gates at which the simulated cloud finds a problem, by their names.
+    pub failing: &'a BTreeSet<String>,
+}
+
+/// Result of the gates before a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GateReport {
+    /// What does not hold, each with its remedy. With any of these, the step does not start.
+    pub unmet: Vec<String>,
+    /// What could not be checked, each with the reason.
+    pub unchecked: Vec<String>,
+}

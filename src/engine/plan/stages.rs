@@ -1,0 +1,95 @@
+//! Updates in several steps: those of a cluster and of what follows its versions alternate.
+
+use std::collections::BTreeMap;
+
+use petgraph::graph::{DiGraph, NodeIndex};
+use serde_json::Value;
+
+use super::{Action, Change, Op, Plan, Step, order::topological_order, soft_edges::add_edges};
+use crate::{core::Address, definition::Stack};
+
+/// Divides updates into their steps, dependencies first.
+pub(super) fn divide_updates(stack: &Stack, changes: &mut [Change], desired: &BTreeMap<Address, Value>) {
+    let is_update = |change: &Change| change.action == Action::Update && !change.fields.is_empty();
+    if !changes.iter().any(is_update) {
+        return;
+    }
+    let index: BTreeMap<Address, usize> =
+        changes.iter().enumerate().filter(|(_, change)| is_update(change)).map(|(index, change)| (change.address.clone(), index)).collect();
+    for address in topological_order(stack).addresses {
+        let (Some(change), Some(declared)) = (index.get(&address), stack.resources.get(&address)) else { continue };
+        let Some((wanted, live)) = desired.get(&address).zip(changes[*change].before.as_ref()) else { continue };
+        let staged = declared.depends_on.iter().filter_map(|need| index.get(need)).map(|need| passed_versions(&changes[*need]));
+        let passed = staged.into_iter().find(|passed| !passed.is_empty()).unwrap_or_default();
+        let kind = declared.resource_type;
+        changes[*change].stages = kind.operations.stages(wanted, &kind.comparable(wanted, &live.spec), &passed);
+    }
+}
+
+/// The versions that a resource passes, from the present one on.
+fn passed_versions(change: &Change) -> Vec<String> {
+    let present = change.stages.first().map(|stage| stage.from.clone());
+    present.into_iter().chain(change.stages.iter().map(|stage| stage.to.clone())).collect()
+}
+
+/// Adds the steps of an update, each after the one before.
+pub(super) fn add_steps(graph: &mut DiGraph<Step, ()>, change: usize, entry: &Change) -> Vec<NodeIndex> {
+    let step = |stage| Step { stage: Some(stage), ..Step::new(change, Op::Update) };
+    let steps: Vec<NodeIndex> = (0..entry.stages.len()).map(|stage| graph.add_node(step(stage))).collect();
+    for pair in steps.windows(2) {
+        graph.add_edge(pair[0], pair[1], ());
+    }
+    steps
+}
+
+/// Lets the steps of a resource follow those of one that it refers to: each version after the same version there, and before the next.
+pub(super) fn alternate(graph: &mut DiGraph<Step, ()>, used: (&Change, &[NodeIndex]), user: (&Change, &[NodeIndex])) {
+    let passed = passed_versions(used.0);
+    for (stage, step) in user.0.stages.iter().zip(user.1) {
+        let at = passed.iter().position(|version| *version == stage.to).unwrap_or(used.1.len());
+        for (before, after) in between(used.1, *step, at) {
+            graph.update_edge(before, after, ());
+        }
+    }
+}
+
+/// Edges that put a step after the one that reaches the version with this number in the passed ones, and before the next.
+fn between(used: &[NodeIndex], step: NodeIndex, at: usize) -> Vec<(NodeIndex, NodeIndex)> {
+    let after = at.checked_sub(1).and_then(|at| used.get(at)).map(|used| (*used, step));
+    let before = used.get(at).map(|used| (step, *used));
+    after.into_iter().chain(before).collect()
+}
+
+impl Plan {
+    /// Versions that a resource passes on which a change without steps depends.
+    pub(in crate::engine) fn versions_passed_by_dependencies(&self, stack: &Stack, change: usize) -> Option<Vec<String>> {
+        let is_changed = |entry: &&Change| matches!(entry.action, Action::Update | Action::Replace) && entry.stages.is_empty();
+        let entry = self.changes.get(change).filter(is_changed)?;
+        let needs = &stack.resources.get(&entry.address)?.depends_on;
+        let staged = self.changes.iter().find(|other| !other.stages.is_empty() && needs.contains(&other.address));
+        staged.map(passed_versions)
+    }
+
+    /// Puts a change after the resources on which it depends have reached a version, and before the next one, unless something else that it
+    /// needs comes later.
+    pub(in crate::engine) fn place_at_version(&mut self, user: usize, version: &str) {
+        let steps_of = |change: usize| {
+            let is_step = |node: &NodeIndex| self.apply[*node].change == change && matches!(self.apply[*node].op, Op::Create | Op::Update);
+            let mut steps: Vec<NodeIndex> = self.apply.node_indices().filter(is_step).collect();
+            steps.sort_by_key(|node| self.apply[*node].stage);
+            steps
+        };
+        let Some(step) = steps_of(user).first().copied() else { return };
+        let (mut graph, mut edges) = (self.apply.clone(), Vec::new());
+        for (used, entry) in self.changes.iter().enumerate().filter(|(_, entry)| !entry.stages.is_empty()) {
+            let steps = steps_of(used);
+            let Some(last) = steps.last().copied().filter(|last| graph.find_edge(*last, step).is_some()) else { continue };
+            let Some(at) = passed_versions(entry).iter().position(|passed| passed == version) else { return };
+            graph.retain_edges(|graph, edge| graph.edge_endpoints(edge) != Some((last, step)));
+            edges.extend(between(&steps, step, at));
+        }
+        if !edges.is_empty() && add_edges(&mut graph, edges).is_empty() {
+            self.apply = graph;
+        }
+    }
+}
