@@ -6,5 +6,6 @@ pub mod cli;
 pub mod definition;
 pub mod docs;
 pub mod engine;
+pub mod render;
 pub mod report;
 pub mod simulator;

@@ -17,6 +17,7 @@ mod plan;
 mod policy;
 mod refusal;
 mod rehearse;
+mod render;
 mod rollback;
 mod saved;
 mod schema;
@@ -43,7 +44,7 @@ use refusal::refuse;
 pub const DONE: u8 = 0;
 /// Exit code: failed, and everything is as before.
 pub const FAILED: u8 = 1;
-/// Exit code: `plan --detailed-exitcode` or `drift` found changes.
+/// Exit code: `plan --detailed-exitcode`, `drift` or `render --check` found changes, or `render` left an edited file alone.
 pub const CHANGES: u8 = 2;
 /// Exit code: failed, and some changes remain.
 pub const INCOMPLETE: u8 = 3;
@@ -56,7 +57,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
     0  success, or no changes
     1  failed, and everything is as before
-    2  there are changes (`plan --detailed-exitcode`, `drift`)
+    2  there are changes (`plan --detailed-exitcode`, `drift`, `render`)
     3  failed, and some changes remain: they and the next command are listed
     4  waiting for a person: the next apply continues the run
   130  interrupted";
@@ -91,6 +92,11 @@ enum Command {
     History(history::Arguments),
     /// Test the plan on a simulated cloud, with failures injected into every call.
     Rehearse(rehearse::Arguments),
+    /// Write the files of a Git repository from which Argo CD installs the components of the cluster.
+    ///
+    /// The same definition and resources give the same files. acme shows what changes, and deletes files that it no longer renders. It leaves
+    /// files alone that it did not render, and, with exit code 2, rendered files that were edited.
+    Render(render::Arguments),
     /// Remove the lease of a crashed run.
     Unlock(unlock::Arguments),
     /// Print the IAM policies for planning and applying a stack.
@@ -271,6 +277,7 @@ pub async fn run(cli: Cli) -> u8 {
         Command::Drift(arguments) => drift::run(&arguments).await,
         Command::History(arguments) => history::run(&arguments).await,
         Command::Rehearse(arguments) => rehearse::run(&arguments).await,
+        Command::Render(arguments) => render::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Graph(arguments) => graph::run(&arguments).await,
         Command::Explain { code } => explain::run(&code),

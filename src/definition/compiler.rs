@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     diagnostic::Diagnostic,
+    gitops::Delivery,
     location::Location,
     scalar, sections,
     source::{Source, Spans, child_pointer},
@@ -34,6 +35,8 @@ pub struct Compiler<'a> {
     pub location: Location,
     /// Whether a generated name contains an account or region that is not known yet.
     pub needs_location: bool,
+    /// Delivery through Git, if there is any.
+    pub delivery: Option<Delivery>,
     /// Rest of [`MEMORY_LIMIT`].
     memory_left: usize,
 }
@@ -64,6 +67,7 @@ impl<'a> Compiler<'a> {
             absent: BTreeSet::new(),
             location,
             needs_location: false,
+            delivery: None,
             memory_left: MEMORY_LIMIT,
         }
     }

@@ -11,6 +11,7 @@ mod diagnostic;
 pub(crate) mod draft;
 mod environment;
 mod expanded;
+pub mod gitops;
 mod location;
 mod networks;
 mod parse;
@@ -39,7 +40,7 @@ use std::{
 use serde_json::{Map, Value};
 
 pub use self::{
-    backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, location::Location,
+    backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, gitops::GitOps, location::Location,
     rollback_policy::RollbackPolicy, source::Source,
 };
 pub(crate) use self::{
@@ -153,6 +154,8 @@ pub struct Stack {
     pub ignored_tags: IgnoredTags,
     /// Values to report after apply, with references as `${type.name.output}`.
     pub outputs: BTreeMap<String, Value>,
+    /// What Argo CD installs from a Git repository, if it delivers the components of the cluster.
+    pub gitops: Option<GitOps>,
     /// Whether an account or region that is not known yet affects the stack: see [`LoadOptions::location`].
     pub has_unknown_location: bool,
 }
@@ -290,6 +293,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         moved: BTreeMap::new(),
         ignored_tags: parse_ignored_tags(&mut c, &document),
         outputs: BTreeMap::new(),
+        gitops: None,
         has_unknown_location: false,
     };
     let mut known = draft::compile_drafts(&mut c, &document, drafts, &mut stack);
@@ -311,6 +315,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     dependencies::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
     region::check_references(&mut c, &stack);
+    stack.gitops = gitops::separate(&mut c, &mut stack);
     if c.problems.is_empty() { Ok(stack) } else { Err(sorted_problems(c)) }
 }
 

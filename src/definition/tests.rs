@@ -1,7 +1,9 @@
 //! Tests of complete definitions: compiled results and error messages.
 
 mod delivery_sections;
+mod gitops;
 mod platform;
+mod policies;
 mod secrets;
 mod sections;
 
@@ -70,9 +72,9 @@ fn compiles_the_repository_stacks_in_every_environment() {
         ("scale", include_str!("../../stacks/scale.yaml"), vec![(None, 2001)]),
         ("alb-eks-rds", include_str!("../../stacks/alb-eks-rds.yaml"), vec![(Some("staging"), 84), (Some("production"), 92)]),
         ("devops-platform", include_str!("../../stacks/devops-platform.yaml"), vec![(Some("staging"), 117), (Some("production"), 121)]),
-        ("gitops", include_str!("../../stacks/gitops.yaml"), vec![(Some("staging"), 53), (Some("production"), 57)]),
+        ("gitops", include_str!("../../stacks/gitops.yaml"), vec![(Some("staging"), 74), (Some("production"), 78)]),
         ("highly-available", include_str!("../../stacks/highly-available.yaml"), vec![(Some("staging"), 118), (Some("production"), 127)]),
-        ("microservices", include_str!("../../stacks/microservices.yaml"), vec![(Some("staging"), 43), (Some("production"), 47)]),
+        ("microservices", include_str!("../../stacks/microservices.yaml"), vec![(Some("staging"), 60), (Some("production"), 64)]),
     ];
     for (name, text, environments) in stacks {
         for (environment, count) in environments {

@@ -14,6 +14,7 @@ pub mod progress;
 mod progress_view;
 pub mod rehearsal;
 pub mod remedy;
+pub mod render;
 pub mod stats;
 mod style;
 pub mod terraform;

@@ -64,6 +64,9 @@ const MOTO_LACKS: &[(&str, &str)] = &[
     ("cluster/addons", "no add-ons"),
     ("cluster/pod_identities", "no pod identities"),
     ("cluster/access", "no access entries"),
+    ("platform", "no Kubernetes API"),
+    ("policies", "no Kubernetes API"),
+    ("overrides", "they are about the roles of `platform`"),
     ("resources/eks_access_entry", "no access entries"),
     ("resources/eks_pod_identity", "no pod identities"),
     ("databases/*/performance_insights", "it does not keep the setting"),
@@ -80,6 +83,9 @@ const MOTO_LACKS: &[(&str, &str)] = &[
 
 const MINISTACK_LACKS: &[(&str, &str)] = &[
     ("cluster/log_types", "no update-config of clusters"),
+    ("platform", "no Kubernetes API"),
+    ("policies", "no Kubernetes API"),
+    ("overrides", "they are about the roles of `platform`"),
     ("cluster/secrets_key", "no update-config of clusters"),
     ("network/flow_logs", "it loses them"),
     ("network/acls", "it shows no associations"),
@@ -95,11 +101,9 @@ const MINISTACK_LACKS: &[(&str, &str)] = &[
     ("roles/orders", "it has no secret of the master user"),
     ("roles/booking", "it has no secret of the master user"),
     ("roles/service", "it has no secret of the master user"),
-    ("roles/external-secrets", "it has no secret of the master user"),
     ("cluster/pod_identities/orders", "its role names the secret of the master user"),
     ("cluster/pod_identities/booking", "its role names the secret of the master user"),
     ("cluster/pod_identities/service", "its role names the secret of the master user"),
-    ("cluster/pod_identities/external-secrets", "its role names the secret of the master user"),
     ("resources/health_check", "its answer lacks what AWS's has"),
     ("resources/classic_load_balancer", "no classic load balancers"),
     ("autoscaling", "no classic load balancers"),
@@ -235,6 +239,11 @@ fn microservices() {
             pointer: "/registries/image/for_each",
             value: json!(["frontend", "backend", "worker"]),
             changes: &["create ecr_repository.image-worker"],
+        },
+        Edit {
+            pointer: "/policies/namespaces/shop/quota/pods",
+            value: 200.into(),
+            changes: &["update kubernetes_object.policies-shop-resourcequota-policies"],
         },
     ];
     check_stack("microservices.yaml", &edits);

@@ -76,10 +76,22 @@ pub(super) fn manifest(object: &DynamicObject, kind: &KindName) -> Result<Value>
     live["apiVersion"] = kind.api_version().into();
     live["kind"] = kind.kind.as_str().into();
     let lists = Lists::of(object)?;
+    if let Some(texts) = applied.as_ref().and_then(|applied| applied.get("stringData")) {
+        live["stringData"] = texts_of_secret(texts, &live);
+    }
     Ok(match applied {
         Some(applied) => reflect(&applied, &live, &lists, &mut Vec::new()).unwrap_or(applied),
         None => without_bookkeeping(live),
     })
+}
+
+/// Values of a Secret that were applied as texts, which the API returns as `data`, in base64.
+fn texts_of_secret(applied: &Value, live: &Value) -> Value {
+    let text = |key: &String| {
+        let bytes = BASE64_STANDARD.decode(live.get("data")?.get(key)?.as_str()?).ok()?;
+        Some((key.clone(), Value::String(String::from_utf8(bytes).ok()?)))
+    };
+    applied.as_object().into_iter().flat_map(Map::keys).filter_map(text).collect::<Map<_, _>>().into()
 }
 
 /// An object without the fields that the API maintains, and without what acme itself adds to it.
@@ -316,6 +328,16 @@ mod tests {
         let removed = deployment(2, json!([{ "name": "other", "image": "web:1" }]));
         let found = manifest(&object(removed, &applied, ownership()));
         assert_eq!(found["spec"]["template"]["spec"]["containers"], json!([]));
+    }
+
+    #[test]
+    fn texts_of_a_secret_are_compared_with_its_data() {
+        let applied =
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "a" }, "stringData": { "url": "x", "type": "git" } });
+        let mut live = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "a" }, "data": { "url": "eA==", "type": "Z2l0", "more": "eA==" } });
+        assert_eq!(manifest(&object(live.clone(), &applied, json!({}))), applied);
+        live["data"]["url"] = "eQ==".into();
+        assert_eq!(manifest(&object(live, &applied, json!({})))["stringData"]["url"], "y");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! A cluster is reached by its name in EKS: its endpoint and certificate come from EKS, the token from the AWS credentials of the run.
 
+mod applications;
 mod applied;
 pub mod cleanup;
 mod cluster;

@@ -4,7 +4,7 @@
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use super::kinds::KindName;
+use super::{applications, kinds::KindName};
 use crate::core::Phase;
 
 /// A condition to wait for, in addition to the rules of the kind.
@@ -81,6 +81,7 @@ impl Status<'_> {
             ("", "Namespace") => Phase::Ready,
             ("apiextensions.k8s.io", "CustomResourceDefinition") => self.definition(),
             ("apiregistration.k8s.io", "APIService") => self.required("Available"),
+            (applications::GROUP, applications::KIND) => applications::phase(self.object.data.get("spec"), self.fields),
             _ => self.custom(),
         }
     }

@@ -15,6 +15,7 @@ mod migration;
 mod network;
 mod pipelines;
 mod platform;
+mod policies;
 pub mod section_schema;
 mod simple;
 mod slo;
@@ -66,6 +67,7 @@ pub const SECTION_NAMES: &[&str] = &[
     "trail",
     "backup",
     "platform",
+    "policies",
 ];
 
 /// Sections whose entries are one resource each, for references: `queues.orders.url`.
@@ -133,6 +135,7 @@ pub fn reference_syntax(head: &str) -> String {
         "slo" => "slo.name.output".into(),
         "dns" => "dns.zone.output".into(),
         "platform" => "helm_release.name.output".into(),
+        "policies" => "kubernetes_object.name.output".into(),
         other => format!("{other}.name.output"),
     }
 }
@@ -155,7 +158,7 @@ pub fn resolve_reference(parts: &[&str]) -> Option<(String, String, String)> {
         ["dns", "zone", output] => found("dns_zone", "main", output),
         ["dns", "zones", name, output] => found("dns_zone", name, output),
         ["dns", "records", name, output] => found("dns_record", name, output),
-        ["network" | "cluster" | "dns" | "backup" | "slo" | "platform", ..] => None,
+        ["network" | "cluster" | "dns" | "backup" | "slo" | "platform" | "policies", ..] => None,
         // Names may contain dots: `dns_record.www.example.com.id`.
         [head, name @ .., output] if !name.is_empty() => {
             let kind = SECTION_TYPES.iter().find(|(section, _)| section == head).map_or(*head, |(_, kind)| kind);
@@ -171,8 +174,8 @@ pub fn chosen_type(section: &str, name: &str, exists: impl Fn(&str, &str) -> boo
     types.iter().copied().find(|kind| exists(kind, name)).or(types.first().copied())
 }
 
-/// Expands every section of the definition. The network comes first, because others use its subnets, and the platform last, because its
-/// components use all others.
+/// Expands every section of the definition. The network comes first, because others use its subnets, the platform after all others, because its
+/// components use them, and the policies last, because components create namespaces.
 pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, drafts: &mut Vec<Draft>) {
     let mut out = Expansion { compiler: c, frame, network: None, drafts };
     for name in SECTION_NAMES {
@@ -199,6 +202,7 @@ pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, 
             "backup" => backup::expand(&mut out, value, &at),
             "load_balancers" => load_balancers::expand(&mut out, value, &at),
             "platform" => platform::expand(&mut out, value, &at),
+            "policies" => policies::expand(&mut out, value, &at),
             _ => simple::expand(&mut out, name, value, &at),
         }
     }

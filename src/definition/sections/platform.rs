@@ -1,7 +1,9 @@
 //! `platform`: components of a cluster, such as controllers, operators and monitoring, each with its chart or add-on, namespace, permissions
 //! and objects.
 
-mod component;
+mod argo_cd;
+pub(super) mod component;
+mod delivery;
 mod fill;
 mod registry;
 pub(super) mod schema;
@@ -14,15 +16,18 @@ use serde_json::{Map, Value, json};
 
 use self::{
     component::{Addition, AutoMode, Chart, CopiedSecret, Identity, Object, PodSecurity},
+    delivery::{ArgoCdDelivery, is_in_git},
     fill::{IDENTITY_AGENT, Surroundings, fill},
     selection::Selected,
     values::merge,
 };
 use super::{Expansion, Fields, add_depends_on};
+use crate::definition::gitops::GitComponent;
 
-pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
+pub(super) fn expand(out: &mut Expansion<'_, '_>, mut value: Value, at: &str) {
+    let argo_cd = delivery::take(out, &mut value, at);
     let entries = out.parse_entries(value, at);
-    if entries.is_empty() {
+    if entries.is_empty() && argo_cd.is_none() {
         return;
     }
     let Some(surroundings) = Surroundings::of(out) else {
@@ -31,7 +36,11 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     };
     let selected = selection::read(out, entries, &surroundings);
     selection::check(out, &selected, &surroundings);
-    let mut installer = Installer { out, surroundings, selected: &selected, ends: BTreeMap::new(), before: Vec::new() };
+    if let Some(argo_cd) = &argo_cd {
+        delivery::begin(out, argo_cd);
+    }
+    let (ends, before) = (BTreeMap::new(), Vec::new());
+    let mut installer = Installer { out, surroundings, selected: &selected, argo_cd: argo_cd.as_ref(), ends, before };
     installer.add_namespaces();
     installer.add_identity_agent(at);
     installer.before = [&installer.surroundings.nodes[..], &installer.surroundings.cluster_parts[..]].concat();
@@ -39,6 +48,10 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     order.sort_by_key(|one| (one.component.wave, depth(one, &selected)));
     for one in order {
         installer.add(one);
+    }
+    if let Some(argo_cd) = &argo_cd {
+        argo_cd::check(&mut installer, argo_cd, at);
+        argo_cd::add(&mut installer, argo_cd, at);
     }
 }
 
@@ -49,14 +62,33 @@ fn depth(one: &Selected, selected: &[Selected]) -> usize {
     needed.map(|other| 1 + depth(other, selected)).max().unwrap_or(0)
 }
 
+/// Distance of the waves of components in the waves of Argo CD, between which those of one wave are in the order of their needs.
+const WAVE_STEP: i32 = 10;
+/// Waves of objects within an Application, around that of its chart.
+const BEFORE_CHART: i32 = -1;
+const AFTER_CHART: i32 = 1;
+
 /// Namespaces that exist in every cluster.
 const GIVEN_NAMESPACES: &[&str] = &["default", "kube-system"];
+
+/// Name of the resource that creates a namespace.
+pub(super) fn namespace_object(namespace: &str) -> String {
+    format!("namespace-{namespace}")
+}
+
+/// Namespace that an add-on of EKS creates; `None` for one that is not known, or that has its pods in a given namespace.
+pub(super) fn namespace_of_addon(addon: &str) -> Option<&'static str> {
+    let component = registry::components().values().find(|component| component.addon.as_deref() == Some(addon))?;
+    Some(component.namespace.as_str()).filter(|name| !GIVEN_NAMESPACES.contains(name))
+}
 
 /// Adds the resources of the components.
 struct Installer<'o, 'c, 'a> {
     out: &'o mut Expansion<'c, 'a>,
     surroundings: Surroundings,
     selected: &'o [Selected],
+    /// Settings for `deliver: argocd`.
+    argo_cd: Option<&'o ArgoCdDelivery>,
     /// Last resources of each component, on which others depend.
     ends: BTreeMap<&'static str, Vec<String>>,
     /// Addresses of nodes and parts of the cluster that come before software on nodes.
@@ -71,12 +103,34 @@ struct NamespaceParts<'a> {
     labels: BTreeMap<&'a str, &'a str>,
     /// The first one in the definition.
     pointer: &'a str,
+    /// Whether acme itself installs one of them.
+    is_of_acme: bool,
 }
 
 impl Installer<'_, '_, '_> {
     /// Whether acme installs the software of a component, rather than its objects alone.
     fn installs(&self, one: &Selected) -> bool {
         one.component.has_software() && !(self.surroundings.has_auto_mode && one.component.auto_mode == AutoMode::ObjectsOnly)
+    }
+
+    /// Whether Argo CD installs a component from Git.
+    fn is_in_git(&self, one: &Selected) -> bool {
+        self.argo_cd.is_some_and(|argo_cd| is_in_git(one, argo_cd, self.surroundings.has_auto_mode))
+    }
+
+    /// Leaves a resource of a component to Argo CD, if it installs the component.
+    fn deliver(&mut self, one: &Selected, address: &str, sync_wave: i32) {
+        if !self.is_in_git(one) {
+            return;
+        }
+        let order = i32::from(one.component.wave) * WAVE_STEP + i32::try_from(depth(one, self.selected)).unwrap_or(WAVE_STEP - 1);
+        let component = GitComponent {
+            sync_wave: order,
+            namespace: one.component.namespace.clone(),
+            argo_cd: one.component.argocd.clone(),
+            ..GitComponent::default()
+        };
+        self.out.deliver(one.name, component, address, sync_wave);
     }
 
     fn identity(&self, one: &Selected) -> Option<&'static Identity> {
@@ -91,13 +145,17 @@ impl Installer<'_, '_, '_> {
             let new = || NamespaceParts { pointer: &one.pointer, ..NamespaceParts::default() };
             let parts = namespaces.entry(&one.component.namespace).or_insert_with(new);
             parts.security = [parts.security, one.component.pod_security].into_iter().flatten().min();
+            parts.is_of_acme |= !self.is_in_git(one);
             parts.labels.extend(one.component.namespace_labels.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         }
-        for (name, NamespaceParts { security, mut labels, pointer }) in namespaces {
+        for (name, NamespaceParts { security, mut labels, pointer, is_of_acme }) in namespaces {
             labels.extend(security.map(|security| ("pod-security.kubernetes.io/enforce", security.label())));
             let manifest = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } });
             let spec = json!({ "cluster": "main", "manifest": manifest });
-            self.out.add_generated("kubernetes_object", format!("namespace-{name}"), spec, pointer);
+            self.out.add_generated("kubernetes_object", namespace_object(name), spec, pointer);
+            if !is_of_acme {
+                self.out.deliver_namespace(name);
+            }
         }
     }
 
@@ -213,7 +271,9 @@ impl Installer<'_, '_, '_> {
         fields.extend(component.skip_schema.then(|| ("skip_schema_validation".to_owned(), true.into())));
         fields.extend(component.timeout_seconds.map(|seconds| ("timeout_seconds".to_owned(), seconds.into())));
         self.out.add_resource("helm_release", one.name, fields, &one.pointer);
-        format!("helm_release.{}", one.name)
+        let address = format!("helm_release.{}", one.name);
+        self.deliver(one, &address, 0);
+        address
     }
 
     /// Adds the role of the component's pods and its association, and returns the address of the latter.
@@ -254,21 +314,22 @@ impl Installer<'_, '_, '_> {
                 "data": whole.chain(parts).collect::<Vec<_>>(),
             },
         });
-        self.add_manifest(one, manifest, Some("Ready"), before)
+        self.add_manifest(one, manifest, Some("Ready"), BEFORE_CHART, before)
     }
 
     fn add_object(&mut self, one: &Selected, object: &Object, before: &[String]) -> String {
         let manifest = fill(&object.manifest, &|name| one.lookup(&self.surroundings, name));
-        self.add_manifest(one, manifest, object.wait_for.as_deref(), before)
+        self.add_manifest(one, manifest, object.wait_for.as_deref(), AFTER_CHART, before)
     }
 
-    fn add_manifest(&mut self, one: &Selected, manifest: Value, wait_for: Option<&str>, before: &[String]) -> String {
+    fn add_manifest(&mut self, one: &Selected, manifest: Value, wait_for: Option<&str>, sync_wave: i32, before: &[String]) -> String {
         let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_lowercase();
         let name = format!("{}-{}-{}", one.name, text("/kind"), text("/metadata/name"));
         let wait_for: Vec<Value> = wait_for.iter().map(|condition| json!({ "condition": condition })).collect();
         let spec = json!({ "cluster": "main", "manifest": manifest, "wait_for": wait_for, "depends_on": before });
         let address = format!("kubernetes_object.{name}");
         self.out.add_generated("kubernetes_object", name, spec, &one.pointer);
+        self.deliver(one, &address, sync_wave);
         address
     }
 }

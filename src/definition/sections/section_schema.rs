@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 
 use super::{
     autoscaling, backup, caches, cdn, cluster, data_store, databases, dns, file_systems, firewall, load_balancers, migration, network,
-    pipelines, platform, slo, trail, transit,
+    pipelines, platform, policies, slo, trail, transit,
 };
 
 /// Description of a section.
@@ -335,6 +335,19 @@ pub static SECTIONS: &[Section] = &[
                 `helm`. The keys of `values` are checked unless `version` is set to another one. Where a component has a monitor for \
                 Prometheus, `prometheus-crds` switches it on. Names of secrets, buckets, keys and zones are those of the stack.",
         body: SectionBody::Fields(FieldSet { own_schema: Some(platform::schema::schema), short_form: Some("array"), ..EMPTY }),
+    },
+    Section {
+        name: "policies",
+        description: "Rules of the cluster's namespaces: Pod Security standards, allowed traffic, quotas, and permissions of people. In a namespace \
+                that it creates, pods must satisfy the standard `restricted`, and all traffic is denied except DNS, the credentials of Pod \
+                Identity and what `network` allows; both namespaces of a connection must allow it. The cluster must enforce NetworkPolicies, \
+                as the component `vpc-cni` and EKS Auto Mode do. Access policies of EKS, such as `AmazonEKSEditPolicy`, belong to the entries \
+                in `access` of `cluster`.",
+        body: SectionBody::Fields(FieldSet {
+            own_schema: Some(schema::<policies::Policies>),
+            nested: &[("namespaces", SectionBody::Entries(FieldSet { own_schema: Some(schema::<policies::NamespacePolicies>), ..EMPTY }))],
+            ..EMPTY
+        }),
     },
 ];
 

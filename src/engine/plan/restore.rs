@@ -114,6 +114,7 @@ pub fn target_stack(definition: &Stack, targets: &BTreeMap<Address, RestoreTarge
         moved: BTreeMap::new(),
         ignored_tags: definition.ignored_tags.clone(),
         outputs: BTreeMap::new(),
+        gitops: None,
         has_unknown_location: false,
     }
 }

@@ -3,7 +3,9 @@
 
 mod destroy;
 mod gateway;
+mod gitops;
 mod health;
+mod policies;
 mod secret_data;
 mod server;
 

@@ -4,6 +4,7 @@
 
 mod immutable;
 mod manifest;
+mod public_secret;
 mod secret_data;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,11 +23,11 @@ use super::existing_cluster;
 use crate::{
     aws::{for_each_concurrent, types::eks_cluster::EksCluster},
     core::{
-        ADDRESS_TAG, Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions,
-        Ref, Resource, Result, Scope, TagChange, Tags, TypeInfo, expression::has_reference,
+        ADDRESS_TAG, Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem,
+        Questions, Ref, Resource, Result, Scope, TagChange, Tags, TypeInfo, expression::has_reference,
     },
     kubernetes::{
-        self, Cluster, Kubernetes, ObjectId,
+        self, Cluster, Kubernetes, ObjectId, applications,
         applied::{self, object_to_apply},
         cluster::{Applied, MANAGER},
         inventory::Inventory,
@@ -117,7 +118,9 @@ impl Resource for KubernetesObject {
                     None => Ok(None),
                 }
             };
-            return for_each_concurrent(ids, read).await;
+            let mut found = for_each_concurrent(ids, read).await?;
+            add_phases_of_applications(api, &mut found).await?;
+            return Ok(found);
         }
         let inventory = Inventory::new(&scope.stack, &scope.environment);
         let mut kinds = Vec::new();
@@ -137,7 +140,9 @@ impl Resource for KubernetesObject {
             }
             Ok(Some(found))
         });
-        Ok(listed.await?.into_iter().flatten().filter(|one| scope.owns(&one.tags)).collect())
+        let mut found: Vec<_> = listed.await?.into_iter().flatten().filter(|one| scope.owns(&one.tags)).collect();
+        add_phases_of_applications(api, &mut found).await?;
+        Ok(found)
     }
 
     /// Server-side apply takes over an object that exists, so one of others is refused first.
@@ -326,6 +331,17 @@ impl KubernetesObject {
 
 /// Annotation with the conditions to wait for.
 const WAIT_FOR: &str = "acme/wait-for";
+
+/// An Application of Argo CD that installs others is ready when these are.
+async fn add_phases_of_applications(api: &Kubernetes, found: &mut [Observed<KubernetesObject>]) -> Result<()> {
+    for one in found.iter_mut().filter(|one| one.phase == Phase::Ready) {
+        let id = ObjectId::parse(&one.id)?;
+        if id.kind.is(applications::GROUP, applications::KIND) {
+            one.phase = applications::phase_of_children(&api.cluster(&id.cluster).await?, &id).await?;
+        }
+    }
+    Ok(())
+}
 
 async fn get(api: &Kubernetes, id: &ObjectId) -> Result<Option<DynamicObject>> {
     let cluster = match api.cluster(&id.cluster).await {

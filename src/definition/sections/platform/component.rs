@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::definition::gitops::ArgoCdFacts;
 
 /// A component, as its file describes it.
 ///
@@ -84,6 +87,9 @@ pub struct Component {
     /// Objects that are created after the release.
     #[serde(default)]
     pub objects: Vec<Object>,
+    /// What Argo CD has to know of it.
+    #[serde(default)]
+    pub argocd: ArgoCdFacts,
 }
 
 /// A chart.
@@ -116,7 +122,7 @@ pub enum AutoMode {
 }
 
 /// A Pod Security standard. <https://kubernetes.io/docs/concepts/security/pod-security-standards/>
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PodSecurity {
     /// No restrictions.
@@ -135,6 +141,11 @@ impl PodSecurity {
             PodSecurity::Baseline => "baseline",
             PodSecurity::Restricted => "restricted",
         }
+    }
+
+    /// The standard of a label's value.
+    pub fn of_label(value: &str) -> Option<PodSecurity> {
+        [PodSecurity::Privileged, PodSecurity::Baseline, PodSecurity::Restricted].into_iter().find(|one| one.label() == value)
     }
 }
 

@@ -1,20 +1,21 @@
 //! Form of the section, for the JSON Schema and the reference.
 
-use schemars::Schema;
+use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 
 use super::{
     component::Component,
+    delivery::DeliveryFields,
     registry::components,
     selection::{DELIVERIES, SIZES, own_fields},
 };
 
 /// Schema with every component.
 pub fn schema() -> Schema {
-    let properties: Map<String, Value> =
-        components().iter().map(|(name, component)| ((*name).to_owned(), of_component(component))).collect();
-    let mut schema = Schema::default();
-    schema.insert("properties".to_owned(), properties.into());
+    let mut schema = schema_for!(DeliveryFields);
+    if let Some(Value::Object(fields)) = schema.get_mut("properties") {
+        fields.extend(components().iter().map(|(name, component)| ((*name).to_owned(), of_component(component))));
+    }
     schema
 }
 

@@ -181,7 +181,7 @@ fn read_input(
 }
 
 /// The name of a resource of the stack as a reference to its output; any other text unchanged.
-fn reference(out: &Expansion<'_, '_>, text: &str, output: Option<&str>) -> String {
+pub fn reference(out: &Expansion<'_, '_>, text: &str, output: Option<&str>) -> String {
     let Some((kind, output)) = output.and_then(|output| output.split_once('.')) else { return text.to_owned() };
     let is_named = out.drafts.iter().any(|draft| draft.resource_type.name == kind && draft.name == text);
     if is_named { format!("${{{kind}.{text}.{output}}}") } else { text.to_owned() }

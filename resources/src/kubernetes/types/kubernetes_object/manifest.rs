@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::public_secret;
 use crate::{
     core::{Pointer, Problem},
     kubernetes::kinds::KindName,
@@ -120,7 +121,7 @@ impl Manifest {
         if self.text("/kind").ends_with("List") && self.0.get("items").is_some() {
             problems.push(below(&["kind"], "a list is several objects: declare each as a resource of its own".to_owned()));
         }
-        if (self.text("/apiVersion"), self.text("/kind")) == ("v1", "Secret") {
+        if (self.text("/apiVersion"), self.text("/kind")) == ("v1", "Secret") && !public_secret::is_public(&self.0) {
             let has_values = |field: &&&str| self.0.get(field).and_then(Value::as_object).is_some_and(|values| !values.is_empty());
             if let Some(field) = ["data", "stringData"].iter().find(has_values) {
                 let message = "values of a Secret would be in plans, in the journal and in the record".to_owned();
@@ -190,6 +191,14 @@ mod tests {
             ["`a/b/c` is not a valid API version, such as `apps/v1`"]
         );
         assert!(messages(named(json!({ "apiVersion": "v1", "kind": "Secret" }))).is_empty());
+        let of_argo_cd = |values: Value| {
+            let mut secret = named(json!({ "apiVersion": "v1", "kind": "Secret", "stringData": values }));
+            secret["metadata"]["labels"] = json!({ "argocd.argoproj.io/secret-type": "repository" });
+            messages(secret).len()
+        };
+        assert_eq!(of_argo_cd(json!({ "type": "git", "url": "https://git.example.com/a.git" })), 0);
+        assert_eq!(of_argo_cd(json!({ "url": "https://git.example.com/a.git", "password": "x" })), 1);
+        assert_eq!(of_argo_cd(json!({ "url": "https://user:x@git.example.com/a.git" })), 1);
         let secret = messages(named(json!({ "apiVersion": "v1", "kind": "Secret", "stringData": { "password": "x" } })));
         assert_eq!(secret, ["values of a Secret would be in plans, in the journal and in the record"]);
     }

@@ -1,0 +1,176 @@
+//! Compares rendered files with a folder, and writes them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+use super::{
+    Rendered,
+    header::{Origin, origin, with_header},
+};
+
+/// A file to write or to delete.
+#[derive(Debug)]
+pub struct FileChange {
+    /// Path below the folder.
+    pub path: String,
+    /// Its text; `None` if it does not exist.
+    pub before: Option<String>,
+    /// Its new text; `None` to delete it.
+    pub after: Option<String>,
+}
+
+/// A file that acme leaves alone, although it would write or delete it.
+#[derive(Debug)]
+pub struct KeptFile {
+    /// Path below the folder.
+    pub path: String,
+    /// Reason.
+    pub reason: KeptReason,
+}
+
+/// Why acme leaves a file alone.
+#[derive(Debug, PartialEq, Eq)]
+pub enum KeptReason {
+    /// It has no header of acme.
+    OfPeople,
+    /// It was edited since acme rendered it.
+    Edited,
+    /// It is rendered from another stack.
+    OfStack(String),
+}
+
+/// Differences between rendered files and a folder.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// Files to write or to delete, by path.
+    pub changes: Vec<FileChange>,
+    /// Files to leave alone.
+    pub kept: Vec<KeptFile>,
+}
+
+impl Comparison {
+    /// Whether rendered files were edited, or belong to another stack.
+    pub fn has_edited_files(&self) -> bool {
+        self.kept.iter().any(|kept| kept.reason != KeptReason::OfPeople)
+    }
+}
+
+/// Compares the files of a stack with a folder.
+///
+/// # Errors
+/// Fails if the folder can't be read.
+pub fn compare(folder: &Path, rendered: &Rendered, stack: &str) -> io::Result<Comparison> {
+    let mut existing = BTreeMap::new();
+    for part in &rendered.folders {
+        read_files(folder, part, &mut existing)?;
+    }
+    let mut comparison = Comparison::default();
+    for (path, body) in &rendered.files {
+        let text = with_header(stack, body);
+        match existing.remove(path) {
+            None => comparison.changes.push(FileChange { path: path.clone(), before: None, after: Some(text) }),
+            Some(Existing::Text(before)) if before == text => {}
+            Some(existing) => comparison.add(path, existing, stack, Some(text)),
+        }
+    }
+    // What people put beside the rendered files is theirs.
+    for (path, existing) in existing.into_iter().filter(|(_, existing)| existing.is_rendered_from(stack)) {
+        comparison.add(&path, existing, stack, None);
+    }
+    Ok(comparison)
+}
+
+/// Writes and deletes files. An interrupted run is completed by the next one.
+///
+/// # Errors
+/// Fails if a file can't be written or deleted.
+pub fn write(folder: &Path, changes: &[FileChange]) -> io::Result<()> {
+    for change in changes {
+        let path = folder.join(&change.path);
+        match (&change.after, path.parent()) {
+            (Some(text), Some(parent)) => {
+                fs::create_dir_all(parent)?;
+                let mut file = tempfile::Builder::new().permissions(permissions()).tempfile_in(parent)?;
+                file.write_all(text.as_bytes())?;
+                file.persist(&path)?;
+            }
+            _ => {
+                fs::remove_file(&path)?;
+                // A folder that is not empty stays.
+                let parents = path.ancestors().skip(1).take_while(|parent| *parent != folder);
+                for parent in parents {
+                    if fs::remove_dir(parent).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Permissions of a file that others read, which the system's mask reduces.
+fn permissions() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o644)
+}
+
+impl Comparison {
+    fn add(&mut self, path: &str, existing: Existing, stack: &str, after: Option<String>) {
+        let path = path.to_owned();
+        let reason = match &existing {
+            Existing::Other => KeptReason::OfPeople,
+            Existing::Text(text) => match origin(text) {
+                Origin::Rendered(owner) if owner == stack => {
+                    let Existing::Text(before) = existing else { return };
+                    // Only the ends of lines differ.
+                    if after.as_ref() != Some(&before.replace("\r\n", "\n")) {
+                        self.changes.push(FileChange { path, before: Some(before), after });
+                    }
+                    return;
+                }
+                Origin::Rendered(owner) => KeptReason::OfStack(owner.to_owned()),
+                Origin::Edited => KeptReason::Edited,
+                Origin::People => KeptReason::OfPeople,
+            },
+        };
+        self.kept.push(KeptFile { path, reason });
+    }
+}
+
+/// A file in the folder.
+enum Existing {
+    Text(String),
+    /// A link, or a file that is not text.
+    Other,
+}
+
+impl Existing {
+    fn is_rendered_from(&self, stack: &str) -> bool {
+        matches!(self, Existing::Text(text) if matches!(origin(text), Origin::Edited) || origin(text) == Origin::Rendered(stack))
+    }
+}
+
+/// Reads all files below a folder of the repository.
+fn read_files(root: &Path, part: &str, into: &mut BTreeMap<String, Existing>) -> io::Result<()> {
+    let entries = match fs::read_dir(root.join(part)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let path = format!("{part}/{name}");
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            read_files(root, &path, into)?;
+        } else {
+            let text = if kind.is_file() { fs::read(entry.path()).map(|bytes| String::from_utf8(bytes).ok())? } else { None };
+            into.insert(path, text.map_or(Existing::Other, Existing::Text));
+        }
+    }
+    Ok(())
+}
