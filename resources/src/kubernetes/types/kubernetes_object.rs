@@ -337,7 +337,8 @@ async fn add_phases_of_applications(api: &Kubernetes, found: &mut [Observed<Kube
     for one in found.iter_mut().filter(|one| one.phase == Phase::Ready) {
         let id = ObjectId::parse(&one.id)?;
         if id.kind.is(applications::GROUP, applications::KIND) {
-            one.phase = applications::phase_of_children(&api.cluster(&id.cluster).await?, &id).await?;
+            let cluster = api.cluster(&id.cluster).await?;
+            one.phase = applications::phase_of_children(&cluster, &id).await?;
         }
     }
     Ok(())
