@@ -53,7 +53,7 @@ const MISTAKES: &str = r#"
       version: v1.0.0-eksbuild.1 # does not offer `v1.0.0-eksbuild.1` for Kubernetes 1.34
   eks_node_group:
     general:
-      cluster: main
+      cluster: old
       role: limited
       subnets: [a]
       min: 1
