@@ -40,7 +40,7 @@ impl Cluster {
     /// Applications whose last sync still runs. Those that are automated again need another call.
     pub(super) async fn running_syncs(&self) -> Result<Vec<String>> {
         let applications = self.all(APPLICATIONS).await?;
-        if applications.iter().any(|application| is_automated(application)) {
+        if applications.iter().any(is_automated) {
             return Ok(Vec::new());
         }
         Ok(applications.iter().filter(|application| is_syncing(application)).map(Found::label).collect())
