@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use acme::docs::{codes, reference, schema};
@@ -48,12 +49,15 @@ const AVOID: &[(&str, &str)] = &[
 
 /// Every phrase to avoid in a text. Inline code is skipped: it contains names, not words.
 fn phrases_to_avoid(text: &str) -> Vec<String> {
-    let inline_code = Regex::new("`[^`\n]+`").expect("a pattern");
-    let text = inline_code.replace_all(text, "…");
+    static INLINE_CODE: LazyLock<Regex> = LazyLock::new(|| Regex::new("`[^`\n]+`").expect("a pattern"));
+    static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+        let pattern = |phrase| Regex::new(&format!(r"(?i)\b(?:{phrase})\b")).expect("a pattern");
+        AVOID.iter().map(|(phrase, better)| (pattern(phrase), *better)).collect()
+    });
+    let text = INLINE_CODE.replace_all(text, "…");
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut found = Vec::new();
-    for (phrase, better) in AVOID {
-        let pattern = Regex::new(&format!(r"(?i)\b(?:{phrase})\b")).expect("a pattern");
+    for (pattern, better) in PATTERNS.iter() {
         for hit in pattern.find_iter(&text) {
             let before: String = text[..hit.start()].chars().rev().take(30).collect::<Vec<_>>().into_iter().rev().collect();
             let after: String = text[hit.end()..].chars().take(30).collect();
