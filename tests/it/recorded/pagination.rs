@@ -8,6 +8,9 @@ use crate::scripted_endpoint::{Script, json_error, json_ownership_tags, ok, owne
 fn assert_all_found(script: Script, resources: &[(&str, &str)]) {
     let endpoint = script.with_tagged_resources(resources).start("  {}\n");
     let mut expected: Vec<String> = resources.iter().map(|(_, address)| format!("delete {address}")).collect();
+    // After a cluster, acme looks for what controllers made.
+    let clusters = resources.iter().filter_map(|(_, address)| address.strip_prefix("eks_cluster."));
+    expected.extend(clusters.map(|name| format!("delete cluster_leftover.rest-shop-{name}")));
     expected.sort();
     assert_eq!(endpoint.planned_changes(), expected);
 }
@@ -323,7 +326,15 @@ fn lists_every_type_without_the_tagging_api() {
         .on_containing("DescribeSecret", "shop-a", [ok(secret("a"))])
         .on_containing("DescribeSecret", "shop-b", [ok(secret("b"))])
         .start("  {}\n");
-    assert_eq!(endpoint.planned_changes(), ["delete eks_cluster.a", "delete eks_cluster.b", "delete secret.a", "delete secret.b"]);
+    let expected = [
+        "delete cluster_leftover.rest-shop-a",
+        "delete cluster_leftover.rest-shop-b",
+        "delete eks_cluster.a",
+        "delete eks_cluster.b",
+        "delete secret.a",
+        "delete secret.b",
+    ];
+    assert_eq!(endpoint.planned_changes(), expected);
     let done = endpoint.run("plan", &[]);
     assert!(done.stdout.contains("The tagging API is not available"), "{}", done.combined_output());
     assert_eq!(endpoint.request_bodies("GET /clusters/-").len(), 4, "the other's cluster is not read");

@@ -374,7 +374,9 @@ fn read(id: ObjectId, object: &DynamicObject, secret_data: BTreeMap<String, Secr
     let metadata = &object.metadata;
     let outputs = Outputs { name: text(&metadata.name), namespace: text(&metadata.namespace), uid: text(&metadata.uid) };
     let mut manifest = applied::manifest(object, &id.kind)?;
-    secret_data::without_values(&id.kind, &mut manifest);
+    if !public_secret::is_public(&manifest) {
+        secret_data::without_values(&id.kind, &mut manifest);
+    }
     let manifest = Manifest::from(manifest);
     let spec = KubernetesObject { cluster: Ref::to(&id.cluster), manifest, secret_data, wait_for, take_over_fields: false };
     Ok(Observed::new(id.to_string(), applied::tags(object), spec, outputs).phase(phase))
