@@ -4,7 +4,6 @@
 mod destroy;
 mod gateway;
 mod gitops;
-mod health;
 mod policies;
 mod secret_data;
 mod server;
