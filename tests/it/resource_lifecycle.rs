@@ -334,8 +334,13 @@ impl<'a> LifecycleCase<'a> {
         others: &BTreeSet<String>,
     ) -> Result<(), String> {
         let plan = self.plan(what, definition)?;
+        // What the deletion of a resource leaves behind has steps of its own.
+        let left_behind = plan.0["changes"].as_array().into_iter().flatten().filter(|change| change["reason"] == "left_behind");
+        let left_behind: BTreeSet<String> =
+            left_behind.filter_map(|change| Some(format!("delete {}", change["address"].as_str()?))).collect();
+        let changes: Vec<String> = plan.changes().into_iter().filter(|change| !left_behind.contains(change)).collect();
         // An untagged resource is known only by its identity once it has left the definition.
-        let one = match plan.changes().as_slice() {
+        let one = match changes.as_slice() {
             [change] if action == "delete" => change.starts_with(&format!("delete {}.", self.resource_type)),
             changes => changes == [format!("{action} {}.it", self.resource_type)],
         };
