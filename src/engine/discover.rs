@@ -340,6 +340,11 @@ pub fn address_of(live: &LiveResource) -> Option<Address> {
     live.tags.get(ADDRESS_TAG).and_then(|text| Address::parse(text))
 }
 
+/// Whether a controller in a cluster set the tags of the stack: acme never sets them without the address.
+pub fn is_made_by_controller(live: &LiveResource) -> bool {
+    types::resource_type(&live.type_name).is_some_and(|kind| kind.is_taggable()) && address_of(live).is_none()
+}
+
 /// Tags of a resource without those that AWS and controllers set, unless the definition sets them.
 pub fn visible_tags(live: &Tags, wanted: &Tags) -> Tags {
     iter_visible_tags(live, wanted).map(|(key, value)| (key.clone(), value.clone())).collect()

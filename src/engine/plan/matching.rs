@@ -10,7 +10,7 @@ use crate::{
     aws::types::resource_type,
     core::{Address, DataProtection, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, STACK_TAG, Tags, expression},
     definition::{DesiredResource, Stack},
-    engine::discover::{LiveState, address_of},
+    engine::discover::{LiveState, address_of, is_made_by_controller},
 };
 
 /// Live resources by their current or former address.
@@ -73,7 +73,7 @@ fn match_and_move<'a>(
     matched.dormant = dormant_resources(stack, live_state);
     let mut untagged = Vec::new();
     for live in live_state.iter().filter(|live| live.phase != Phase::Deleting) {
-        let ours = stack.owns(&live.tags) && !is_of_controller(live);
+        let ours = stack.owns(&live.tags) && !is_made_by_controller(live);
         match address_of(live).filter(|address| ours && address.type_name == live.type_name) {
             Some(address) => match matched.live.get(&address) {
                 None => drop(matched.live.insert(address, live)),
@@ -124,11 +124,6 @@ fn match_and_move<'a>(
         ForeignResource { address: declared.address.clone(), id: live.id.clone(), owner, is_in_other_region: true }
     }));
     matched
-}
-
-/// Whether a controller in a cluster set the tags of the stack: acme never sets them without the address.
-fn is_of_controller(live: &LiveResource) -> bool {
-    resource_type(&live.type_name).is_some_and(|kind| kind.is_taggable()) && address_of(live).is_none()
 }
 
 /// A declared resource that does not exist, with its spec as far as it is known.

@@ -6,7 +6,10 @@ use super::{Result, Session, StackState};
 use crate::{
     aws::types::resource_type,
     core::{Address, LeftoverRequest, LiveResource, Phase},
-    engine::plan::{Action, Goal, OwnedLeftovers, Plan},
+    engine::{
+        discover::is_made_by_controller,
+        plan::{Action, Goal, OwnedLeftovers, Plan},
+    },
 };
 
 impl Session {
@@ -47,10 +50,10 @@ impl Session {
         gone.chain(deleted).filter(|(_, live)| leaves(live)).collect()
     }
 
-    /// Ids and ARNs of the stack's live resources, by type.
+    /// Ids and ARNs of the stack's live resources, by type, without those that a controller has tagged as the stack's.
     fn owned_ids(&self, state: &StackState) -> BTreeMap<String, BTreeSet<String>> {
         let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for live in state.live_state.iter().filter(|live| self.stack.owns(&live.tags)) {
+        for live in state.live_state.iter().filter(|live| self.stack.owns(&live.tags) && !is_made_by_controller(live)) {
             ids.entry(live.type_name.clone()).or_default().extend([live.id.as_str()].into_iter().chain(live.arn()).map(str::to_owned));
         }
         ids

@@ -26,7 +26,9 @@ const PLANT: &str = r#"
 ec2, elb = client('ec2'), client('elbv2')
 [vpc] = [v for v in ec2.describe_vpcs()['Vpcs'] if not v['IsDefault']]
 subnets = [s['SubnetId'] for s in ec2.describe_subnets(Filters=[{'Name': 'vpc-id', 'Values': [vpc['VpcId']]}])['Subnets']]
-lbc = [{'Key': 'elbv2.k8s.aws/cluster', 'Value': 'shop-main'}]
+# The platform lets the controller set the tags of the stack, too.
+stack = [{'Key': 'acme:stack', 'Value': 'shop'}, {'Key': 'acme:environment', 'Value': 'default'}]
+lbc = [{'Key': 'elbv2.k8s.aws/cluster', 'Value': 'shop-main'}] + stack
 owned = [{'Key': 'kubernetes.io/cluster/shop-main', 'Value': 'owned'}]
 spec = lambda kind, tags: [{'ResourceType': kind, 'Tags': tags}]
 groups = [

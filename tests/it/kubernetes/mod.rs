@@ -315,6 +315,15 @@ fn releases_pass_their_life_in_a_real_cluster() {
     lab.run("rollback", &again, &["--yes"]).assert_success();
     assert_eq!(color(), "red");
 
+    // Without `wait`, pods that never become ready don't fail it. What the API refuses does, and leaves the release as it was.
+    let unawaited = |values: &str| lab.stack(&release(values).replace("timeout_seconds: 60", "timeout_seconds: 60, wait: false"));
+    lab.apply(&unawaited("{ color: red, pods: true }"));
+    lab.assert_no_changes(&unawaited("{ color: red, pods: true }"));
+    let failed = lab.run("apply", &unawaited("{ color: blue, pods: true, broken: true }"), &["--yes"]);
+    assert_eq!(failed.code, 1, "{}", failed.combined_output());
+    assert_eq!(color(), "red");
+    lab.assert_no_changes(&unawaited("{ color: red, pods: true }"));
+
     let edited = lab.stack(&release("{ color: red }"));
     lab.run("destroy", &edited, &["--yes"]).assert_success();
     let secrets = lab.server.kubectl(&["get", "secrets,configmaps", "-n", "kube-public", "-o", "name"]);

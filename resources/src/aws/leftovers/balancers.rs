@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::{
     LeftoverKind, Search,
     inventory::{Found, filter},
+    removal::protected,
 };
 use crate::{
     aws::{Aws, services},
     core::{Deletion, Error, ErrorKind, Phase, Result, Tags, ok_or_not_found},
 };
-use aws_sdk_elasticloadbalancingv2::types::LoadBalancerAttribute;
 
 /// Resources whose tags one call returns.
 const PER_CALL: usize = 20;
@@ -97,14 +97,10 @@ async fn tags(aws: &Aws, arns: Vec<String>) -> Result<BTreeMap<String, Tags>> {
     Ok(all)
 }
 
-/// Deletes a load balancer, also one whose annotations protect it.
+/// Deletes a load balancer, unless a person has protected it.
 pub(super) async fn remove(aws: &Aws, arn: &str) -> Result<Deletion> {
     match aws.elbv2.delete_load_balancer().load_balancer_arn(arn).send().await.map_err(Error::from) {
-        Err(error) if error.code.starts_with("OperationNotPermitted") => {
-            let off = LoadBalancerAttribute::builder().key("deletion_protection.enabled").value("false").build();
-            aws.elbv2.modify_load_balancer_attributes().load_balancer_arn(arn).attributes(off).send().await?;
-            Deletion::requested(aws.elbv2.delete_load_balancer().load_balancer_arn(arn).send().await)
-        }
+        Err(error) if error.code.starts_with("OperationNotPermitted") => Err(protected(arn, "deletion protection")),
         deleted => Deletion::requested(deleted),
     }
 }

@@ -5,6 +5,7 @@ use aws_sdk_ec2::types::InstanceStateName;
 use super::{
     LeftoverKind, Search,
     inventory::{Found, tagged},
+    removal::protected,
 };
 use crate::{
     aws::{Aws, services},
@@ -64,14 +65,10 @@ pub(super) async fn foreign(aws: &Aws, search: &Search, id: &str) -> Result<Opti
     Ok(Some(format!("instance {id}{name}")))
 }
 
-/// Terminates an instance, also a protected one.
+/// Terminates an instance, unless a person has protected it.
 pub(super) async fn terminate(aws: &Aws, id: &str) -> Result<Deletion> {
     match aws.ec2.terminate_instances().instance_ids(id).send().await.map_err(Error::from) {
-        Err(error) if error.code == "OperationNotPermitted" => {
-            let off = services::ec2::boolean(false);
-            aws.ec2.modify_instance_attribute().instance_id(id).disable_api_termination(off).send().await?;
-            Deletion::requested(aws.ec2.terminate_instances().instance_ids(id).send().await)
-        }
+        Err(error) if error.code == "OperationNotPermitted" => Err(protected(id, "termination protection")),
         terminated => Deletion::requested(terminated),
     }
 }

@@ -38,16 +38,14 @@ pub const DELETE_BALANCERS: IamGrant = IamGrant::change(
         "ec2:RevokeSecurityGroupIngress",
         "elasticloadbalancing:DeleteLoadBalancer",
         "elasticloadbalancing:DeleteTargetGroup",
-        "elasticloadbalancing:ModifyLoadBalancerAttributes",
     ],
     GrantTarget::AllResources,
 )
 .only_if(&[tagged("aws:ResourceTag/elbv2.k8s.aws/cluster")]);
 
 /// Instances and launch templates of Karpenter.
-pub const DELETE_MACHINES: IamGrant =
-    IamGrant::change(&["ec2:DeleteLaunchTemplate", "ec2:ModifyInstanceAttribute", "ec2:TerminateInstances"], GrantTarget::AllResources)
-        .only_if(&[tagged("aws:ResourceTag/karpenter.sh/nodepool")]);
+pub const DELETE_MACHINES: IamGrant = IamGrant::change(&["ec2:DeleteLaunchTemplate", "ec2:TerminateInstances"], GrantTarget::AllResources)
+    .only_if(&[tagged("aws:ResourceTag/karpenter.sh/nodepool")]);
 
 /// Instance profiles of Karpenter.
 pub const DELETE_PROFILES: IamGrant =

@@ -41,14 +41,20 @@ async fn remove_rest(cx: &Cx<'_>, search: &Search) -> Result<Deletion> {
     if found.is_empty() {
         return Ok(Deletion::Requested);
     }
-    let mut left = Vec::new();
+    let (mut left, mut refused) = (Vec::new(), None);
     for one in &found {
         let Some((kind, id)) = LeftoverKind::of_id(&one.id) else { continue };
         match remove_one(cx.api, cx.call, search, kind, id).await {
             Err(error) if error.is_not_found() => {}
-            Err(error) if !matches!(error.kind, ErrorKind::Conflict | ErrorKind::Throttled | ErrorKind::Unavailable) => return Err(error),
+            // The others are deleted all the same.
+            Err(error) if !matches!(error.kind, ErrorKind::Conflict | ErrorKind::Throttled | ErrorKind::Unavailable) => {
+                refused.get_or_insert(error);
+            }
             _ => left.push(format!("{} {}", kind.noun(), one.name)),
         }
+    }
+    if let Some(error) = refused {
+        return Err(error);
     }
     if left.is_empty() {
         return Ok(Deletion::Requested);
@@ -62,4 +68,9 @@ pub(super) fn still_used(id: &str, holders: &[String]) -> Error {
     let message =
         format!("`{id}` is still used by {}, which acme does not delete: release it, then run the command again", holders.join(", "));
     Error::new(ErrorKind::Rejected, "StillUsed", message)
+}
+
+/// Error about what a person has protected against deletion.
+pub(super) fn protected(id: &str, what: &str) -> Error {
+    Error::new(ErrorKind::Rejected, "Protected", format!("`{id}` has {what}: turn it off, then run the command again"))
 }

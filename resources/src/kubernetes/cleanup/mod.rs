@@ -14,12 +14,13 @@ use std::{
 };
 
 use acme_macros::spec;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::{Cluster, Kubernetes};
 use crate::{
-    aws::leftovers::{VolumePolicy, cluster_leftover::only_deleted},
+    aws::leftovers::{
+        VolumePolicy,
+        cluster_leftover::{NoOutputs, only_deleted},
+    },
     core::{
         Created, Cx, Deletion, Error, ErrorKind, Existing, Leftover, LeftoverStage, LiveResource, Named, Observed, Phase, Resource, Result,
         Scope, Tags, TypeInfo,
@@ -52,10 +53,6 @@ pub struct ClusterCleanup {
     /// Treatment of volumes.
     pub volumes: VolumePolicy,
 }
-
-/// It has no outputs.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct NoOutputs {}
 
 /// Part of the cleanup. The parts follow each other, because a controller may run on the nodes of another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -72,7 +72,8 @@ impl<'a> Helm<'a> {
         Ok(Helm { cluster, program, kubeconfig })
     }
 
-    /// Installs a release, or upgrades it; if that fails, everything is as before.
+    /// Installs a release, or upgrades it. If that fails, everything is as before with the option `--rollback-on-failure`, by which Helm
+    /// always waits until everything is ready.
     ///
     /// # Errors
     /// Returns errors of Helm.
@@ -80,7 +81,7 @@ impl<'a> Helm<'a> {
         let (namespace, name) = release;
         let mut arguments = ["upgrade", name, "--install", "--namespace", namespace, "--values", "-"].map(str::to_owned).to_vec();
         arguments.extend(chart.arguments());
-        arguments.extend(["--reset-values", "--rollback-on-failure", "--server-side=true", "--force-conflicts"].map(str::to_owned));
+        arguments.extend(["--reset-values", "--server-side=true", "--force-conflicts"].map(str::to_owned));
         arguments.extend_from_slice(options);
         self.run(arguments, Some(values)).await.map(drop)
     }

@@ -138,7 +138,7 @@ impl Resource for HelmRelease {
             let message = format!("the namespace `{}` has a release `{}` already", self.namespace, self.release);
             return Err(Error::new(ErrorKind::AlreadyExists, "AlreadyExists", message));
         }
-        self.upgrade(&cluster, cx.call, false).await?;
+        self.upgrade(&cluster, cx.call, false, None).await?;
         Ok(format!("{}/{}/{}", self.cluster.get(), self.namespace, self.release).into())
     }
 
@@ -163,11 +163,13 @@ impl Resource for HelmRelease {
                 Helm::of(&cluster)?.rollback((&self.namespace, &self.release), working.version, &self.waiting()).await?;
             }
         }
+        let deployed =
+            revisions.iter().filter(|(release, _)| release.info.status == Status::Deployed).map(|(release, _)| release.version).max();
         let current = live.version.as_deref().and_then(|version| version.parse::<u64>().ok());
         let earlier = revisions.iter().filter(is_wanted).max_by_key(|(release, _)| release.version);
         match earlier.filter(|(release, _)| current == Some(release.version + 1)) {
             Some((release, _)) => Helm::of(&cluster)?.rollback((&self.namespace, &self.release), release.version, &self.waiting()).await,
-            None => self.upgrade(&cluster, cx.call, changes.chart || changes.version).await,
+            None => self.upgrade(&cluster, cx.call, changes.chart || changes.version, deployed).await,
         }
     }
 
@@ -326,8 +328,8 @@ impl HelmRelease {
         switches.iter().filter(|(is_set, _)| *is_set).map(|(_, option)| (*option).to_owned()).collect()
     }
 
-    /// Installs or upgrades the release. Helm does not change custom resource definitions in the folder `crds`, so acme applies the new ones.
-    async fn upgrade(&self, cluster: &Cluster, call: &CallContext, has_new_chart: bool) -> Result<()> {
+    /// Installs the release, or upgrades it from the revision `deployed`; if that fails, everything is as before. Helm does not change custom resource definitions in the folder `crds`, so acme applies the new ones.
+    async fn upgrade(&self, cluster: &Cluster, call: &CallContext, has_new_chart: bool, deployed: Option<u64>) -> Result<()> {
         let helm = Helm::of(cluster)?;
         let chart = Chart { chart: &self.chart, repository: self.repository.as_deref(), version: &self.version };
         if has_new_chart && !self.skip_crds {
@@ -340,7 +342,30 @@ impl HelmRelease {
         options.push(format!("--history-max={}", self.history));
         options.extend(self.switches());
         options.extend(self.take_ownership.then(|| "--take-ownership".to_owned()));
-        helm.upgrade((&self.namespace, &self.release), &chart, &self.values.for_helm(), &options).await
+        let release = (self.namespace.as_str(), self.release.as_str());
+        if self.wait {
+            options.push("--rollback-on-failure".to_owned());
+            return helm.upgrade(release, &chart, &self.values.for_helm(), &options).await;
+        }
+        let done = helm.upgrade(release, &chart, &self.values.for_helm(), &options).await;
+        if done.is_err() {
+            self.undo_failed(&helm, cluster, deployed).await?;
+        }
+        done
+    }
+
+    /// Undoes an operation that failed, unless it failed before it changed anything. Helm would do that itself only if it waited until everything
+    /// is ready.
+    async fn undo_failed(&self, helm: &Helm<'_>, cluster: &Cluster, deployed: Option<u64>) -> Result<()> {
+        let newest = newest(cluster, &format!("name={}", self.release), Some(&self.namespace)).await?.pop();
+        if newest.is_none_or(|found| found.phase == Phase::Ready) {
+            return Ok(());
+        }
+        let release = (self.namespace.as_str(), self.release.as_str());
+        match deployed {
+            Some(revision) => helm.rollback(release, revision, &self.waiting()).await,
+            None => helm.uninstall(release, &[format!("--timeout={}s", self.timeout_seconds)]).await,
+        }
     }
 }
 
