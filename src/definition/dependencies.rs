@@ -348,28 +348,6 @@ fn for_each_reference<'a>(value: &'a Value, act: &mut impl FnMut(Reference<'a>))
     });
 }
 
-/// Makes resources depend on those that provide what they require, see [`crate::core::Resource::provides`].
-pub fn add_provided(stack: &mut Stack) {
-    let provided = |declared: &DesiredResource| {
-        declared
-            .resource_type
-            .operations
-            .provides(&declared.spec)
-            .into_iter()
-            .map(|name| (name, declared.address.clone()))
-            .collect::<Vec<_>>()
-    };
-    let providers: BTreeMap<String, Address> = stack.resources.values().flat_map(provided).collect();
-    if providers.is_empty() {
-        return;
-    }
-    for declared in stack.resources.values_mut() {
-        let required = declared.resource_type.operations.requires(&declared.spec);
-        let found = required.iter().filter_map(|name| providers.get(name)).filter(|provider| **provider != declared.address);
-        declared.depends_on.extend(found.cloned());
-    }
-}
-
 /// Reports every dependency cycle. Fields that can be set last form no cycle.
 pub fn report_cycles(c: &mut Compiler<'_>, stack: &Stack) {
     let all = stack.resources.keys().collect();

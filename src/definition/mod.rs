@@ -17,6 +17,7 @@ mod networks;
 mod parse;
 mod physical_name;
 mod problems;
+mod provided;
 mod region;
 mod rollback_policy;
 mod scalar;
@@ -311,7 +312,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     }
     stack.moved = parse_moved(&mut c, &document, &stack);
     stack.has_unknown_location = c.needs_location || c.templates.uses_unknown_account();
-    dependencies::add_provided(&mut stack);
+    provided::add_dependencies(&mut stack);
     dependencies::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
     region::check_references(&mut c, &stack);

@@ -69,6 +69,7 @@ const MOTO_LACKS: &[(&str, &str)] = &[
     ("overrides", "they are about the roles of `platform`"),
     ("resources/eks_access_entry", "no access entries"),
     ("resources/eks_pod_identity", "no pod identities"),
+    ("resources/kubernetes_object", "no Kubernetes API"),
     ("databases/*/performance_insights", "it does not keep the setting"),
     ("load_balancers/web/listeners/https", "a certificate stays in use after its listener"),
     ("resources/certificate", "a certificate stays in use after its listener"),
@@ -85,6 +86,7 @@ const MINISTACK_LACKS: &[(&str, &str)] = &[
     ("cluster/log_types", "no update-config of clusters"),
     ("platform", "no Kubernetes API"),
     ("policies", "no Kubernetes API"),
+    ("resources/kubernetes_object", "no Kubernetes API"),
     ("overrides", "they are about the roles of `platform`"),
     ("cluster/secrets_key", "no update-config of clusters"),
     ("network/flow_logs", "it loses them"),
@@ -234,7 +236,16 @@ fn gitops() {
 fn microservices() {
     let edits = [
         Edit { pointer: "/cluster/node_groups/general/max", value: 8.into(), changes: &["update eks_node_group.general"] },
-        Edit { pointer: "/queues/interruptions/retention_seconds", value: 600.into(), changes: &["update sqs_queue.interruptions"] },
+        Edit {
+            pointer: "/platform/karpenter/cpu_limit",
+            value: 200.into(),
+            changes: &["update kubernetes_object.karpenter-nodepool-default"],
+        },
+        Edit {
+            pointer: "/platform/istiod/values",
+            value: json!({ "resources": { "limits": { "memory": "3Gi" } } }),
+            changes: &["update helm_release.istiod"],
+        },
         Edit {
             pointer: "/registries/image/for_each",
             value: json!(["frontend", "backend", "worker"]),

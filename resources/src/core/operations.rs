@@ -48,6 +48,8 @@ pub trait Operations: Send + Sync {
     fn conflict_groups(&self, spec: &Value) -> Vec<String>;
     /// See [`Resource::provides`].
     fn provides(&self, spec: &Value) -> Vec<String>;
+    /// See [`Resource::may_provide`].
+    fn may_provide(&self, spec: &Value) -> Option<String>;
     /// See [`Resource::requires`].
     fn requires(&self, spec: &Value) -> Vec<String>;
     /// See [`Resource::exclusive_uses`].
@@ -209,6 +211,9 @@ impl<R: Resource> Operations for TypedOperations<R> {
     }
     fn provides(&self, spec: &Value) -> Vec<String> {
         deserialize_spec::<R>(spec).map(|spec| spec.provides()).unwrap_or_default()
+    }
+    fn may_provide(&self, spec: &Value) -> Option<String> {
+        deserialize_spec::<R>(spec).ok()?.may_provide()
     }
     fn requires(&self, spec: &Value) -> Vec<String> {
         deserialize_spec::<R>(spec).map(|spec| spec.requires()).unwrap_or_default()

@@ -140,6 +140,11 @@ pub trait Resource: Spec {
     fn provides(&self) -> Vec<String> {
         Vec::new()
     }
+    /// The beginning of names that it perhaps provides, see [`Resource::provides`]: a chart can define kinds of objects. A resource that requires
+    /// such a name depends on this one, unless another one surely provides it, or the resource already depends on one that perhaps does.
+    fn may_provide(&self) -> Option<String> {
+        None
+    }
     /// What must exist before this resource is created, see [`Resource::provides`]. Others outside the stack may provide it, too.
     fn requires(&self) -> Vec<String> {
         Vec::new()

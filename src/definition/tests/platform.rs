@@ -43,6 +43,33 @@ fn namespaces(stack: &Stack) -> Vec<(String, String)> {
 }
 
 #[test]
+fn custom_resources_are_created_after_the_components_that_may_define_their_kind() {
+    let objects = "resources:
+  kubernetes_object:
+    settings: { cluster: main, manifest: { apiVersion: v1, kind: ConfigMap, metadata: { name: settings, namespace: default } } }
+    shop: { cluster: main, manifest: { apiVersion: postgresql.cnpg.io/v1, kind: Cluster, metadata: { name: shop, namespace: default } } }
+    other:
+      cluster: main
+      depends_on: [helm_release.cloudnative-pg]
+      manifest: { apiVersion: postgresql.cnpg.io/v1, kind: Cluster, metadata: { name: other, namespace: default } }
+";
+    let stack = with(&format!("  cloudnative-pg: {{}}\n  metrics-server: {{}}\n{objects}"));
+    let expected = ["eks_addon.coredns", "eks_addon.metrics-server", "eks_cluster.main", "helm_release.cloudnative-pg"];
+    assert_eq!(depends_on(&stack, "kubernetes_object.shop"), expected);
+    assert_eq!(depends_on(&stack, "kubernetes_object.other"), ["eks_cluster.main", "helm_release.cloudnative-pg"]);
+    assert_eq!(depends_on(&stack, "kubernetes_object.settings"), ["eks_cluster.main"]);
+    let depends_on_itself = "  cloudnative-pg: {}
+resources:
+  kubernetes_object:
+    first: { cluster: main, manifest: { apiVersion: example.com/v1, kind: First, metadata: { name: first, namespace: default } } }
+  helm_release:
+    second: { cluster: main, namespace: default, release: second, chart: oci://example.com/second, version: 1.0.0, depends_on: [kubernetes_object.first] }
+";
+    let stack = with(depends_on_itself);
+    assert!(!depends_on(&stack, "kubernetes_object.first").contains(&"helm_release.second".to_owned()));
+}
+
+#[test]
 fn a_component_gets_its_namespace_its_role_and_its_release() {
     let stack = with("  external-dns: {}\n");
     let added: Vec<String> = addresses(&stack).into_iter().filter(|address| address.contains("external-dns")).collect();

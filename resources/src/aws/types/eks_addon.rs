@@ -5,7 +5,7 @@ use aws_sdk_eks::types::{Addon, AddonStatus};
 use serde_json::Value;
 
 use super::{
-    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, addon_versions, names_in_clusters, split_id, with_reasons},
+    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, addon_versions, contents, names_in_clusters, split_id, with_reasons},
     iam_role::IamRole,
 };
 use crate::{
@@ -81,6 +81,11 @@ impl Resource for EksAddon {
     type Outputs = ArnOutput;
 
     /// Only the details have the tags; a cluster has only a few add-ons.
+    /// An add-on can define kinds of objects, such as snapshots of volumes.
+    fn may_provide(&self) -> Option<String> {
+        Some(contents::kinds(self.cluster.get()))
+    }
+
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| aws.eks.list_addons().cluster_name(cluster).into_paginator().items().send().try_collect();
         for_each_concurrent(names_in_clusters(scope, "addon", |_| true, list).await?, |(cluster, name)| async move {

@@ -3,6 +3,7 @@
 pub mod auto_mode;
 mod check;
 mod children;
+pub mod contents;
 mod preflight;
 mod read;
 mod settings;

@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{existing_cluster, kubernetes_object::provided};
+use super::existing_cluster;
 use crate::{
-    aws::{for_each_concurrent, types::eks_cluster::EksCluster},
+    aws::{for_each_concurrent, types::eks_cluster::{EksCluster, contents}},
     core::{
         ADDRESS_TAG, CallContext, Created, Cx, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant,
         Observed, Phase, Pointer, Problem, Questions, Ref, Resource, Result, STACK_TAG, Scope, TagChange, Tags, TypeInfo,
@@ -246,12 +246,16 @@ impl Resource for HelmRelease {
     }
 
     fn provides(&self) -> Vec<String> {
-        let created = self.create_namespace.then(|| provided(self.cluster.get(), &format!("namespace {}", self.namespace)));
+        let created = self.create_namespace.then(|| contents::content(self.cluster.get(), &format!("namespace {}", self.namespace)));
         created.into_iter().collect()
     }
 
+    fn may_provide(&self) -> Option<String> {
+        Some(contents::kinds(self.cluster.get()))
+    }
+
     fn requires(&self) -> Vec<String> {
-        vec![provided(self.cluster.get(), &format!("namespace {}", self.namespace))]
+        vec![contents::content(self.cluster.get(), &format!("namespace {}", self.namespace))]
     }
 
     /// The objects that differ from those of the revision in use. Before the cluster exists, there is no answer.

@@ -21,7 +21,7 @@ use secret_data::Values;
 
 use super::existing_cluster;
 use crate::{
-    aws::{for_each_concurrent, types::eks_cluster::EksCluster},
+    aws::{for_each_concurrent, types::eks_cluster::{EksCluster, contents}},
     core::{
         ADDRESS_TAG, Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem,
         Questions, Ref, Resource, Result, Scope, TagChange, Tags, TypeInfo, expression::has_reference,
@@ -233,11 +233,15 @@ impl Resource for KubernetesObject {
     }
 
     fn provides(&self) -> Vec<String> {
-        self.manifest.provides().into_iter().map(|name| provided(self.cluster.get(), &name)).collect()
+        self.manifest.provides().into_iter().map(|name| contents::content(self.cluster.get(), &name)).collect()
+    }
+
+    fn may_provide(&self) -> Option<String> {
+        self.manifest.installs_others().then(|| contents::kinds(self.cluster.get()))
     }
 
     fn requires(&self) -> Vec<String> {
-        self.manifest.requires().into_iter().map(|name| provided(self.cluster.get(), &name)).collect()
+        self.manifest.requires().into_iter().map(|name| contents::content(self.cluster.get(), &name)).collect()
     }
 
     fn deletion_effect(&self) -> Option<String> {
@@ -277,11 +281,6 @@ impl Resource for KubernetesObject {
             .flatten();
         refusal.map(|message| Problem::new(Self::POINTERS.manifest, message)).into_iter().collect()
     }
-}
-
-/// Name of something in a cluster, see [`Resource::provides`].
-pub(super) fn provided(cluster: &str, name: &str) -> String {
-    format!("kubernetes {cluster} {name}")
 }
 
 impl KubernetesObject {

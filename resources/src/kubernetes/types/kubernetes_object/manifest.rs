@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::public_secret;
 use crate::{
     core::{Pointer, Problem},
-    kubernetes::kinds::KindName,
+    kubernetes::kinds::{Kind, KindName},
 };
 
 /// The manifest of an object: `apiVersion`, `kind`, `metadata` and the rest.
@@ -83,10 +83,15 @@ impl Manifest {
         }
     }
 
-    /// The namespace and kind that it needs.
+    /// Whether a controller creates other objects for it, of kinds that it may define first.
+    pub fn installs_others(&self) -> bool {
+        self.kind().is_some_and(|kind| ["Application", "ApplicationSet"].iter().any(|name| kind.is("argoproj.io", name)))
+    }
+
+    /// The namespace that it needs, and the kind unless every cluster has it.
     pub fn requires(&self) -> Vec<String> {
         let namespace = Some(self.text("/metadata/namespace")).filter(|name| !name.is_empty()).map(|name| format!("namespace {name}"));
-        let kind = self.kind().map(|kind| format!("kind {}/{}", kind.group, kind.kind));
+        let kind = self.kind().filter(|kind| Kind::built_in(kind).is_none()).map(|kind| format!("kind {}/{}", kind.group, kind.kind));
         namespace.into_iter().chain(kind).collect()
     }
 
