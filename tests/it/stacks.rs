@@ -66,6 +66,7 @@ const MOTO_LACKS: &[(&str, &str)] = &[
     ("cluster/access", "no access entries"),
     ("platform", "no Kubernetes API"),
     ("policies", "no Kubernetes API"),
+    ("services", "no Kubernetes API"),
     ("overrides", "they are about the roles of `platform`"),
     ("resources/eks_access_entry", "no access entries"),
     ("resources/eks_pod_identity", "no pod identities"),
@@ -85,6 +86,7 @@ const MINISTACK_LACKS: &[(&str, &str)] = &[
     ("cluster/log_types", "no update-config of clusters"),
     ("platform", "no Kubernetes API"),
     ("policies", "no Kubernetes API"),
+    ("services", "no Kubernetes API"),
     ("overrides", "they are about the roles of `platform`"),
     ("cluster/secrets_key", "no update-config of clusters"),
     ("network/flow_logs", "it loses them"),
@@ -235,11 +237,8 @@ fn microservices() {
     let edits = [
         Edit { pointer: "/cluster/node_groups/general/max", value: 8.into(), changes: &["update eks_node_group.general"] },
         Edit { pointer: "/queues/interruptions/retention_seconds", value: 600.into(), changes: &["update sqs_queue.interruptions"] },
-        Edit {
-            pointer: "/registries/image/for_each",
-            value: json!(["frontend", "backend", "worker"]),
-            changes: &["create ecr_repository.image-worker"],
-        },
+        Edit { pointer: "/services/backend/replicas", value: 3.into(), changes: &["update helm_release.backend"] },
+        Edit { pointer: "/values/versions/frontend", value: "1.1.0".into(), changes: &["update helm_release.frontend"] },
         Edit {
             pointer: "/policies/namespaces/shop/quota/pods",
             value: 200.into(),
