@@ -102,6 +102,9 @@ fn check(out: &mut Expansion<'_, '_>, service: &Declared, services: &[Declared])
     if is_job && form.port.is_some() {
         report(field("port"), "a job has no port".to_owned(), "remove `port` or `schedule`");
     }
+    if form.public && form.port.is_none() {
+        report(field("public"), "there is no port for requests from outside".to_owned(), "add `port: …`, or remove the line");
+    }
     if is_job && form.replicas.max.is_some() {
         report(field("replicas"), "the number of pods of a job does not vary".to_owned(), "remove `replicas` or `schedule`");
     }
@@ -329,6 +332,9 @@ fn values(out: &Expansion<'_, '_>, service: &Declared, links: &Links, services: 
         "mesh": mesh,
         "network": { "callers": callers, "calls": calls, "reaches": reaches(out, form, links), "dnsInPods": !policies::has_auto_mode(out) },
     });
+    if form.public {
+        open_to_gateways(out, &mut values["network"]);
+    }
     if form.port.is_some() {
         values["probes"] = json!({ "health": form.health, "ready": form.ready });
     }
@@ -359,6 +365,25 @@ fn values(out: &Expansion<'_, '_>, service: &Declared, links: &Links, services: 
         values["secrets"] = json!({ "store": store, "folder": FILES_FOLDER, "files": files });
     }
     values
+}
+
+/// Components that send requests from outside, with their namespace and service account.
+const GATEWAYS: &[(&str, &str, &str)] = &[
+    ("helm_release.ingress-nginx", "ingress-nginx", "ingress-nginx"),
+    ("helm_release.istio-gateway", "istio-ingress", "istio-ingress"),
+    ("helm_release.kong", "kong", "kong-gateway"),
+    ("helm_release.nginx", "nginx-ingress", "nginx-ingress"),
+];
+
+/// Adds those who may send requests from outside.
+fn open_to_gateways(out: &Expansion<'_, '_>, network: &mut Value) {
+    let mesh = has_mesh(out);
+    let is_in_mesh = |address: &str| address == "helm_release.istio-gateway";
+    let gateways = GATEWAYS.iter().filter(|(address, ..)| has(out, address) && (!mesh || is_in_mesh(address)));
+    network["gateways"] = gateways.map(|(_, namespace, account)| json!({ "name": namespace, "account": account })).collect();
+    if let Some(layout) = out.network.as_ref().filter(|_| !mesh) {
+        network["loadBalancers"] = json!(layout.ranges);
+    }
 }
 
 /// Addresses outside the cluster that a service may reach.

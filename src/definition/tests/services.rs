@@ -120,6 +120,18 @@ fn a_canary_gets_its_share_in_the_mesh() {
 }
 
 #[test]
+fn a_public_service_is_open_to_gateways() {
+    let network = |components: &str| {
+        let stack = compile(&text(components).replace("cpu: 60%", "cpu: 60%, public: true"), &located());
+        let network = &values(&stack, "web")["network"];
+        (network["gateways"].clone(), network["loadBalancers"].clone())
+    };
+    assert_eq!(network(", nginx: {}"), (json!([{ "name": "nginx-ingress", "account": "nginx-ingress" }]), json!(["10.0.0.0/16"])));
+    let gateway = json!([{ "name": "istio-ingress", "account": "istio-ingress" }]);
+    assert_eq!(network(&format!("{MESH}, nginx: {{}}, istio-gateway: {{}}")), (gateway, Value::Null));
+}
+
+#[test]
 fn mistakes_are_reported_at_their_lines() {
     for (from, to, line, message) in [
         ("calls: [orders]", "calls: [order]", 12, "did you mean `orders`?"),
@@ -133,6 +145,7 @@ fn mistakes_are_reported_at_their_lines() {
         ("{ LEVEL: 3 }", "{ DATABASE_PASSWORD: tiger123 }", 13, "`DATABASE_PASSWORD` is a secret"),
         ("queue: mail", "queue: mails", 14, "did you mean `mail`?"),
         ("'ghcr.io/example/mail:1'", "'ghcr.io/example/mail:1', version: '1'", 14, "`image` names the version already"),
+        ("queue: mail", "queue: mail, public: true", 14, "there is no port for requests from outside"),
         ("namespace: mail", "namespace: kube-system", 14, "is not a valid namespace for a service"),
         ("0 3 * * *", "at three", 15, "`at three` is not a valid schedule"),
         ("schedule: '0 3 * * *'", "schedule: '0 3 * * *', port: 80", 15, "a job has no port"),

@@ -38,6 +38,10 @@ pub struct Service {
     /// Services that it calls. Each `NAME` gives the variable `NAME_URL`; all other connections between services are denied. Default: none.
     #[serde(default)]
     pub calls: Vec<String>,
+    /// Whether the ingress controllers and gateways of `platform` may call it, and load balancers in the network. In the mesh, only its gateway may,
+    /// because all others lack its certificates. Default: false.
+    #[serde(default)]
+    pub public: bool,
     /// Entry of `databases` that it uses. Gives the variables `DATABASE_HOST`, `DATABASE_PORT` and `DATABASE_NAME`, with Aurora
     /// `DATABASE_READER_HOST`, and the files with user name and password, whose paths are in `DATABASE_USERNAME_FILE` and
     /// `DATABASE_PASSWORD_FILE`. Default: none.
