@@ -166,5 +166,5 @@ fn a_service_passes_its_life_in_a_real_cluster() {
     let other = lab.stack(&release(3).replace("acme/service", "acme/servce"));
     let refused = lab.run("plan", &other, &[]);
     assert!(refused.code != 0 && refused.combined_output().contains("did you mean `acme/service`?"), "{}", refused.combined_output());
-    lab.run("destroy", &edited, &["--yes"]).assert_success();
+    lab.run("destroy", &lab.stack(&release(3)), &["--yes"]).assert_success();
 }
