@@ -33,6 +33,7 @@ use crate::{
 
 pub(crate) use cluster::Access;
 pub use cluster::{Cluster, Endpoint};
+pub use helm::{EMBEDDED_PREFIX, EmbeddedChart, SERVICE_CHART};
 pub use object_id::ObjectId;
 pub(crate) use removed_apis::replacement;
 pub use token::{LIFETIME as TOKEN_LIFETIME, exec_entry};

@@ -17,6 +17,7 @@ mod pipelines;
 mod platform;
 mod policies;
 pub mod section_schema;
+mod services;
 mod simple;
 mod slo;
 mod trail;
@@ -68,6 +69,7 @@ pub const SECTION_NAMES: &[&str] = &[
     "backup",
     "platform",
     "policies",
+    "services",
 ];
 
 /// Sections whose entries are one resource each, for references: `queues.orders.url`.
@@ -93,6 +95,7 @@ const SECTION_TYPES: &[(&str, &str)] = &[
     ("alarms", "metric_alarm"),
     ("dashboards", "dashboard"),
     ("budgets", "budget"),
+    ("services", "helm_release"),
 ];
 
 /// Sections whose entries are of a type that their engine decides; the usual one first. A reference such as `databases.orders.endpoint` has
@@ -175,9 +178,9 @@ pub fn chosen_type(section: &str, name: &str, exists: impl Fn(&str, &str) -> boo
 }
 
 /// Expands every section of the definition. The network comes first, because others use its subnets, the platform after all others, because its
-/// components use them, and the policies last, because components create namespaces.
+/// components use them, then the policies, because components create namespaces, and the services last, because they need all of these.
 pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, drafts: &mut Vec<Draft>) {
-    let mut out = Expansion { compiler: c, frame, network: None, drafts };
+    let mut out = Expansion { compiler: c, frame, network: None, has_other_network_engine: false, drafts };
     for name in SECTION_NAMES {
         let at = child_pointer("", name);
         let value = match document.get(*name) {
@@ -203,6 +206,7 @@ pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, 
             "load_balancers" => load_balancers::expand(&mut out, value, &at),
             "platform" => platform::expand(&mut out, value, &at),
             "policies" => policies::expand(&mut out, value, &at),
+            "services" => services::expand(&mut out, value, &at),
             _ => simple::expand(&mut out, name, value, &at),
         }
     }
@@ -241,6 +245,8 @@ pub(crate) struct Expansion<'c, 'a> {
     compiler: &'c mut Compiler<'a>,
     frame: StackContext<'c>,
     network: Option<network::NetworkLayout>,
+    /// Whether a program that acme does not check enforces NetworkPolicies.
+    has_other_network_engine: bool,
     drafts: &'c mut Vec<Draft>,
 }
 

@@ -21,7 +21,7 @@ use self::{
     selection::Selected,
     values::merge,
 };
-use super::{Expansion, Fields, add_depends_on};
+use super::{Expansion, Fields, add_depends_on, policies};
 use crate::definition::gitops::GitComponent;
 
 pub(super) fn expand(out: &mut Expansion<'_, '_>, mut value: Value, at: &str) {
@@ -74,6 +74,26 @@ const GIVEN_NAMESPACES: &[&str] = &["default", "kube-system"];
 /// Name of the resource that creates a namespace.
 pub(super) fn namespace_object(namespace: &str) -> String {
     format!("namespace-{namespace}")
+}
+
+/// Adds the agent of Pod Identity, unless the cluster has it.
+pub(super) fn require_identity_agent(out: &mut Expansion<'_, '_>, at: &str) {
+    let has_agent = out.drafts.iter().any(|draft| draft.spec.get("addon").is_some_and(|addon| addon == IDENTITY_AGENT));
+    if !has_agent && !policies::has_auto_mode(out) {
+        out.add_generated("eks_addon", IDENTITY_AGENT, json!({ "cluster": "main", "addon": IDENTITY_AGENT }), at);
+    }
+}
+
+/// Lets External Secrets read secrets whose names don't begin with the stack's, such as those that RDS manages.
+pub(super) fn permit_external_secrets<'s>(out: &mut Expansion<'_, '_>, secrets: impl Iterator<Item = &'s str>) {
+    let secrets: Vec<&str> = secrets.collect();
+    let mut roles = out.drafts.iter_mut().filter(|draft| draft.resource_type.name == "iam_role");
+    let Some(role) = roles.find(|draft| draft.name == delivery::EXTERNAL_SECRETS).filter(|_| !secrets.is_empty()) else { return };
+    let actions = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"];
+    let statement = json!({ "Effect": "Allow", "Action": actions, "Resource": secrets });
+    if let Some(Value::Object(policies)) = role.spec.get_mut("inline_policies") {
+        policies.insert("services".to_owned(), json!({ "Statement": [statement] }));
+    }
 }
 
 /// Namespace that an add-on of EKS creates; `None` for one that is not known, or that has its pods in a given namespace.

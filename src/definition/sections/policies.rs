@@ -50,9 +50,10 @@ const NAMESPACE_RULE: &str = "use lowercase letters, digits and `-`, at most 63 
 /// Namespaces of Kubernetes itself, whose labels and traffic are not the stack's.
 const OF_KUBERNETES: &[&str] = &["default", "kube-node-lease", "kube-public", "kube-system"];
 /// Label with the enforced Pod Security standard.
-const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
+pub(super) const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
 
-fn is_namespace(name: &str) -> bool {
+/// Whether a text is the name of a namespace.
+pub(super) fn is_namespace(name: &str) -> bool {
     let is_part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=63).contains(&name.len()) && name.bytes().all(is_part) && !name.starts_with('-') && !name.ends_with('-')
 }
@@ -75,9 +76,15 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
             denies.get_or_insert(network_at);
         }
     }
-    if let Some(place) = denies.filter(|_| policies.network_engine == NetworkEngine::VpcCni) {
+    out.has_other_network_engine = policies.network_engine == NetworkEngine::Other;
+    if let Some(place) = denies {
         require_enforcement(out, &place, at);
     }
+}
+
+/// Whether something creates a namespace.
+pub(super) fn is_created(out: &Expansion<'_, '_>, namespace: &str) -> bool {
+    !matches!(creator(out, namespace), Creator::Policies)
 }
 
 /// Who creates a namespace.
@@ -234,7 +241,8 @@ fn add_object(out: &mut Expansion<'_, '_>, owner: &str, manifest: Value, at: &st
     address
 }
 
-fn has_auto_mode(out: &Expansion<'_, '_>) -> bool {
+/// Whether the cluster has EKS Auto Mode.
+pub(super) fn has_auto_mode(out: &Expansion<'_, '_>) -> bool {
     let mut clusters = out.drafts.iter().filter(|draft| draft.resource_type.name == "eks_cluster" && draft.name == "main");
     clusters.any(|draft| draft.spec.get("auto_mode").is_some_and(|mode| !mode.is_null()))
 }
@@ -252,8 +260,14 @@ fn check_fargate(out: &mut Expansion<'_, '_>, namespace: &str, at: &str) {
     }
 }
 
+/// Name of the object that switches on NetworkPolicies in a cluster with EKS Auto Mode.
+const SWITCH: &str = "policies-cluster-configmap-amazon-vpc-cni";
+
 /// Reports a cluster that would ignore NetworkPolicies.
-fn require_enforcement(out: &mut Expansion<'_, '_>, place: &str, at: &str) {
+pub(super) fn require_enforcement(out: &mut Expansion<'_, '_>, place: &str, at: &str) {
+    if out.has_other_network_engine || out.drafts.iter().any(|draft| draft.name == SWITCH) {
+        return;
+    }
     if has_auto_mode(out) {
         // https://docs.aws.amazon.com/eks/latest/userguide/auto-net-pol.html
         let data = json!({ "enable-network-policy-controller": "true" });

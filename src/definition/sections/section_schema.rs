@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 
 use super::{
     autoscaling, backup, caches, cdn, cluster, data_store, databases, dns, file_systems, firewall, load_balancers, migration, network,
-    pipelines, platform, policies, slo, trail, transit,
+    pipelines, platform, policies, services, slo, trail, transit,
 };
 
 /// Description of a section.
@@ -348,6 +348,14 @@ pub static SECTIONS: &[Section] = &[
             nested: &[("namespaces", SectionBody::Entries(FieldSet { own_schema: Some(schema::<policies::NamespacePolicies>), ..EMPTY }))],
             ..EMPTY
         }),
+    },
+    Section {
+        name: "services",
+        description: "Services, workers and jobs in the cluster. Each gets a repository for its image, unless `registries` has one with its name, a \
+                role with the permissions for what it uses, and a release of acme's chart `acme/service`: pods that meet the standard \
+                `restricted`, probes, a disruption budget, and NetworkPolicies by which only the connections in `calls` and to what it uses are \
+                open. With `istiod` in `platform`, it is in the mesh. See [the guide](../services.md).",
+        body: SectionBody::Entries(FieldSet { own_schema: Some(schema::<services::Service>), ..EMPTY }),
     },
 ];
 

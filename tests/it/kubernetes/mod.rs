@@ -7,6 +7,7 @@ mod gitops;
 mod policies;
 mod secret_data;
 mod server;
+mod services;
 
 use std::{
     path::{Path, PathBuf},

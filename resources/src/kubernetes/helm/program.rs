@@ -9,9 +9,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::{io::AsyncWriteExt, process::Command};
 
+use super::EmbeddedChart;
 use crate::{
     aws::permit_attempt,
     core::{Error, ErrorKind, Result},
@@ -32,7 +33,7 @@ pub fn find_program() -> Option<PathBuf> {
 
 /// Source of a chart.
 pub struct Chart<'a> {
-    /// Name in a repository, `oci://` address, or path.
+    /// Name in a repository, `oci://` address, path, or name of an embedded chart.
     pub chart: &'a str,
     /// URL of a repository.
     pub repository: Option<&'a str>,
@@ -41,8 +42,16 @@ pub struct Chart<'a> {
 }
 
 impl Chart<'_> {
-    fn arguments(&self) -> Vec<String> {
-        let mut arguments = vec![self.chart.to_owned(), "--version".to_owned(), self.version.to_owned()];
+    /// Writes an embedded chart to a folder, which must exist until Helm has read it.
+    fn unpack(&self) -> Result<Option<TempDir>> {
+        let found = EmbeddedChart::find(self.chart, self.version);
+        let found = found.map_err(|(message, _)| Error::new(ErrorKind::Rejected, "InvalidChart", message))?;
+        found.map(EmbeddedChart::unpack).transpose()
+    }
+
+    fn arguments(&self, unpacked: Option<&TempDir>) -> Vec<String> {
+        let chart = unpacked.map_or_else(|| self.chart.to_owned(), |folder| folder.path().display().to_string());
+        let mut arguments = vec![chart, "--version".to_owned(), self.version.to_owned()];
         arguments.extend(self.repository.iter().flat_map(|url| ["--repo".to_owned(), (*url).to_owned()]));
         arguments
     }
@@ -80,7 +89,8 @@ impl<'a> Helm<'a> {
     pub async fn upgrade(&self, release: (&str, &str), chart: &Chart<'_>, values: &Value, options: &[String]) -> Result<()> {
         let (namespace, name) = release;
         let mut arguments = ["upgrade", name, "--install", "--namespace", namespace, "--values", "-"].map(str::to_owned).to_vec();
-        arguments.extend(chart.arguments());
+        let unpacked = chart.unpack()?;
+        arguments.extend(chart.arguments(unpacked.as_ref()));
         arguments.extend(["--reset-values", "--server-side=true", "--force-conflicts"].map(str::to_owned));
         arguments.extend_from_slice(options);
         self.run(arguments, Some(values)).await.map(drop)
@@ -94,7 +104,8 @@ impl<'a> Helm<'a> {
         let (namespace, name) = release;
         let mut arguments =
             ["upgrade", name, "--install", "--namespace", namespace, "--values", "-", "--reset-values"].map(str::to_owned).to_vec();
-        arguments.extend(chart.arguments());
+        let unpacked = chart.unpack()?;
+        arguments.extend(chart.arguments(unpacked.as_ref()));
         arguments.extend(["--dry-run=server", "--output=json"].map(str::to_owned));
         arguments.extend_from_slice(options);
         let output = self.run(arguments, Some(values)).await?;
@@ -128,7 +139,8 @@ impl<'a> Helm<'a> {
     /// # Errors
     /// Returns errors of Helm.
     pub async fn show_crds(&self, chart: &Chart<'_>) -> Result<String> {
-        let arguments = ["show", "crds"].map(str::to_owned).into_iter().chain(chart.arguments()).collect();
+        let unpacked = chart.unpack()?;
+        let arguments = ["show", "crds"].map(str::to_owned).into_iter().chain(chart.arguments(unpacked.as_ref())).collect();
         let output = self.run(arguments, None).await?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }

@@ -20,7 +20,7 @@ use crate::{
     kubernetes::{
         self, Cluster, Kubernetes,
         cluster::Applied,
-        helm::{Chart, Helm, Release, Status, Values, changed_objects, find_program, missing_program, release_of_secret},
+        helm::{Chart, EmbeddedChart, Helm, Release, Status, Values, changed_objects, find_program, missing_program, release_of_secret},
         inventory::{ENVIRONMENT_LABEL, Inventory, STACK_LABEL},
         kinds::{Kind, KindName},
     },
@@ -39,7 +39,7 @@ pub struct HelmRelease {
     // The limit is Helm's: <https://helm.sh/docs/chart_template_guide/getting_started/>
     #[field(replaces, unique = "release", length = 1..=53, pattern = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?")]
     pub release: String,
-    /// Name of the chart in `repository`, an address `oci://…`, or a path.
+    /// Name of the chart in `repository`, an address `oci://…`, a path, or `acme/service`, the chart of `services`, which is part of acme.
     #[field(important)]
     pub chart: String,
     /// URL of the chart's repository.
@@ -199,6 +199,9 @@ impl Resource for HelmRelease {
     }
 
     fn check(&self) -> Vec<Problem> {
+        if let Err((message, help)) = EmbeddedChart::find(&self.chart, &self.version) {
+            return vec![Problem::new(Self::POINTERS.chart, message).help(help)];
+        }
         let is_address = self.chart.starts_with("oci://");
         let problem = match &self.repository {
             Some(_) if is_address => Some("a chart with an address `oci://…` has no `repository`"),

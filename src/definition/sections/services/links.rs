@@ -1,0 +1,144 @@
+//! What a service uses in AWS: variables and files that name it, permissions, and addresses to reach.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{FILES_FOLDER, form::Service};
+use crate::definition::{
+    Draft, child_pointer,
+    sections::{Expansion, Fields},
+    suggestion,
+};
+
+/// What a service gets from its links.
+#[derive(Default)]
+pub struct Links {
+    /// Variables.
+    pub env: Map<String, Value>,
+    /// Secrets by name of the file.
+    pub files: BTreeMap<String, SecretFile>,
+    /// Statements of its policy.
+    pub statements: Vec<Value>,
+    /// Port of the database, which it reaches in the network.
+    pub database_port: Option<u16>,
+}
+
+/// A secret in a file.
+pub struct SecretFile {
+    /// ARN, as a reference.
+    pub secret: String,
+    /// Key of a JSON object; empty for the whole text.
+    pub key: &'static str,
+}
+
+/// Name of the variable of something: `order-events` with the suffix `URL` is `ORDER_EVENTS_URL`.
+pub fn variable(name: &str, suffix: &str) -> String {
+    let upper = name.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    format!("{upper}_{suffix}")
+}
+
+/// Reads the links of a service; reports entries that don't exist.
+pub fn read(out: &mut Expansion<'_, '_>, service: &Service, at: &str) -> Links {
+    let mut links = Links { statements: service.permissions.clone(), ..Links::default() };
+    if let Some(draft) = find(out, service.database.as_deref(), "databases", &["rds_instance", "aurora_cluster"], &format!("{at}/database"))
+    {
+        add_database(&mut links, draft);
+    }
+    if let Some(draft) = find(out, service.bucket.as_deref(), "storage", &["s3_bucket"], &format!("{at}/bucket")) {
+        let name = &draft.name;
+        let arn = format!("${{s3_bucket.{name}.arn}}");
+        links.env.insert("BUCKET_NAME".to_owned(), format!("${{s3_bucket.{name}.id}}").into());
+        links.statements.push(json!({ "Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn }));
+        let actions = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"];
+        links.statements.push(json!({ "Effect": "Allow", "Action": actions, "Resource": format!("{arn}/*") }));
+        let key = draft.spec.get("encryption").and_then(|encryption| encryption.get("kms_key")).cloned();
+        links.add_key(key.as_ref(), out.drafts);
+    }
+    if let Some(draft) = find(out, service.queue.as_deref(), "queues", &["sqs_queue"], &format!("{at}/queue")) {
+        let name = &draft.name;
+        links.env.insert("QUEUE_URL".to_owned(), format!("${{sqs_queue.{name}.id}}").into());
+        let actions = [
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:GetQueueUrl",
+            "sqs:ReceiveMessage",
+            "sqs:SendMessage",
+        ];
+        let statement = json!({ "Effect": "Allow", "Action": actions, "Resource": format!("${{sqs_queue.{name}.arn}}") });
+        links.statements.push(statement);
+        let key = draft.spec.get("kms_key").cloned();
+        links.add_key(key.as_ref(), out.drafts);
+    }
+    for (index, name) in service.secrets.iter().enumerate() {
+        let Some(draft) = find(out, Some(name), "secrets", &["secret"], &format!("{at}/secrets/{index}")) else { continue };
+        links.add_file(&draft.name, &variable(&draft.name, "FILE"), format!("${{secret.{}.arn}}", draft.name), "");
+    }
+    links
+}
+
+impl Links {
+    fn add_file(&mut self, file: &str, variable: &str, secret: String, key: &'static str) {
+        self.env.insert(variable.to_owned(), format!("{FILES_FOLDER}/{file}").into());
+        self.files.insert(file.to_owned(), SecretFile { secret, key });
+    }
+
+    /// Lets the service use the key of the stack that encrypts something.
+    fn add_key(&mut self, key: Option<&Value>, drafts: &[Draft]) {
+        let name = key.and_then(Value::as_str).unwrap_or_default();
+        if drafts.iter().any(|draft| draft.resource_type.name == "kms_key" && draft.name == name) {
+            let resource = format!("${{kms_key.{name}.arn}}");
+            self.statements.push(json!({ "Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": resource }));
+        }
+    }
+}
+
+/// The draft of an entry of a section.
+fn find<'o>(out: &'o mut Expansion<'_, '_>, name: Option<&str>, section: &str, types: &[&str], at: &str) -> Option<&'o Draft> {
+    let name = name?;
+    let is_of_type = |draft: &&Draft| types.contains(&draft.resource_type.name);
+    let Some(position) = out.drafts.iter().position(|draft| is_of_type(&draft) && draft.name == name) else {
+        // What a section adds to its entries is not one of them.
+        let below = child_pointer(&child_pointer("", section), "");
+        let entries = out.drafts.iter().filter(is_of_type).filter(|draft| draft.pointer.starts_with(&below));
+        let help = suggestion(name, "entries", entries.map(|draft| draft.name.as_str()).collect::<Vec<_>>());
+        out.compiler.problem("services", at, format!("`{section}` has no entry `{name}`"), help);
+        return None;
+    };
+    out.drafts.get(position)
+}
+
+fn add_database(links: &mut Links, draft: &Draft) {
+    let Draft { resource_type, name, spec, .. } = draft;
+    let output = |output: &str| format!("${{{}.{name}.{output}}}", resource_type.name);
+    let text = |field: &str| spec.get(field).and_then(Value::as_str);
+    let is_postgres = text("engine").is_some_and(|engine| engine.ends_with("postgres") || engine.ends_with("postgresql"));
+    let usual = if is_postgres { 5432 } else { 3306 };
+    let port = spec.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok()).unwrap_or(usual);
+    links.database_port = Some(port);
+    links.env.insert("DATABASE_HOST".to_owned(), output("endpoint").into());
+    links.env.insert("DATABASE_PORT".to_owned(), port.to_string().into());
+    if let Some(database) = text("database_name") {
+        links.env.insert("DATABASE_NAME".to_owned(), database.into());
+    }
+    if resource_type.name == "aurora_cluster" {
+        links.env.insert("DATABASE_READER_HOST".to_owned(), output("reader_endpoint").into());
+    }
+    add_password(links, spec, is_postgres, output("master_secret_arn"));
+}
+
+/// The password is in the secret that RDS manages, or in that of the definition, which may lack the name of the user.
+fn add_password(links: &mut Links, spec: &Fields, is_postgres: bool, managed: String) {
+    let own = spec.get("password_secret").filter(|secret| !secret.is_null());
+    if let Some(own) = own {
+        let usual = if is_postgres { "postgres" } else { "admin" };
+        let user = spec.get("username").and_then(Value::as_str).unwrap_or(usual);
+        links.env.insert("DATABASE_USERNAME".to_owned(), user.into());
+        let name = own.as_str().unwrap_or_default();
+        let secret = if name.contains("${") || name.starts_with("arn:") { name.to_owned() } else { format!("${{secret.{name}.arn}}") };
+        return links.add_file("database-password", "DATABASE_PASSWORD_FILE", secret, "password");
+    }
+    links.add_file("database-username", "DATABASE_USERNAME_FILE", managed.clone(), "username");
+    links.add_file("database-password", "DATABASE_PASSWORD_FILE", managed, "password");
+}
