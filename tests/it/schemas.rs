@@ -18,7 +18,7 @@ use crate::{
 const VALIDATOR: &str = "kubernetes-validate==1.37.0";
 
 /// Problems of objects, and the numbers of those of custom kinds and of Kubernetes.
-fn check(objects: &[Value]) -> (Vec<String>, u64, u64) {
+pub fn check(objects: &[Value]) -> (Vec<String>, u64, u64) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let python = ensure_venv("kubernetes-schemas", &[VALIDATOR]);
     let mut command = Command::new(python);
