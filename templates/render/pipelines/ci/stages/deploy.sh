@@ -16,7 +16,7 @@ done
 work="$(mktemp -d)"
 trap 'git worktree remove --force "$work/tree" 2> /dev/null || true; rm -rf "$work"' EXIT
 for attempt in 1 2 3 4 5; do
-  git fetch --depth=1 "$remote" "$branch"
+  git fetch "$remote" "$branch"
   git worktree add --force --detach "$work/tree" FETCH_HEAD
   for service in "${!digests[@]}"; do
     file="services/$service/overlays/$environment/values.yaml"
