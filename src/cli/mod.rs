@@ -92,10 +92,11 @@ enum Command {
     History(history::Arguments),
     /// Test the plan on a simulated cloud, with failures injected into every call.
     Rehearse(rehearse::Arguments),
-    /// Write the files of a Git repository from which Argo CD installs the components of the cluster.
+    /// Write files of a Git repository: those from which Argo CD installs the components of the cluster, sources of services, pipelines, alerts
+    /// and dashboards, and playbooks.
     ///
-    /// The same definition and resources give the same files. acme shows what changes, and deletes files that it no longer renders. It leaves
-    /// files alone that it did not render, and, with exit code 2, rendered files that were edited.
+    /// The same definition and resources give the same files. acme shows what changes, and deletes files that it no longer renders. It creates
+    /// the sources of a service once, and leaves files alone that it did not render, and, with exit code 2, rendered files that were edited.
     Render(render::Arguments),
     /// Remove the lease of a crashed run.
     Unlock(unlock::Arguments),

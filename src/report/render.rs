@@ -6,7 +6,10 @@ use similar::{ChangeTag, TextDiff};
 use super::Style;
 use crate::{
     core::printable_line,
-    render::folder::{Comparison, FileChange, KeptReason},
+    render::{
+        folder::{Comparison, FileChange, KeptReason},
+        is_header_line,
+    },
 };
 
 /// Lines around each difference.
@@ -14,7 +17,7 @@ const CONTEXT: usize = 2;
 
 /// The differences of all files, line by line.
 pub fn diff(comparison: &Comparison) -> String {
-    comparison.changes.iter().map(diff_of_file).collect()
+    comparison.all_changes().map(diff_of_file).collect()
 }
 
 fn diff_of_file(change: &FileChange) -> String {
@@ -27,7 +30,7 @@ fn diff_of_file(change: &FileChange) -> String {
     let (Some(before), Some(after)) = (&change.before, &change.after) else { return out };
     let diff = TextDiff::from_lines(before.as_str(), after.as_str());
     for group in diff.grouped_ops(CONTEXT) {
-        for line in group.iter().flat_map(|op| diff.iter_changes(op)).filter(|line| !line.value().starts_with('#')) {
+        for line in group.iter().flat_map(|op| diff.iter_changes(op)).filter(|line| !is_header_line(line.value())) {
             let text = printable_line(line.value().trim_end());
             let line = match line.tag() {
                 ChangeTag::Equal => format!("      {text}"),
@@ -43,11 +46,11 @@ fn diff_of_file(change: &FileChange) -> String {
 
 /// Numbers of files, and the files that acme left alone.
 pub fn summary(comparison: &Comparison, total: usize, is_check: bool) -> String {
-    let count = |wanted: fn(&FileChange) -> bool| comparison.changes.iter().filter(|change| wanted(change)).count();
+    let count = |wanted: fn(&FileChange) -> bool| comparison.all_changes().filter(|change| wanted(change)).count();
     let created = count(|change| change.before.is_none());
     let deleted = count(|change| change.after.is_none());
-    let changed = comparison.changes.len() - created - deleted;
-    let mut out = match (comparison.changes.is_empty(), is_check) {
+    let changed = comparison.all_changes().count() - created - deleted;
+    let mut out = match (comparison.all_changes().next().is_none(), is_check) {
         (true, _) => format!("{total} files, no changes."),
         (false, true) => format!("{total} files: {created} missing, {changed} out of date, {deleted} no longer rendered."),
         (false, false) => format!("{total} files: {created} created, {changed} changed, {deleted} deleted."),
@@ -55,7 +58,9 @@ pub fn summary(comparison: &Comparison, total: usize, is_check: bool) -> String 
     for kept in &comparison.kept {
         let reason = match &kept.reason {
             KeptReason::OfPeople => "acme did not render it".to_owned(),
-            KeptReason::Edited => "it was edited; move the change into the definition and delete the file, or remove its header".to_owned(),
+            KeptReason::Edited => {
+                "it was edited; move the change into the definition and run `acme render --force`, or remove the header".to_owned()
+            }
             KeptReason::OfStack(stack) => format!("it is rendered from the stack {}", printable_line(stack)),
         };
         out.push_str(&format!("\n{} {}: {reason}", Style::Changed.paint("left alone:"), printable_line(&kept.path)));
@@ -66,7 +71,7 @@ pub fn summary(comparison: &Comparison, total: usize, is_check: bool) -> String 
 /// For programs.
 pub fn json(comparison: &Comparison) -> Value {
     let paths = |wanted: fn(&FileChange) -> bool| -> Vec<&str> {
-        comparison.changes.iter().filter(|change| wanted(change)).map(|change| change.path.as_str()).collect()
+        comparison.all_changes().filter(|change| wanted(change)).map(|change| change.path.as_str()).collect()
     };
     let kept = comparison.kept.iter().map(|kept| {
         let reason = match kept.reason {

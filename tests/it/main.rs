@@ -45,6 +45,8 @@ mod regions;
 mod rehearse;
 mod removals;
 mod render;
+mod render_parts;
+mod render_tools;
 mod request_model;
 mod resource_lifecycle;
 mod restored;

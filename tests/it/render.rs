@@ -34,7 +34,7 @@ pub fn render(acme: &Acme, stack: &Path, folder: &Path, more: &[&str]) -> Comman
 }
 
 /// Texts of all files below a folder.
-fn files(root: &Path) -> BTreeMap<String, String> {
+pub fn files(root: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
