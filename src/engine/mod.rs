@@ -9,6 +9,7 @@ pub mod graph;
 pub mod history;
 pub mod journal;
 pub mod kubeconfig;
+mod leftovers;
 pub mod permissions;
 pub mod plan;
 mod preflight;

@@ -20,7 +20,7 @@ pub use self::{
 };
 pub(in crate::engine) use self::{
     run_history::{touched_names, touched_regions},
-    undo::{UndoPlan, find_forgotten, restore_targets},
+    undo::{UndoPlan, find_forgotten, plan_restore_with_leftovers, restore_targets},
     unfinished::reset_presumed_fields,
 };
 

@@ -8,7 +8,7 @@ use super::{
     remedy::remedy,
 };
 use crate::{
-    core::Address,
+    core::{Address, list_first},
     definition::{Diagnostic, Source},
     engine::{
         execute::{self, StepFailure},
@@ -120,10 +120,7 @@ impl OutcomeReport<'_> {
             let others: Vec<String> =
                 outcome.failed[number + 1..].iter().filter(|other| alike(failure, other)).map(|other| other.address.to_string()).collect();
             if !others.is_empty() {
-                let more = others.len().saturating_sub(3);
-                let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-                let shown = others.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-                diagnostic = diagnostic.note(format!("same error for {shown}{more}"));
+                diagnostic = diagnostic.note(format!("same error for {}", list_first(&others, 3)));
             }
             let diagnostic = diagnostic.maybe_help(remedy(error, &failure.address, self.command_line));
             paragraphs.push(super::render_diagnostic(&diagnostic, self.source));

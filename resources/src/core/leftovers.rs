@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use super::LiveResource;
@@ -23,6 +23,8 @@ pub struct LeftoverRequest {
     pub is_last_of_type: bool,
     /// Maximum wait for others to delete what they made, as the definition sets it.
     pub patience: Option<Duration>,
+    /// Time from which on data counts as left behind; `None` for all. A rollback deletes only what is newer than the run.
+    pub since: Option<SystemTime>,
 }
 
 impl LeftoverRequest {

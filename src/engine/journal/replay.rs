@@ -56,12 +56,16 @@ pub struct TouchedResource {
     pub updated_ids: BTreeSet<String>,
     /// Time of a create without a response, in milliseconds since 1970; `None` if every response is known.
     pub unanswered_create: Option<u64>,
+    /// Time of the first creation at the address, in milliseconds since 1970.
+    pub first_created_at: Option<u64>,
     /// Time of the last possible creation at the address, in milliseconds since 1970: lagging reads may not show it yet.
     pub last_created_at: Option<u64>,
     /// Whether the run created, or may have created, a resource at the address.
     pub may_have_created: bool,
     /// Whether the run started to delete the previous resource, which may have emptied it.
     pub delete_started: bool,
+    /// Resource that a call about the address last started to delete, in the run or its rollback.
+    pub last_deleted: Option<LiveResource>,
     /// Whether the run restored a deleted resource within its recovery window, which has data.
     pub woken: bool,
     /// Whether the run removed its ownership tags.
@@ -197,9 +201,12 @@ pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource>
                         entry.region.clone_from(&intent.region);
                         entry.unanswered_create = Some(line.at);
                         entry.last_created_at = Some(line.at);
+                        entry.first_created_at.get_or_insert(line.at);
                     }
                     let is_previous = entry.before.as_ref().is_some_and(|before| intent.id.as_ref() == Some(&before.id));
                     if intent.action == CallAction::Delete {
+                        let deleted = intent.before.as_ref().filter(|before| intent.id.as_ref() == Some(&before.id));
+                        entry.last_deleted = deleted.cloned();
                         entry.updated_ids.retain(|id| intent.id.as_ref() != Some(id));
                     }
                     entry.delete_started |= forward && intent.action == CallAction::Delete && is_previous;
@@ -266,9 +273,11 @@ impl TouchedResource {
             created_ids: BTreeSet::new(),
             updated_ids: BTreeSet::new(),
             unanswered_create: None,
+            first_created_at: None,
             last_created_at: None,
             may_have_created: false,
             delete_started: false,
+            last_deleted: None,
             woken: false,
             forgotten: false,
             only_deleted: !intent.complete,

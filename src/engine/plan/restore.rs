@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     Plan, Reason,
     known::Location,
+    leftovers::OwnedLeftovers,
     lost::{lost_data, rewrite_references_to_lost_resources},
     matching,
     planner::{Planner, is_replaced_by},
@@ -127,13 +128,13 @@ fn restored_tags(definition: &Stack, target: &RestoreTarget, before: &LiveResour
 }
 
 /// Plans to restore `targets`. `stack` is their [`target_stack`]; references in it to recreated resources are updated. Live resources at
-/// other addresses are not changed. Pure.
+/// other addresses are not changed. Deletes what the deletions leave behind, too. The last parameter has region and account. Pure.
 pub fn plan_restore(
     stack: &mut Stack,
     targets: &BTreeMap<Address, RestoreTarget>,
     live_state: &LiveState,
-    region: &str,
-    account: &str,
+    leftovers: &[OwnedLeftovers],
+    (region, account): (&str, &str),
 ) -> Plan {
     let matching::MatchedResources { mut live, left_over: doubles, dormant, .. } = matching::match_part(stack, live_state);
     undo_moves(targets, &mut live);
@@ -167,8 +168,12 @@ pub fn plan_restore(
         planner.plan_removal(&duplicate, live, None, Reason::RolledBack);
     }
     planner.order_exclusive_resources();
+    planner.plan_leftovers(leftovers);
     let mut plan = planner.into_plan(live_state, super::order::PlanDirection::Rollback);
-    let not_restored = [not_restored, lost_data(targets, &plan.changes)].concat();
+    let left = leftovers.iter().flat_map(|OwnedLeftovers { owner, leftovers, .. }| {
+        leftovers.warnings.iter().map(|words| (owner.clone(), format!("leaves something behind: {}", words.trim_end_matches('.'))))
+    });
+    let not_restored = [not_restored, lost_data(targets, &plan.changes), left.collect()].concat();
     plan.warnings.extend(not_restored.iter().map(|(address, words)| format!("`{address}` {words}.")));
     Plan { not_restored, ..plan }
 }

@@ -11,6 +11,7 @@ use crate::{
         cloud::Cloud,
         discover::{Hints, LiveState, discover, discover_without_index, find_by_id, resource_type_of},
         journal::TouchedResource,
+        leftovers::LeftoverSearch,
         plan::{Plan, RestoreTarget, dependents_of_lost_resources, has_lost_resources, plan_restore, target_stack},
     },
 };
@@ -55,9 +56,32 @@ impl UndoPlan {
         find_forgotten(cloud, &stack, touched, &mut live_state).await?;
         find_untagged(cloud, &stack, touched, &mut live_state).await?;
         reset_presumed_fields(&mut live_state, touched)?;
-        let plan = plan_restore(&mut stack, &targets, &live_state, cloud.region(), account);
+        let search = LeftoverSearch { cloud, stack: definition, touched };
+        let plan = plan_restore_with_leftovers(&search, &mut stack, &targets, &live_state, account).await?;
         Ok(UndoPlan { stack, plan, live_state })
     }
+}
+
+/// Plans to restore `targets`, and to delete what the deletions leave behind. `stack` is as in [`plan_restore`].
+///
+/// # Errors
+/// Fails if what they leave behind can't be looked for.
+pub(in crate::engine) async fn plan_restore_with_leftovers(
+    search: &LeftoverSearch<'_>,
+    stack: &mut Stack,
+    targets: &BTreeMap<Address, RestoreTarget>,
+    live_state: &LiveState,
+    account: &str,
+) -> Result<Plan> {
+    let location = (search.cloud.region(), account);
+    let mut restored = stack.clone();
+    let plan = plan_restore(&mut restored, targets, live_state, &[], location);
+    let leftovers = search.find_rolled_back(&plan, live_state).await?;
+    if leftovers.is_empty() {
+        *stack = restored;
+        return Ok(plan);
+    }
+    Ok(plan_restore(stack, targets, live_state, &leftovers, location))
 }
 
 /// A rollback waits as long as the definition allows, too.

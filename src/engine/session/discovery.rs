@@ -10,6 +10,7 @@ use crate::{
             Hints, LiveState, address_of, discover, discover_with_index, extend_tag_index, find_recorded, find_taken_keys, query_tag_index,
             resource_type_of,
         },
+        leftovers::LeftoverSearch,
         plan::{
             Action, Goal, Obstacle, Plan, attribute_changes, owner, plan, plan_with_leftovers, recorded_addresses, return_dropped_fields,
         },
@@ -159,7 +160,8 @@ impl Session {
     /// Fails if the contents of a resource can't be read.
     pub async fn plan(&self, state: &StackState, goal: Goal) -> Result<Plan> {
         let mut plan = plan(&self.stack, &state.live_state, goal, self.region(), &state.account);
-        let leftovers = self.find_leftovers(state, &plan, goal).await?;
+        let search = LeftoverSearch { cloud: &self.cloud, stack: &self.stack, touched: &state.history.unfinished.touched };
+        let leftovers = search.find(&plan, &state.live_state).await?;
         if !leftovers.is_empty() {
             plan = plan_with_leftovers(&self.stack, &state.live_state, &leftovers, goal, (self.region(), &state.account));
             plan.warnings.extend(leftovers.into_iter().flat_map(|one| one.leftovers.warnings));

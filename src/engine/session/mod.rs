@@ -9,7 +9,6 @@ mod discovery;
 mod drift;
 mod error;
 mod import;
-mod leftovers;
 mod locked;
 mod proposed_plan;
 mod rollback;

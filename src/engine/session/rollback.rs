@@ -11,8 +11,12 @@ use crate::{
         discover::{Hints, ResourceNames, address_of, discover, discover_without_index},
         history::LastCompletedRun,
         journal::{TouchedResource, touched_resources},
-        plan::{RestoreTarget, add_fields, plan_restore, target_stack},
-        run::{UndoPlan, UnfinishedRuns, find_forgotten, merge_own_reads, restore_targets, touched_names, touched_regions},
+        leftovers::LeftoverSearch,
+        plan::{RestoreTarget, add_fields, target_stack},
+        run::{
+            UndoPlan, UnfinishedRuns, find_forgotten, merge_own_reads, plan_restore_with_leftovers, restore_targets, touched_names,
+            touched_regions,
+        },
     },
 };
 
@@ -73,7 +77,9 @@ impl LockedSession {
         let hints = Hints { own_reads: Some(own_reads), names, other_regions, recorded_global, ..Hints::default() };
         let mut live_state = discover_without_index(&session.cloud, &stack, hints).await?;
         find_forgotten(&session.cloud, &stack, &touched, &mut live_state).await?;
-        let plan = plan_restore(&mut stack, &targets, &live_state, session.region(), self.account());
+        // A person confirms this plan, with all that it deletes.
+        let search = LeftoverSearch { cloud: &session.cloud, stack: &session.stack, touched: &BTreeMap::new() };
+        let plan = plan_restore_with_leftovers(&search, &mut stack, &targets, &live_state, self.account()).await?;
         let task = Task::Restore { stack, covers_whole_stack: to.is_some(), declared };
         Ok(ProposedPlan::new(self, task, plan, live_state, UnfinishedRuns::default()))
     }

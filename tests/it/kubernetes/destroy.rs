@@ -1,6 +1,7 @@
 //! The deletion of clusters in which controllers have made resources of AWS: some live, some are dead, and Argo CD creates again what is missing.
 
 mod controllers;
+mod rolled_back;
 
 use std::{
     path::PathBuf,

@@ -15,7 +15,10 @@ mod search;
 mod state;
 mod volumes;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use acme_macros::spec;
 
@@ -43,6 +46,9 @@ pub enum VolumePolicy {
     Delete,
 }
 
+/// Largest difference between clocks with which AWS accepts signed calls.
+const CLOCK_SKEW: Duration = Duration::from_secs(300);
+
 /// Everything that the deletion of this cluster leaves behind. One without an endpoint has no controllers.
 pub(super) async fn of_cluster(aws: &Aws, live: &Observed<EksCluster>, request: &LeftoverRequest) -> Leftovers {
     let search = Search {
@@ -54,6 +60,7 @@ pub(super) async fn of_cluster(aws: &Aws, live: &Observed<EksCluster>, request: 
         log_groups: request.of_type("log_group").filter(|id| !id.starts_with("arn:")).cloned().collect(),
         is_last: request.is_last_of_type,
         volumes: live.spec.volumes.unwrap_or(VolumePolicy::Snapshot),
+        since: request.since.map_or(0, seconds),
     };
     let inventory::Inventory { found, kept, unread } = inventory::inventory(aws, &search).await;
     let mut leftovers = Leftovers::default();
@@ -67,6 +74,12 @@ pub(super) async fn of_cluster(aws: &Aws, live: &Observed<EksCluster>, request: 
     let unread = unread.into_iter().map(|(noun, error)| format!("Can't look for {noun} that controllers of `{}` made: {error}.", live.id));
     leftovers.warnings.extend(unread);
     leftovers
+}
+
+/// Seconds since 1970, less what the clock of this machine may be ahead of that of AWS.
+fn seconds(at: SystemTime) -> i64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(CLOCK_SKEW);
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 impl Found {

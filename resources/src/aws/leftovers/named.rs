@@ -32,7 +32,8 @@ pub(super) async fn find_log_groups(aws: &Aws, search: &Search) -> Result<Vec<Fo
     for (prefix, maker) in [("/aws/eks/", "the control plane"), ("/aws/containerinsights/", "Container Insights")] {
         let call = aws.cloudwatchlogs.describe_log_groups().log_group_name_prefix(format!("{prefix}{}/", search.cluster));
         let groups: Vec<_> = call.into_paginator().items().send().try_collect().await?;
-        let names = groups.into_iter().filter_map(|group| group.log_group_name).filter(|name| !search.log_groups.contains(name));
+        let recent = groups.into_iter().filter(|group| search.is_recent(group.creation_time().map(|millis| millis / 1000)));
+        let names = recent.filter_map(|group| group.log_group_name).filter(|name| !search.log_groups.contains(name));
         found.extend(names.map(|name| {
             let kind = LeftoverKind::LogGroup;
             Found::new(kind.id(&[&name]), kind, name, maker, &Tags::new()).losing("its log events are deleted, too")

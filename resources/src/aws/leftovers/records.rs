@@ -146,6 +146,7 @@ mod tests {
             log_groups: BTreeSet::new(),
             is_last: true,
             volumes: VolumePolicy::Delete,
+            since: 0,
         };
         let owner = |owner: &str| format!("\"heritage=external-dns,external-dns/owner={owner},external-dns/resource=ingress/web/web\"");
         let sets = [

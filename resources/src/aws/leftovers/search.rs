@@ -35,6 +35,9 @@ pub struct Search {
     pub is_last: bool,
     /// Treatment of volumes.
     pub volumes: VolumePolicy,
+    /// Seconds since 1970 from which on volumes, snapshots and log groups count; 0 for all.
+    #[field(default = 0)]
+    pub since: i64,
 }
 
 /// Tag of the snapshots that acme leaves, with the id of the volume.
@@ -91,7 +94,13 @@ impl Search {
             log_groups: BTreeSet::new(),
             is_last: false,
             volumes: VolumePolicy::Keep,
+            since: 0,
         }
+    }
+
+    /// Whether data with this age, in seconds since 1970, can belong to the cluster. One that AWS does not date can.
+    pub(super) fn is_recent(&self, created: Option<i64>) -> bool {
+        created.is_none_or(|created| created >= self.since)
     }
 
     /// Whether something in this VPC can belong to the cluster.
@@ -152,6 +161,7 @@ mod tests {
             log_groups: BTreeSet::new(),
             is_last,
             volumes: VolumePolicy::Snapshot,
+            since: 0,
         }
     }
 
@@ -178,5 +188,11 @@ mod tests {
         assert_eq!(maker(false, &volume), None, "it may be another cluster's");
         assert_eq!(maker(true, &[stack[0], stack[1]]), None, "nothing shows that a controller made it");
         assert_eq!(maker(true, &[stack[0], stack[1], ("elbv2.k8s.aws/cluster", "other")]), None);
+    }
+
+    #[test]
+    fn only_recent_data_counts_if_the_search_says_so() {
+        let search = Search { since: 1_000, ..search(true) };
+        assert!(search.is_recent(Some(1_000)) && search.is_recent(None) && !search.is_recent(Some(999)));
     }
 }

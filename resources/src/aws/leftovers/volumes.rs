@@ -1,6 +1,9 @@
 //! Volumes of claims, and their snapshots.
 
-use aws_sdk_ec2::types::{ResourceType, Snapshot, SnapshotState, Volume, VolumeState};
+use aws_sdk_ec2::{
+    primitives::DateTime,
+    types::{ResourceType, Snapshot, SnapshotState, Volume, VolumeState},
+};
 
 use super::{
     LeftoverKind, Search, VolumePolicy,
@@ -19,8 +22,10 @@ const CLAIM_TAGS: &str = "kubernetes.io/created-for/";
 
 /// Volumes.
 pub(super) async fn find_volumes(aws: &Aws, search: &Search) -> Result<Vec<Found>> {
-    let volumes: Vec<_> = aws.ec2.describe_volumes().filters(tagged(search)).into_paginator().items().send().try_collect().await?;
-    let found = volumes.into_iter().filter(|volume| volume.state() != Some(&VolumeState::Deleting)).filter_map(|volume| {
+    let volumes: Vec<Volume> = aws.ec2.describe_volumes().filters(tagged(search)).into_paginator().items().send().try_collect().await?;
+    let is_wanted =
+        |volume: &Volume| volume.state() != Some(&VolumeState::Deleting) && search.is_recent(volume.create_time().map(DateTime::secs));
+    let found = volumes.into_iter().filter(is_wanted).filter_map(|volume| {
         let tags = services::ec2::from_tags(volume.tags());
         let (id, maker) = volume.volume_id.zip(search.maker(&tags))?;
         let one = Found::new(id.clone(), LeftoverKind::Volume, id, maker, &tags).using(volume.kms_key_id);
@@ -38,8 +43,9 @@ pub(super) async fn find_volumes(aws: &Aws, search: &Search) -> Result<Vec<Found
 /// Snapshots that the driver made.
 pub(super) async fn find_snapshots(aws: &Aws, search: &Search) -> Result<Vec<Found>> {
     let call = aws.ec2.describe_snapshots().owner_ids("self").filters(tagged(search));
-    let snapshots: Vec<_> = call.into_paginator().items().send().try_collect().await?;
-    let found = snapshots.into_iter().filter_map(|snapshot| {
+    let snapshots: Vec<Snapshot> = call.into_paginator().items().send().try_collect().await?;
+    let recent = snapshots.into_iter().filter(|snapshot| search.is_recent(snapshot.start_time().map(DateTime::secs)));
+    let found = recent.filter_map(|snapshot| {
         let tags = services::ec2::from_tags(snapshot.tags());
         let (id, maker) = snapshot.snapshot_id.zip(search.maker(&tags))?;
         let one = Found::new(id.clone(), LeftoverKind::Snapshot, id, maker, &tags);

@@ -23,7 +23,7 @@ use crate::{
     },
     core::{
         Created, Cx, Deletion, Error, ErrorKind, Existing, Leftover, LeftoverStage, LiveResource, Named, Observed, Phase, Resource, Result,
-        Scope, Tags, TypeInfo,
+        Scope, Tags, TypeInfo, list_first,
     },
     kubernetes,
 };
@@ -243,11 +243,7 @@ impl Cluster {
 
 /// Names the first objects, and counts the others.
 fn named(objects: &[String]) -> String {
-    let first = objects.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match objects.len().saturating_sub(MAX_NAMED) {
-        0 => first,
-        more => format!("{first} and {more} more"),
-    }
+    list_first(objects, MAX_NAMED)
 }
 
 /// Whether the caller lacks permissions for one kind of objects, which is no reason to leave the others.

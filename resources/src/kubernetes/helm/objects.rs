@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::core::list_first;
+
 /// Most fields to name of one object.
 const MAX_FIELDS: usize = 4;
 
@@ -18,10 +20,7 @@ pub fn changed_objects(before: &str, after: &str) -> Vec<String> {
         (Some(before), Some(after)) if before != after => {
             let mut fields = Vec::new();
             collect_differences(before, after, "", &mut fields);
-            let more = fields.len().saturating_sub(MAX_FIELDS);
-            fields.truncate(MAX_FIELDS);
-            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-            Some(format!("~ {name}: {}{rest}", fields.join(", ")))
+            Some(format!("~ {name}: {}", list_first(&fields, MAX_FIELDS)))
         }
         _ => None,
     };

@@ -2,7 +2,10 @@
 
 use aws_sdk_ec2::types::{Filter, NetworkInterface, SecurityGroup};
 
-use crate::{aws::Aws, core::Result};
+use crate::{
+    aws::Aws,
+    core::{Result, list_first},
+};
 
 /// Maximum number of blockers to list.
 const MAX_NAMED: usize = 5;
@@ -47,13 +50,7 @@ fn describe_interface(interface: &NetworkInterface) -> String {
 pub fn join_blockers(mut all: Vec<String>) -> Option<String> {
     all.sort();
     all.dedup();
-    let more = all.len().saturating_sub(MAX_NAMED);
-    all.truncate(MAX_NAMED);
-    let named = all.join(", ");
-    match more {
-        0 => Some(named).filter(|named| !named.is_empty()),
-        more => Some(format!("{named} and {more} more")),
-    }
+    (!all.is_empty()).then(|| list_first(&all, MAX_NAMED))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use acme_macros::spec;
 use super::{EksCluster, upgrade_facts};
 use crate::{
     aws::{Aws, to_aws},
-    core::{Existing, GateReport, GateSource, Result, Stage},
+    core::{Existing, GateReport, GateSource, Result, Stage, list_first},
     kubernetes::{UsedKind, replacement},
 };
 
@@ -117,9 +117,7 @@ fn report(facts: &Facts, (from, to): (&str, &str), is_open: impl Fn(UpgradeGate)
 }
 
 fn list(names: &[String]) -> String {
-    let shown = names.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
-    let more = names.len().saturating_sub(MAX_NAMED);
-    if more > 0 { format!("{shown} and {more} more") } else { shown }
+    list_first(names, MAX_NAMED)
 }
 
 fn insights(facts: &Facts, to: &str) -> Option<String> {
