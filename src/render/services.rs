@@ -32,12 +32,13 @@ pub struct Service {
     pub repository: Address,
 }
 
-/// The services of a stack, by name: one for each image repository of the section `registries`.
+/// The services of a stack, by name: one for each image repository of the sections `registries` and `services`.
 pub fn services(stack: &Stack) -> Vec<Service> {
     let mut found: Vec<Service> = stack
         .resources
         .values()
-        .filter(|declared| declared.resource_type.name == "ecr_repository" && declared.pointer.starts_with("/registries/"))
+        .filter(|declared| declared.resource_type.name == "ecr_repository")
+        .filter(|declared| ["/registries/", "/services/"].iter().any(|section| declared.pointer.starts_with(section)))
         .map(|declared| {
             let address = &declared.address;
             // With `for_each`, the name begins with that of the entry.
