@@ -31,7 +31,11 @@ pub fn add_dependencies(stack: &mut Stack) {
         }
     }
     for (address, name) in uncertain {
-        add_uncertain(stack, &address, &perhaps.iter().filter(|(_, prefix)| name.starts_with(prefix.as_str())).map(|(provider, _)| provider).collect());
+        add_uncertain(
+            stack,
+            &address,
+            &perhaps.iter().filter(|(_, prefix)| name.starts_with(prefix.as_str())).map(|(provider, _)| provider).collect(),
+        );
     }
 }
 

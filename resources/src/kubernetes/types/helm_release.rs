@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 
 use super::existing_cluster;
 use crate::{
-    aws::{for_each_concurrent, types::eks_cluster::{EksCluster, contents}},
+    aws::{
+        for_each_concurrent,
+        types::eks_cluster::{EksCluster, contents},
+    },
     core::{
         ADDRESS_TAG, CallContext, Created, Cx, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant,
         Observed, Phase, Pointer, Problem, Questions, Ref, Resource, Result, STACK_TAG, Scope, TagChange, Tags, TypeInfo,

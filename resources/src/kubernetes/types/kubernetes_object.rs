@@ -21,7 +21,10 @@ use secret_data::Values;
 
 use super::existing_cluster;
 use crate::{
-    aws::{for_each_concurrent, types::eks_cluster::{EksCluster, contents}},
+    aws::{
+        for_each_concurrent,
+        types::eks_cluster::{EksCluster, contents},
+    },
     core::{
         ADDRESS_TAG, Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem,
         Questions, Ref, Resource, Result, Scope, TagChange, Tags, TypeInfo, expression::has_reference,
