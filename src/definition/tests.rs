@@ -71,11 +71,11 @@ fn compiles_the_repository_stacks_in_every_environment() {
         ("quickstart", include_str!("../../stacks/quickstart.yaml"), vec![(Some("staging"), 17), (Some("production"), 26)]),
         ("reference", include_str!("../../stacks/reference.yaml"), vec![(Some("staging"), 41), (Some("production"), 45)]),
         ("scale", include_str!("../../stacks/scale.yaml"), vec![(None, 2001)]),
-        ("alb-eks-rds", include_str!("../../stacks/alb-eks-rds.yaml"), vec![(Some("staging"), 84), (Some("production"), 92)]),
-        ("devops-platform", include_str!("../../stacks/devops-platform.yaml"), vec![(Some("staging"), 117), (Some("production"), 121)]),
+        ("alb-eks-rds", include_str!("../../stacks/alb-eks-rds.yaml"), vec![(Some("staging"), 116), (Some("production"), 124)]),
+        ("devops-platform", include_str!("../../stacks/devops-platform.yaml"), vec![(Some("staging"), 147), (Some("production"), 151)]),
         ("gitops", include_str!("../../stacks/gitops.yaml"), vec![(Some("staging"), 74), (Some("production"), 78)]),
-        ("highly-available", include_str!("../../stacks/highly-available.yaml"), vec![(Some("staging"), 118), (Some("production"), 127)]),
-        ("microservices", include_str!("../../stacks/microservices.yaml"), vec![(Some("staging"), 61), (Some("production"), 65)]),
+        ("highly-available", include_str!("../../stacks/highly-available.yaml"), vec![(Some("staging"), 173), (Some("production"), 182)]),
+        ("microservices", include_str!("../../stacks/microservices.yaml"), vec![(Some("staging"), 116), (Some("production"), 120)]),
     ];
     for (name, text, environments) in stacks {
         for (environment, count) in environments {

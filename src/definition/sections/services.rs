@@ -258,7 +258,8 @@ fn add(out: &mut Expansion<'_, '_>, service: &Declared, links: &Links, services:
         "values": values(out, service, links, services, &image, &repository),
     });
     let Value::Object(mut fields) = spec else { return };
-    add_depends_on(&mut fields, before);
+    // The definition's own first, so that a mistake is reported at its place.
+    add_depends_on(&mut fields, form.depends_on.iter().cloned().chain(before));
     if let Some(draft) = out.add_resource("helm_release", name, fields, pointer) {
         let places = [("/values/env", "env"), ("/values/command", "command"), ("/values", ""), ("/namespace", "namespace")];
         let place = |field: &str| if field.is_empty() { pointer.clone() } else { format!("{pointer}/{field}") };

@@ -23,7 +23,10 @@ use crate::{
     kubernetes::{
         self, Cluster, Kubernetes,
         cluster::Applied,
-        helm::{Chart, EmbeddedChart, Helm, Release, Status, Values, changed_objects, find_program, missing_program, release_of_secret},
+        helm::{
+            Chart, EMBEDDED_PREFIX, EmbeddedChart, Helm, Release, Status, Values, changed_objects, find_program, missing_program,
+            release_of_secret,
+        },
         inventory::{ENVIRONMENT_LABEL, Inventory, STACK_LABEL},
         kinds::{Kind, KindName},
     },
@@ -256,8 +259,9 @@ impl Resource for HelmRelease {
         created.into_iter().collect()
     }
 
+    /// A chart can define kinds; those of acme do not.
     fn may_provide(&self) -> Option<String> {
-        Some(contents::kinds(self.cluster.get()))
+        (!self.chart.starts_with(EMBEDDED_PREFIX)).then(|| contents::kinds(self.cluster.get()))
     }
 
     fn requires(&self) -> Vec<String> {

@@ -35,6 +35,9 @@ pub struct Service {
     /// CPU and memory of each pod.
     #[serde(default)]
     pub resources: Resources,
+    /// Addresses of resources that must be ready before its pods start, such as a database in the cluster. Default: none.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
     /// Services that it calls. Each `NAME` gives the variable `NAME_URL`; all other connections between services are denied. Default: none.
     #[serde(default)]
     pub calls: Vec<String>,
