@@ -71,7 +71,7 @@ fn renders_sources_and_pipelines_for_both_environments() {
         let settings = &rendered[&format!("ci/environments/{environment}/stack.env")];
         let image =
             settings.lines().find_map(|line| line.strip_prefix("IMAGE_backend=123456789012.dkr.ecr.eu-west-1.")).unwrap_or_default();
-        assert!(image.ends_with(&format!("/microservices-{environment}-image-backend")), "{settings}");
+        assert!(image.ends_with(&format!("/microservices-{environment}-backend")), "{settings}");
         assert!(settings.contains(&format!("\nCLUSTER=microservices-{environment}-main\n")), "{settings}");
         repository.assert_code(environment, &["--check"], 0);
         let again = repository.assert_code(environment, &[], 0);
@@ -223,7 +223,7 @@ fn a_release_passes_one_digest_through_all_stages() {
     let digest =
         |text: &str| text.lines().find_map(|line| Some(line.strip_prefix("image: ")?.split_once('@')?.1.to_owned())).expect("a digest");
     assert_eq!(digest(&values("staging")), digest(&values("production")));
-    assert!(values("production").contains("/microservices-production-image-backend@sha256:"));
+    assert!(values("production").contains("/microservices-production-backend@sha256:"));
     // A repeated run changes nothing.
     run(&repository.root(), &mut stage("publish", "v1.0.0.prod"));
     assert!(run(&repository.root(), &mut stage("deploy", "v1.0.0.prod")).contains("runs v1.0.0.prod already"));

@@ -239,13 +239,13 @@ fn microservices() {
     let edits = [
         Edit { pointer: "/cluster/node_groups/general/max", value: 8.into(), changes: &["update eks_node_group.general"] },
         Edit {
-            pointer: "/platform/karpenter/cpu_limit",
-            value: 200.into(),
+            pointer: "/platform/karpenter",
+            value: json!({ "cpu_limit": 200 }),
             changes: &["update kubernetes_object.karpenter-nodepool-default"],
         },
         Edit {
-            pointer: "/platform/istiod/values",
-            value: json!({ "resources": { "limits": { "memory": "3Gi" } } }),
+            pointer: "/platform/istiod",
+            value: json!({ "values": { "resources": { "limits": { "memory": "3Gi" } } } }),
             changes: &["update helm_release.istiod"],
         },
         Edit { pointer: "/services/backend/replicas", value: 3.into(), changes: &["update helm_release.backend"] },
