@@ -108,5 +108,5 @@ sign_in() {
 }
 
 trivy() {
-  docker run --rm --volume "$PWD:/work" --workdir /work --env TRIVY_CACHE_DIR=/work/out/trivy "$TRIVY_IMAGE" "$@"
+  docker run --rm --volume "$PWD:/source" --workdir /source --env TRIVY_CACHE_DIR=/source/out/trivy "$TRIVY_IMAGE" "$@"
 }
