@@ -27,7 +27,7 @@ elif kind == 'ecr_repository':
     client('ecr').untag_resource(resourceArn=arn, tagKeys=keys)
 elif kind == 'kms_key':
     client('kms').untag_resource(KeyId=id, TagKeys=keys)
-elif kind in ('ecr_registry', 'ecr_pull_through_cache'):
+elif kind in ('ecr_registry', 'ecr_creation_template', 'ecr_pull_through_cache'):
     client('ssm').delete_parameter(Name=f'/acme/ownership/{kind}/{id}')
 elif kind == 'secret':
     client('secretsmanager').untag_resource(SecretId=id, TagKeys=keys)

@@ -1,24 +1,34 @@
 //! Registries of container images in Terraform.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn};
 use crate::aws::types::{
+    ecr_creation_template::EcrCreationTemplate,
     ecr_pull_through_cache::EcrPullThroughCache,
     ecr_registry::{EcrRegistry, ReplicationRule},
     ecr_repository::EcrRepository,
 };
 
+fn tag_mutability(immutable: bool, exceptions: &BTreeSet<String>) -> &'static str {
+    match (immutable, exceptions.is_empty()) {
+        (true, true) => "IMMUTABLE",
+        (true, false) => "IMMUTABLE_WITH_EXCLUSION",
+        (false, true) => "MUTABLE",
+        (false, false) => "MUTABLE_WITH_EXCLUSION",
+    }
+}
+
+fn wildcards<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<Value> {
+    names.into_iter().map(|name| json!({ "filter": name, "filter_type": "WILDCARD" })).collect()
+}
+
 impl ToTerraform for EcrRepository {
     const TERRAFORM_TYPE: &'static str = "aws_ecr_repository";
 
     fn arguments(&self, _: &ResourceContext<'_>) -> Value {
-        let mutability = match (self.immutable_tags, self.tag_exceptions.is_empty()) {
-            (true, true) => "IMMUTABLE",
-            (true, false) => "IMMUTABLE_WITH_EXCLUSION",
-            (false, true) => "MUTABLE",
-            (false, false) => "MUTABLE_WITH_EXCLUSION",
-        };
         let encryption = match (self.kms_key.is_some(), self.two_layers == Some(true)) {
             (true, true) => "KMS_DSSE",
             (true, false) => "KMS",
@@ -26,10 +36,8 @@ impl ToTerraform for EcrRepository {
         };
         json!({
             "name": self.name,
-            "image_tag_mutability": mutability,
-            "image_tag_mutability_exclusion_filter": self.tag_exceptions.iter()
-                .map(|filter| json!({ "filter": filter, "filter_type": "WILDCARD" }))
-                .collect::<Vec<_>>(),
+            "image_tag_mutability": tag_mutability(self.immutable_tags, &self.tag_exceptions),
+            "image_tag_mutability_exclusion_filter": wildcards(&self.tag_exceptions),
             "image_scanning_configuration": [{ "scan_on_push": self.scan_on_push }],
             "encryption_configuration": [{ "encryption_type": encryption, "kms_key": id_or_arn(self.kms_key.as_ref()) }],
         })
@@ -61,10 +69,11 @@ impl ToTerraform for EcrRegistry {
     }
 
     fn sub_resources(&self, _: &ResourceContext<'_>) -> Vec<SubResource> {
-        let rules = self.scanning.rules.iter().map(|rule| {
-            let filters = rule.repositories.iter().map(|name| json!({ "filter": name, "filter_type": "WILDCARD" }));
-            json!({ "scan_frequency": rule.frequency, "repository_filter": filters.collect::<Vec<_>>() })
-        });
+        let rules = self
+            .scanning
+            .rules
+            .iter()
+            .map(|rule| json!({ "scan_frequency": rule.frequency, "repository_filter": wildcards(&rule.repositories) }));
         let scanning = json!({ "scan_type": self.scanning.r#type, "rule": rules.collect::<Vec<_>>() });
         let mut parts = vec![SubResource::single("aws_ecr_registry_scanning_configuration", scanning)];
         if let Some(policy) = self.policy.as_ref().filter(|policy| !policy.is_empty()) {
@@ -84,6 +93,27 @@ impl ToTerraform for EcrPullThroughCache {
             "upstream_registry_url": self.host(),
             "upstream_repository_prefix": self.upstream_prefix,
             "credential_arn": id_or_arn(self.secret.as_ref()),
+            "custom_role_arn": id_or_arn(self.role.as_ref()),
+        })
+    }
+}
+
+impl ToTerraform for EcrCreationTemplate {
+    const TERRAFORM_TYPE: &'static str = "aws_ecr_repository_creation_template";
+    const ARN_ATTRIBUTE: &'static str = "";
+
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
+        let text = |text: String| Some(text).filter(|text| !text.is_empty());
+        json!({
+            "prefix": self.prefix,
+            "applied_for": self.applied_for,
+            "description": text(self.description.clone()),
+            "image_tag_mutability": tag_mutability(self.immutable_tags, &self.tag_exceptions),
+            "image_tag_mutability_exclusion_filter": wildcards(&self.tag_exceptions),
+            "encryption_configuration": [{ "encryption_type": self.encryption_type(), "kms_key": id_or_arn(self.kms_key.as_ref()) }],
+            "lifecycle_policy": text(self.lifecycle()),
+            "repository_policy": text(self.policy_text()),
+            "resource_tags": self.repository_tags,
             "custom_role_arn": id_or_arn(self.role.as_ref()),
         })
     }

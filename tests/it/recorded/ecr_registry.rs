@@ -1,4 +1,4 @@
-//! Registries and pull-through caches: settings without tags, whose owner a parameter names.
+//! Registries, pull-through caches and templates of repositories: settings without tags, whose owner a parameter names.
 
 use serde_json::{Value, json};
 
@@ -105,10 +105,10 @@ fn cache(secret: &str) -> String {
     format!("  ecr_pull_through_cache: {{ hub: {{ prefix: hub, upstream: docker-hub, secret: '{secret}' }} }}\n")
 }
 
+/// The owner of a resource that is called by its prefix.
 fn owners(address: &str) -> Answer {
-    ok(json!({ "Parameters": [{
-        "Name": "/acme/ownership/ecr_pull_through_cache/hub", "Value": owner(address, "shop"), "Type": "String",
-    }] }))
+    let id = address.replace('.', "/");
+    ok(json!({ "Parameters": [{ "Name": format!("/acme/ownership/{id}"), "Value": owner(address, "shop"), "Type": "String" }] }))
 }
 
 #[test]
@@ -163,4 +163,71 @@ fn a_secret_for_a_pull_through_cache_has_ecr_s_prefix() {
         .start("  secret: { hub: { name: hub } }\n  ecr_pull_through_cache: { hub: { prefix: hub, upstream: docker-hub, secret: hub } }\n");
     let done = endpoint.run("plan", &[]);
     assert!(done.code != 0 && done.combined_output().contains("does not begin with `ecr-pullthroughcache/`"), "{}", done.combined_output());
+}
+
+const EXPIRY: &str = r#"{ rules: [{ rulePriority: 1, selection: { tagStatus: untagged, countType: imageCountMoreThan, countNumber: 5 }, action: { type: expire } }] }"#;
+
+fn template(more: &str) -> String {
+    format!("  ecr_creation_template: {{ copies: {{ prefix: copies, applied_for: [REPLICATION]{more} }} }}\n")
+}
+
+fn templates(more: Value) -> Answer {
+    let mut template = json!({
+        "prefix": "copies", "appliedFor": ["REPLICATION"], "imageTagMutability": "MUTABLE",
+        "encryptionConfiguration": { "encryptionType": "AES256" },
+    });
+    template.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    ok(json!({ "registryId": ACCOUNT, "repositoryCreationTemplates": [template] }))
+}
+
+/// The second page has the template. What a change leaves out stays; an empty text removes a policy.
+#[test]
+fn a_creation_template_lives_from_its_claim_to_its_release() {
+    let (create, update) = ("CreateRepositoryCreationTemplate", "UpdateRepositoryCreationTemplate");
+    let (describe, delete) = ("DescribeRepositoryCreationTemplates", "DeleteRepositoryCreationTemplate");
+    let none = || ok(json!({ "registryId": ACCOUNT, "repositoryCreationTemplates": [] }));
+    let expiry = json!({ "rules": [{
+        "rulePriority": 1, "selection": { "tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 5 },
+        "action": { "type": "expire" },
+    }] });
+    let page = ok(json!({ "registryId": ACCOUNT, "repositoryCreationTemplates": [], "nextToken": "more" }));
+    let endpoint = Script::new()
+        .on(describe, [none()])
+        .on("GetParametersByPath", [owners("ecr_creation_template.copies")])
+        .on("PutParameter", [ok(json!({ "Version": 1 }))])
+        .on(create, [ok(json!({ "registryId": ACCOUNT }))])
+        .on(update, [ok(json!({ "registryId": ACCOUNT }))])
+        .on(delete, [ok(json!({ "registryId": ACCOUNT }))])
+        .on("DeleteParameter", [ok(json!({}))])
+        .after(create)
+        .on(describe, [templates(json!({ "lifecyclePolicy": expiry.to_string() }))])
+        .after(update)
+        .on(
+            describe,
+            [page, templates(json!({ "imageTagMutability": "IMMUTABLE" })), templates(json!({ "imageTagMutability": "IMMUTABLE" }))],
+        )
+        .after(delete)
+        .on(describe, [none()])
+        .start(&template(&format!(", lifecycle_policy: {EXPIRY}")));
+    endpoint.apply();
+    endpoint.redefine(&template(", immutable_tags: true"));
+    endpoint.apply();
+    endpoint.run("destroy", &["--yes"]).assert_success();
+    assert_eq!(endpoint.writes(), ["PutParameter", create, update, delete, "DeleteParameter"].map(|call| format!("200 {call}")));
+    let sent = &endpoint.request_bodies(create)[0];
+    assert_eq!(sent["appliedFor"], json!(["REPLICATION"]));
+    assert_eq!(sent["lifecyclePolicy"].as_str().map(|text| serde_json::from_str::<Value>(text).expect("JSON")), Some(expiry));
+    let sent = &endpoint.request_bodies(update)[0];
+    assert_eq!(sent, &json!({ "prefix": "copies", "imageTagMutability": "IMMUTABLE", "lifecyclePolicy": "" }));
+}
+
+#[test]
+fn a_template_of_others_is_not_taken_over() {
+    let endpoint = Script::new()
+        .on("DescribeRepositoryCreationTemplates", [templates(json!({}))])
+        .on("GetParametersByPath", [ok(json!({ "Parameters": [] }))])
+        .start(&template(""));
+    let done = endpoint.run("apply", &["--yes"]);
+    assert!(done.code != 0 && done.combined_output().contains("exists but is not part of this stack"), "{}", done.combined_output());
+    assert_eq!(endpoint.writes(), Vec::<String>::new());
 }

@@ -215,20 +215,30 @@ impl EcrRepository {
         ImageScanningConfiguration::builder().scan_on_push(self.scan_on_push).build()
     }
     fn mutability(&self) -> Result<(ImageTagMutability, Option<Vec<ImageTagMutabilityExclusionFilter>>)> {
-        let filter = |pattern| {
-            ImageTagMutabilityExclusionFilter::builder()
-                .filter_type(ImageTagMutabilityExclusionFilterType::Wildcard)
-                .filter(pattern)
-                .build()
-        };
-        let exceptions = self.tag_exceptions.iter().map(filter).collect::<Result<Vec<_>, _>>()?;
-        Ok(match (self.immutable_tags, exceptions.is_empty()) {
-            (true, true) => (ImageTagMutability::Immutable, None),
-            (true, false) => (ImageTagMutability::ImmutableWithExclusion, Some(exceptions)),
-            (false, true) => (ImageTagMutability::Mutable, None),
-            (false, false) => (ImageTagMutability::MutableWithExclusion, Some(exceptions)),
-        })
+        tag_mutability(self.immutable_tags, &self.tag_exceptions)
     }
+}
+
+/// ECR's form of `immutable_tags` and `tag_exceptions`.
+pub(super) fn tag_mutability(
+    immutable: bool,
+    exceptions: &BTreeSet<String>,
+) -> Result<(ImageTagMutability, Option<Vec<ImageTagMutabilityExclusionFilter>>)> {
+    let filter = |pattern| {
+        ImageTagMutabilityExclusionFilter::builder().filter_type(ImageTagMutabilityExclusionFilterType::Wildcard).filter(pattern).build()
+    };
+    let exceptions = exceptions.iter().map(filter).collect::<Result<Vec<_>, _>>()?;
+    Ok(match (immutable, exceptions.is_empty()) {
+        (true, true) => (ImageTagMutability::Immutable, None),
+        (true, false) => (ImageTagMutability::ImmutableWithExclusion, Some(exceptions)),
+        (false, true) => (ImageTagMutability::Mutable, None),
+        (false, false) => (ImageTagMutability::MutableWithExclusion, Some(exceptions)),
+    })
+}
+
+/// Whether tags are immutable, apart from exceptions.
+pub(super) fn has_immutable_tags(mutability: Option<&ImageTagMutability>) -> bool {
+    matches!(mutability, Some(ImageTagMutability::Immutable | ImageTagMutability::ImmutableWithExclusion))
 }
 
 /// Reads tags and lifecycle policy, which the description lacks. `None`: it was deleted, or is not part of the stack.
@@ -259,12 +269,11 @@ async fn read(aws: &Aws, scope: &Scope, repository: Repository) -> Result<Option
 
 fn observed(repository: Repository, tags: Tags, policy: LifecyclePolicy, access: Option<Policy>) -> Result<Observed<EcrRepository>> {
     let name = repository.repository_name.ok_or_else(|| Error::missing_field("repositoryName"))?;
-    let mutability = repository.image_tag_mutability;
     let exceptions = repository.image_tag_mutability_exclusion_filters.unwrap_or_default();
     let encryption = repository.encryption_configuration;
     let spec = EcrRepository {
         name: Some(name.clone()),
-        immutable_tags: matches!(mutability, Some(ImageTagMutability::Immutable | ImageTagMutability::ImmutableWithExclusion)),
+        immutable_tags: has_immutable_tags(repository.image_tag_mutability.as_ref()),
         tag_exceptions: exceptions.into_iter().map(|exception| exception.filter).collect(),
         scan_on_push: repository.image_scanning_configuration.is_some_and(|scanning| scanning.scan_on_push),
         two_layers: encryption.as_ref().map(|encryption| encryption.encryption_type == EncryptionType::KmsDsse),

@@ -47,6 +47,7 @@ pub mod dms_task;
 pub mod dns_record;
 pub mod dns_zone;
 pub mod dynamodb_table;
+pub mod ecr_creation_template;
 pub mod ecr_pull_through_cache;
 pub mod ecr_registry;
 pub mod ecr_repository;
@@ -146,6 +147,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<dns_record::DnsRecord>(),
         ResourceType::of::<dns_zone::DnsZone>(),
         ResourceType::of::<dynamodb_table::DynamodbTable>(),
+        ResourceType::of::<ecr_creation_template::EcrCreationTemplate>(),
         ResourceType::of::<ecr_pull_through_cache::EcrPullThroughCache>(),
         ResourceType::of::<ecr_registry::EcrRegistry>(),
         ResourceType::of::<ecr_repository::EcrRepository>(),

@@ -12,7 +12,7 @@ pub struct LifecyclePolicy(Value);
 
 impl LifecyclePolicy {
     /// Converts a document to canonical form.
-    pub(super) fn new(mut document: Value) -> LifecyclePolicy {
+    pub(in crate::aws::types) fn new(mut document: Value) -> LifecyclePolicy {
         let mut empty = true;
         if let Some(rules) = document.get_mut("rules").and_then(Value::as_array_mut) {
             empty = rules.is_empty();
@@ -28,7 +28,7 @@ impl LifecyclePolicy {
         LifecyclePolicy(if empty { json!({}) } else { document })
     }
     /// Policy for `keep_last`.
-    pub(super) fn keep_images(images: u32) -> LifecyclePolicy {
+    pub(in crate::aws::types) fn keep_images(images: u32) -> LifecyclePolicy {
         LifecyclePolicy::new(json!({ "rules": [{
             "rulePriority": 1,
             "description": format!("Keep the last {images} images"),
@@ -37,7 +37,7 @@ impl LifecyclePolicy {
         }] }))
     }
     /// Number of images it keeps, if it does nothing else. Priority and description of a single rule don't matter.
-    pub(super) fn kept_images(&self) -> Option<u32> {
+    pub(in crate::aws::types) fn kept_images(&self) -> Option<u32> {
         let [rule] = self.0.get("rules")?.as_array()?.as_slice() else { return None };
         let images = u32::try_from(rule.get("selection")?.get("countNumber")?.as_u64()?).ok()?;
         let plain = LifecyclePolicy::keep_images(images);
@@ -45,11 +45,11 @@ impl LifecyclePolicy {
         ["selection", "action"].iter().all(|part| rule.get(part) == plain.get(part)).then_some(images)
     }
     /// Whether no image expires.
-    pub(super) fn is_none(&self) -> bool {
+    pub(in crate::aws::types) fn is_none(&self) -> bool {
         self.0.get("rules").is_none()
     }
     /// Policy for ECR.
-    pub(super) fn to_json(&self) -> String {
+    pub(in crate::aws::types) fn to_json(&self) -> String {
         self.0.to_string()
     }
 }
