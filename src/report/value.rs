@@ -9,7 +9,7 @@ use crate::{
         Address, LiveResource,
         expression::{self, Reference},
     },
-    engine::plan::{Action, Plan},
+    engine::plan::{Action, Change, Plan},
 };
 
 /// Physical id or ARN → address, for resources in the plan.
@@ -39,7 +39,10 @@ impl AddressNames {
     /// Names for all resources of a plan.
     pub fn from_plan(plan: &Plan) -> AddressNames {
         let replaced = plan.changes.iter().filter(|change| change.action == Action::Replace).map(|change| change.address.to_string());
-        let live = plan.changes.iter().filter_map(|change| Some((&change.address, change.before.as_ref()?)));
+        // One that gets another name would read as if it had that already.
+        let is_renamed = |change: &&Change| change.action == Action::Update && change.fields.iter().any(|field| field.pointer == "/name");
+        let kept = plan.changes.iter().filter(|change| !is_renamed(change));
+        let live = kept.filter_map(|change| Some((&change.address, change.before.as_ref()?)));
         AddressNames { replaced: replaced.collect(), ..AddressNames::of(live) }
     }
 

@@ -14,6 +14,7 @@ mod constraints;
 mod exchange;
 mod ids;
 mod recovery;
+mod rename;
 mod resource;
 mod schema;
 mod store;
@@ -230,6 +231,9 @@ impl Simulator {
                 copy_at(&mut version.spec, spec, pointer);
             }
             entry.push_version(version, time.visible_until);
+            if kind.permanent_id.is_some() && pointers.iter().any(|pointer| pointer == "/name") {
+                *entry = self.renamed(state, time, kind, entry)?;
+            }
             self.validate(state, time, kind, entry, false)
         })
         .await
@@ -431,7 +435,8 @@ impl Simulator {
             let held = inner.store.lock_for_write()?;
             let time = self.advance(&mut inner.store.state);
             let known = inner.store.state.resources.get(&key).cloned();
-            let mut entry = known.ok_or_else(|| constraints::not_found(ErrorKind::NotFound, kind.name, id))?;
+            let before = known.ok_or_else(|| constraints::not_found(ErrorKind::NotFound, kind.name, id))?;
+            let mut entry = before.clone();
             if entry.created_at > time.visible_until {
                 return Err(constraints::not_found(ErrorKind::NotYetVisible, kind.name, id));
             }
@@ -442,7 +447,9 @@ impl Simulator {
                 return Err(Error::new(ErrorKind::Conflict, "IncorrectState", format!("'{id}' is being deleted")));
             }
             act(&mut inner.store.state, time, &mut entry)?;
-            inner.store.write(entry)?;
+            let is_renamed = before.id != entry.id;
+            let old = is_renamed.then_some(SimulatedResource { deletion: Some((time.now, time.now)), ..before });
+            inner.store.write_all(old.into_iter().chain([entry]).collect())?;
             self.advance(&mut inner.store.state);
             drop(held);
             inner.calls.finish(after, (), &self.behaviour.faults)

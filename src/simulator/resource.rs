@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::core::{LiveResource, Phase, Shared, Tags};
+use crate::{
+    aws::types,
+    core::{LiveResource, Phase, Shared, Tags},
+};
 
 /// Milliseconds since 1970.
 pub(super) type Millis = u64;
@@ -79,6 +82,7 @@ impl SimulatedResource {
         Some(LiveResource {
             type_name: self.type_name.clone(),
             id: self.id.clone(),
+            permanent_id: types::resource_type(&self.type_name).and_then(|kind| kind.permanent_id_in(&self.outputs)),
             tags: version.tags.clone(),
             phase,
             spec: version.spec.clone(),

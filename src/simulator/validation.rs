@@ -40,25 +40,8 @@ impl Simulator {
         let made_for = format!("{} {}/{}/{}", kind.name, call.stack, call.environment, call.address);
         let region = state.region_of(kind, call.region.as_deref());
         let nth = state.created_counts.get(&made_for).copied().unwrap_or(0);
-        let shape = state.type_schema(kind.name);
-        let references = shape.as_ref().map(|shape| shape.references(spec)).unwrap_or_default();
-        let referenced = references.into_iter().filter_map(|r| Some((r.type_name.clone(), state.find(&r.type_name, &region, &r.value)?)));
-        let maker = IdGenerator {
-            resource_type: kind,
-            region: call.region.as_deref().unwrap_or(&self.region),
-            seed: format!("{made_for}/{nth}"),
-            iam_path: iam_path(&call.stack, &call.environment),
-            spec,
-            referenced: referenced.collect(),
-            id: String::new(),
-            arn: String::new(),
-        };
-        let maker = maker.generate_ids();
-        let mut outputs = shape.map_or(Value::Null, |shape| maker.generate_outputs(&shape.outputs));
-        if let (Some(facts), Value::Object(outputs)) = (kind.own_facts(spec), &mut outputs) {
-            outputs.retain(|name, _| facts.outputs.contains(name));
-        }
-        let id = maker.id;
+        let place = (call.region.as_deref(), iam_path(&call.stack, &call.environment));
+        let (id, outputs) = self.generate(state, kind, place, format!("{made_for}/{nth}"), spec);
         let mut tags = call.tags.clone();
         if kind.is_taggable() && !kind.is_tagged_on_create() {
             // The name identifies the owner; a type without names stores ownership in some other way.
@@ -83,6 +66,37 @@ impl Simulator {
             outputs: outputs.into(),
             versions: vec![Version { written_at: time.now, spec: created.into(), tags: tags.into() }],
         })
+    }
+
+    /// Id and outputs of a resource in this region and IAM path.
+    pub(super) fn generate(
+        &self,
+        state: &mut CloudState,
+        kind: &'static ResourceType,
+        (region, iam_path): (Option<&str>, String),
+        seed: String,
+        spec: &Value,
+    ) -> (String, Value) {
+        let shape = state.type_schema(kind.name);
+        let references = shape.as_ref().map(|shape| shape.references(spec)).unwrap_or_default();
+        let place = state.region_of(kind, region);
+        let referenced = references.into_iter().filter_map(|r| Some((r.type_name.clone(), state.find(&r.type_name, &place, &r.value)?)));
+        let maker = IdGenerator {
+            resource_type: kind,
+            region: region.unwrap_or(&self.region),
+            seed,
+            iam_path,
+            spec,
+            referenced: referenced.collect(),
+            id: String::new(),
+            arn: String::new(),
+        };
+        let maker = maker.generate_ids();
+        let mut outputs = shape.map_or(Value::Null, |shape| maker.generate_outputs(&shape.outputs));
+        if let (Some(facts), Value::Object(outputs)) = (kind.own_facts(spec), &mut outputs) {
+            outputs.retain(|name, _| facts.outputs.contains(name));
+        }
+        (maker.id, outputs)
     }
 
     /// Time of a deletion: none for types with a short typical duration.

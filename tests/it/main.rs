@@ -44,6 +44,7 @@ mod references;
 mod regions;
 mod rehearse;
 mod removals;
+mod renamed;
 mod render;
 mod render_parts;
 mod render_tools;

@@ -13,6 +13,9 @@ pub struct LiveResource {
     pub type_name: String,
     /// Physical id.
     pub id: String,
+    /// Value of [`super::TypeInfo::permanent_id`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permanent_id: Option<String>,
     /// All tags, including ownership tags.
     pub tags: Shared<Tags>,
     /// Phase of its life: pending, ready, failed or deleted.
@@ -35,6 +38,7 @@ impl LiveResource {
         LiveResource {
             type_name: type_name.into(),
             id: id.into(),
+            permanent_id: None,
             tags: Shared::default(),
             phase: Phase::Ready,
             spec: spec.into(),
@@ -50,9 +54,10 @@ impl LiveResource {
         }
         self.outputs.get(name).or_else(|| self.spec.get(name)).filter(|v| !v.is_null()).cloned()
     }
-    /// Whether both are the same resource: ids are unique within a type and region.
+    /// Whether both are the same resource: ids are unique within a type and region. A resource that was renamed is the same.
     pub fn is_same_as(&self, other: &LiveResource) -> bool {
-        (&self.type_name, &self.region, &self.id) == (&other.type_name, &other.region, &other.id)
+        let has_same_id = self.id == other.id || (self.permanent_id.is_some() && self.permanent_id == other.permanent_id);
+        (&self.type_name, &self.region) == (&other.type_name, &other.region) && has_same_id
     }
     /// Returns the ARN, if the type has one.
     pub fn arn(&self) -> Option<&str> {

@@ -396,13 +396,15 @@ fn deserialize_both<R: DeserializeOwned>(wanted: &Value, live: &Value) -> Option
 }
 
 fn to_live_resource<R: Resource>(observed: Observed<R>) -> Result<LiveResource> {
+    let outputs = serde_json::to_value(observed.outputs)?;
     Ok(LiveResource {
         type_name: R::TYPE.name.to_owned(),
         id: observed.id,
+        permanent_id: R::TYPE.permanent_id_in(&outputs),
         tags: observed.tags.into(),
         phase: observed.phase,
         spec: serde_json::to_value(observed.spec)?.into(),
-        outputs: serde_json::to_value(observed.outputs)?.into(),
+        outputs: outputs.into(),
         // The engine knows which region it asked.
         region: None,
         version: observed.version,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{IamActions, ServiceInfo};
 
 /// Facts about a resource type. For facts about a field, see [`super::spec::Field`].
@@ -45,6 +47,9 @@ pub struct TypeInfo {
     pub handover: &'static str,
     /// Data lost by a deletion, which determines the values of `on_delete`.
     pub data_protection: DataProtection,
+    /// Output that identifies one for good, if an update changes its name, and with it id and ARN; `None`: another name replaces it. The id is
+    /// the name.
+    pub permanent_id: Option<&'static str>,
     /// Shortest recovery window, which `on_delete: delete` uses, in days; 0: AWS deletes it at once.
     pub shortest_window_days: u64,
     /// Error code of calls about a resource within its recovery window.
@@ -175,6 +180,7 @@ impl TypeInfo {
             longest_duration: Duration::from_secs(2 * 3600),
             handover: "",
             data_protection: DataProtection::None,
+            permanent_id: None,
             lost_on_recreation: "",
             shortest_window_days: 0,
             deleted_code: "",
@@ -252,6 +258,14 @@ impl TypeInfo {
     /// See [`TypeInfo::data_protection`].
     pub const fn data_protection(self, data: DataProtection) -> TypeInfo {
         TypeInfo { data_protection: data, ..self }
+    }
+    /// See [`TypeInfo::permanent_id`].
+    pub const fn permanent_id(self, output: &'static str) -> TypeInfo {
+        TypeInfo { permanent_id: Some(output), ..self }
+    }
+    /// The [`TypeInfo::permanent_id`] of a resource with these outputs.
+    pub fn permanent_id_in(&self, outputs: &Value) -> Option<String> {
+        outputs.get(self.permanent_id?)?.as_str().map(str::to_owned)
     }
     /// Data of which AWS keeps a deleted resource for a window of at least these days, see [`TypeInfo::shortest_window_days`] and
     /// [`TypeInfo::deleted_code`].

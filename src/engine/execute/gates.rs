@@ -13,7 +13,7 @@ impl StepTask {
         let Some((from, to)) = &self.stage else { return Ok(None) };
         let ready = match &live.phase {
             Phase::Progressing(_) => {
-                let ready = Condition::Ready(live.id.clone());
+                let ready = Condition::Ready(live.id.as_str().into());
                 let waited = self.poller.wait(ready, Some(live.phase.clone()), None, self.wait_options(), self.status.clone()).await?;
                 Some(waited.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotThere", format!("`{}` no longer exists", live.id)))?)
             }

@@ -272,15 +272,29 @@ impl StepTask {
             let _under_way = self.poller.in_flight();
             let normalized = self.target.kind.operations.normalize(&self.target.spec, &before.spec);
             let missing = self.remaining_changes(&normalized);
+            // A new name changes the ARN.
+            let is_renamed = self.id_after_rename(&before.id).is_some();
+            if is_renamed {
+                self.tag(before).await?;
+            }
             let applied = if missing.is_empty() {
                 Some(missing)
             } else {
                 self.apply_changes(&LiveResource { spec: normalized.into(), ..before.clone() }, missing).await?
             };
-            self.tag(before).await?;
+            if !is_renamed {
+                self.tag(before).await?;
+            }
             applied
         };
         self.verify(&before.id, Some(before.phase.clone()), None, applied).await
+    }
+
+    /// The id that a resource with this id gets from the update, if that renames it, see [`crate::core::TypeInfo::permanent_id`].
+    pub(super) fn id_after_rename(&self, id: &str) -> Option<String> {
+        self.target.kind.permanent_id?;
+        let name = self.target.spec.get("name")?.as_str()?;
+        (name != id).then(|| name.to_owned())
     }
 
     /// Resets fields of a resource that is about to be deleted. The deletions that follow show whether it took effect.
@@ -304,7 +318,7 @@ impl StepTask {
             {
                 // Without a progress display there is no receiver.
                 self.status.send(Status::Reported(words)).ok();
-                let ready = Condition::Ready(live.id.clone());
+                let ready = Condition::Ready(live.id.as_str().into());
                 let waited = self.poller.wait(ready, Some(live.phase.clone()), None, self.wait_options(), self.status.clone()).await?;
                 let Some(ready) = waited else { return Ok(()) };
                 // Reads of something left behind show its phase only.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     step::StepTask,
-    wait::{Condition, Status},
+    wait::{AwaitedId, Condition, Status},
 };
 use crate::{
     core::{Error, ErrorKind, LiveResource, Phase, Result, Tags},
@@ -44,7 +44,8 @@ impl StepTask {
         let (mut rounds, mut agreeing, mut has_lagged, mut asked) = (0, 0, false, false);
         loop {
             let at_once = target.kind.apply_immediately.is_some_and(|at| target.spec.pointer(at) == Some(&true.into()));
-            let ready = if at_once { Condition::Stable(id.to_owned()) } else { Condition::Ready(id.to_owned()) };
+            let awaited = AwaitedId { renamed: self.id_after_rename(id), ..AwaitedId::from(id) };
+            let ready = if at_once { Condition::Stable(awaited) } else { Condition::Ready(awaited) };
             let live = self.poller.wait(ready, phase_before.clone(), sent_tags.clone(), self.wait_options(), self.status.clone()).await?;
             let live = live.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotThere", format!("`{id}` no longer exists")))?;
             let normalized = target.kind.operations.normalize(&target.spec, &live.spec);
@@ -90,11 +91,12 @@ impl StepTask {
                 return Err(self.not_applied_error(&state.0, &live).await);
             }
             let _under_way = self.poller.in_flight();
-            let answered = state.0.is_empty()
-                || self.apply_changes(&LiveResource { spec: normalized.into(), ..live.clone() }, state.0.clone()).await?.is_some();
+            // A new name changes the ARN.
             if !tagged {
                 self.tag(&live).await?;
             }
+            let answered = state.0.is_empty()
+                || self.apply_changes(&LiveResource { spec: normalized.into(), ..live.clone() }, state.0.clone()).await?.is_some();
             if answered && rounds == 0 && accepted.is_empty() {
                 accepted.clone_from(&state.0);
             }

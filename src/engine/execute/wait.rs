@@ -26,21 +26,44 @@ pub type Matcher = Arc<dyn Fn(&LiveResource) -> bool + Send + Sync>;
 /// Awaited condition.
 #[derive(Clone)]
 pub enum Condition {
-    /// The resource with this id is ready.
-    Ready(String),
-    /// The resource with this id is ready, and has no pending change.
-    Stable(String),
+    /// The resource is ready.
+    Ready(AwaitedId),
+    /// The resource is ready, and has no pending change.
+    Stable(AwaitedId),
     /// The resource with this id no longer exists.
     Deleted(String),
     /// A matching resource exists, in any phase; or none appeared for as long as a new one may stay invisible.
     Visible(Matcher),
 }
 
+/// Id of an awaited resource.
+#[derive(Clone, Debug)]
+pub struct AwaitedId {
+    /// Id before the call.
+    pub id: String,
+    /// Id after it, if the call renames the resource.
+    pub renamed: Option<String>,
+}
+
+impl From<&str> for AwaitedId {
+    fn from(id: &str) -> AwaitedId {
+        AwaitedId { id: id.to_owned(), renamed: None }
+    }
+}
+
+impl AwaitedId {
+    /// The resource among those that were read.
+    fn find<'a>(&self, found: &'a BTreeMap<String, LiveResource>) -> Option<&'a LiveResource> {
+        self.renamed.as_ref().and_then(|id| found.get(id)).or_else(|| found.get(&self.id))
+    }
+}
+
 impl Condition {
-    /// Id of the awaited resource, if known.
-    fn id(&self) -> Option<&String> {
+    /// Possible ids of the awaited resource, if known.
+    fn ids(&self) -> Option<Vec<&String>> {
         match self {
-            Condition::Ready(id) | Condition::Stable(id) | Condition::Deleted(id) => Some(id),
+            Condition::Ready(awaited) | Condition::Stable(awaited) => Some([&awaited.id].into_iter().chain(&awaited.renamed).collect()),
+            Condition::Deleted(id) => Some(vec![id]),
             Condition::Visible(_) => None,
         }
     }
@@ -236,10 +259,12 @@ async fn run_poller(
         if parents.len() > scope.parent_ids.len() {
             scope.parent_ids = parents.iter().cloned().collect();
         }
-        scope
-            .tags_on_create
-            .extend(due_requests.iter_mut().filter_map(|request| Some((request.condition.id()?.clone(), request.sent_tags.take()?))));
-        scope.ids = due_requests.iter().map(|request| request.condition.id().cloned()).collect();
+        for request in &mut due_requests {
+            let id = request.condition.ids().and_then(|ids| ids.first().copied().cloned());
+            scope.tags_on_create.extend(id.and_then(|id| Some((id, request.sent_tags.take()?))));
+        }
+        let ids: Option<Vec<Vec<&String>>> = due_requests.iter().map(|request| request.condition.ids()).collect();
+        scope.ids = ids.map(|ids| ids.concat().into_iter().cloned().collect());
         // The index does not show new resources, so a lookup without an id lists everything.
         let index = if scope.ids.is_none() { scope.tag_index.take() } else { None };
         let read = cloud.list(kind, &scope).await;
@@ -262,7 +287,7 @@ async fn run_poller(
         };
         failing_since = None;
         for mut request in due_requests {
-            if request.condition.id().is_some_and(|id| found.contains_key(id)) {
+            if request.condition.ids().is_some_and(|ids| ids.into_iter().any(|id| found.contains_key(id))) {
                 request.last_seen = Some(Instant::now());
             }
             match evaluate(&request, &found, cloud.visibility_delay_of(kind)) {
@@ -316,7 +341,7 @@ fn evaluate(request: &WaitRequest, found: &BTreeMap<String, LiveResource>, lag: 
             Some(Phase::Ready | Phase::PendingChanges(_)) if waited > VISIBILITY_TIMEOUT => (id, "still exists".to_owned(), limits.idle),
             Some(Phase::Ready | Phase::PendingChanges(_) | Phase::Deleting) => (id, "deleting".to_owned(), limits.progressing),
         },
-        Condition::Ready(id) | Condition::Stable(id) => match found.get(id) {
+        Condition::Ready(awaited @ AwaitedId { id, .. }) | Condition::Stable(awaited @ AwaitedId { id, .. }) => match awaited.find(found) {
             Some(live) => match &live.phase {
                 Phase::PendingChanges(status) if matches!(request.condition, Condition::Stable(_)) => {
                     (id, status.clone(), limits.progressing)

@@ -174,7 +174,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        core::{ADDRESS_TAG, Address, ENVIRONMENT_TAG, LiveResource, Phase, STACK_TAG, expression},
+        core::{ADDRESS_TAG, Address, ENVIRONMENT_TAG, LiveResource, STACK_TAG, expression},
         definition::{LoadOptions, Source, load},
         engine::{
             discover::LiveState,
@@ -220,15 +220,13 @@ mod tests {
 
     /// The groups as they are in AWS.
     fn live_state_of(groups: &Groups) -> LiveState {
-        let live = |declared: &crate::definition::DesiredResource| LiveResource {
-            type_name: "security_group".into(),
-            id: format!("sg-{}", declared.address.name),
-            tags: declared.tags.clone().into(),
-            phase: Phase::Ready,
-            spec: expression::resolve(&declared.spec, &|reference| Some(format!("sg-{}", reference.name).into())).into(),
-            outputs: json!({ "arn": format!("arn:{}", declared.address.name) }).into(),
-            region: None,
-            version: None,
+        let live = |declared: &crate::definition::DesiredResource| {
+            let spec = expression::resolve(&declared.spec, &|reference| Some(format!("sg-{}", reference.name).into()));
+            LiveResource {
+                tags: declared.tags.clone().into(),
+                outputs: json!({ "arn": format!("arn:{}", declared.address.name) }).into(),
+                ..LiveResource::ready("security_group", format!("sg-{}", declared.address.name), spec)
+            }
         };
         let all: Vec<LiveResource> = stack_of(groups).resources.values().map(live).collect();
         assert!(all.iter().all(|one| [STACK_TAG, ENVIRONMENT_TAG, ADDRESS_TAG].iter().all(|key| one.tags.contains_key(*key))));

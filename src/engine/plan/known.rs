@@ -130,15 +130,27 @@ impl Planner<'_> {
 
     /// Whether a field of the definition refers to a resource whose change is one of these.
     fn refers_to_change(&self, declared: &DesiredResource, pointer: &str, wanted: fn(&Change) -> bool) -> bool {
-        let mut found = false;
-        if let Some(value) = declared.spec.pointer(pointer) {
-            expression::for_each_string(value, &mut |text| {
-                found |= expression::references(text).iter().any(|reference| {
-                    self.changes.get(&Address::new(reference.type_name, reference.name)).is_some_and(|change| wanted(change))
-                });
-            });
-        }
+        self.referenced_change(declared, pointer, wanted).is_some()
+    }
+
+    /// The resource to which a field of the definition refers, and whose change is one of these.
+    fn referenced_change(&self, declared: &DesiredResource, pointer: &str, wanted: fn(&Change) -> bool) -> Option<Address> {
+        let mut found = None;
+        expression::for_each_string(declared.spec.pointer(pointer)?, &mut |text| {
+            let references = expression::references(text);
+            let mut addresses = references.iter().map(|reference| Address::new(reference.type_name, reference.name));
+            found = found.take().or_else(|| addresses.find(|address| self.changes.get(address).is_some_and(|change| wanted(change))));
+        });
         found
+    }
+
+    /// The resource to which a field refers, and which the plan renames, see [`crate::core::TypeInfo::permanent_id`].
+    pub(super) fn renamed_at(&self, declared: &DesiredResource, field: &FieldDiff) -> Option<Address> {
+        self.referenced_change(declared, &field.pointer, |change| {
+            let is_renamed =
+                |kind: &ResourceType| kind.permanent_id.is_some() && change.fields.iter().any(|field| field.pointer == "/name");
+            change.action == Action::Update && resource_type(&change.address.type_name).is_some_and(is_renamed)
+        })
     }
 }
 

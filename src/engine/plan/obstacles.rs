@@ -152,6 +152,20 @@ pub(super) fn resized_range_obstacle(change: &Change) -> Option<Obstacle> {
     })
 }
 
+/// Obstacle for a resource that a new name of another one would replace.
+pub(super) fn renamed_dependency_obstacle(change: &Change, renamed: &Address) -> Obstacle {
+    let address = &change.address;
+    Obstacle {
+        code: "renamed",
+        address: address.clone(),
+        message: format!("a new name of `{renamed}` would replace `{address}`, which refers to it"),
+        help: format!("keep the name of `{renamed}`; or rename it in AWS and plan again"),
+        location: None,
+        adoptable: None,
+        other: None,
+    }
+}
+
 /// Obstacle for another name of a resource with data: AWS would make an empty one.
 pub(super) fn renamed_data_obstacle(kind: &ResourceType, change: &Change, wanted: &Value, live: &LiveResource) -> Option<Obstacle> {
     let Reason::ImmutableFields { fields } = &change.reason else { return None };

@@ -11,7 +11,10 @@ use super::{
     known::Location,
     leftovers::OwnedLeftovers,
     matching, moves,
-    obstacles::{blocked_replacement_obstacle, foreign_resource_obstacle, lost_resource_obstacle, one_way_obstacle, renamed_data_obstacle},
+    obstacles::{
+        blocked_replacement_obstacle, foreign_resource_obstacle, lost_resource_obstacle, one_way_obstacle, renamed_data_obstacle,
+        renamed_dependency_obstacle,
+    },
     order, replacement_name,
     stages::divide_updates,
 };
@@ -250,6 +253,8 @@ impl<'a> Planner<'a> {
         change.on_delete = effective_on_delete(kind, declared.on_delete, live);
         if action == Action::Replace {
             self.obstacles.extend(renamed_data_obstacle(kind, &change, wanted, live));
+            let renamed = change.fields.iter().filter(|field| field.forces_replacement).find_map(|field| self.renamed_at(declared, field));
+            self.obstacles.extend(renamed.map(|renamed| renamed_dependency_obstacle(&change, &renamed)));
             self.check_deletion_protection(&change, kind, live, true);
             change.replacement_order = Some(match create_first {
                 true => ReplacementOrder::CreateBeforeDestroy,

@@ -23,8 +23,8 @@ pub fn current_suffixed_name(declared: &DesiredResource, live: &LiveResource) ->
     ours.then(|| name.to_owned())
 }
 
-/// Name of the live resource, if acme chose the declared name, and another one would replace the resource: its key has changed, or the
-/// definition no longer sets the name.
+/// Name of the live resource, if acme chose the declared name, and another one would replace or rename the resource: its key has changed, or
+/// the definition no longer sets the name.
 pub fn kept_name(declared: &DesiredResource, live: &LiveResource) -> Option<String> {
     let (naming, chosen) = acme_chosen_name(declared)?;
     let name = live.spec.get("name")?.as_str()?;
@@ -34,7 +34,9 @@ pub fn kept_name(declared: &DesiredResource, live: &LiveResource) -> Option<Stri
     }
     // Another value of a field may require another suffix (`.fifo`).
     let fits = name.ends_with(naming.suffix_for(&declared.spec)) && naming.check(&declared.spec_with_name(name)).is_none();
-    (fits && name != chosen && declared.resource_type.replaces.contains(&"/name")).then(|| name.to_owned())
+    let kind = declared.resource_type;
+    let is_stable = kind.replaces.contains(&"/name") || kind.permanent_id.is_some();
+    (fits && name != chosen && is_stable).then(|| name.to_owned())
 }
 
 /// Name for the replacement of the live resource; `None` if the user chose the name, or another name would not help.

@@ -60,6 +60,7 @@ mod rds;
 mod rds_copies;
 mod rds_delete;
 mod rds_extras;
+mod rds_rename;
 mod rds_restore;
 mod rotation;
 mod s3;

@@ -36,7 +36,7 @@ use crate::{
     aws::{Aws, Cx, services},
     core::{
         AccountLimit, ArnRef, Created, DataProtection, Declared, Deletion, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem,
-        Questions, Ref, Resource, Result, Scope, TypeInfo,
+        Questions, Ref, Resource, Result, Scope, Spec, TypeInfo,
     },
 };
 
@@ -47,7 +47,9 @@ use crate::{
 #[spec]
 pub struct RdsInstance {
     /// Identifier in lowercase letters, digits and single hyphens that starts with a letter; unique in account and region.
-    #[field(name(max = 63, lowercase), pattern = "[a-z](-?[a-z0-9])*", replaces)]
+    /// Another name renames the database, which keeps its data. It takes effect immediately.
+    #[field(name(max = 63, lowercase), pattern = "[a-z](-?[a-z0-9])*", important)]
+    #[field(impact = "the database restarts under its new name, and its endpoint changes")]
     pub name: Option<String>,
     /// Database engine.
     #[field(replaces)]
@@ -223,6 +225,7 @@ impl Resource for RdsInstance {
         .typical_seconds(480)
         .longest_hours(24)
         .data_protection(DataProtection::Snapshot)
+        .permanent_id("resource_id")
         .lost_on_recreation("its data is in the final snapshot, if it left one")
         .without_token()
         .quota(400, "InstanceQuotaExceeded")
@@ -298,6 +301,16 @@ impl Resource for RdsInstance {
         // RDS makes no other change at the same time; a read then shows what is left.
         if changes.replica_of && self.replica_of.is_none() {
             return self.promote(cx, &live.id).await;
+        }
+        let others = RdsInstanceChanges {
+            name: false,
+            allow_major_version_upgrade: false,
+            delete_automated_backups: false,
+            apply_immediately: false,
+            ..changes
+        };
+        if changes.name && Self::pointers(&others).is_empty() {
+            return self.rename(cx, &live.id).await;
         }
         self.modify(cx, live, changes).await
     }

@@ -18,6 +18,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Host name of the endpoint.
+    #[schemars(extend("x-acme-simulated" = "{name}.rds.{region}.{simulated_domain}"))]
     pub endpoint: Option<String>,
     /// Port of the endpoint.
     #[schemars(extend("x-acme-simulated" = "{engine|postgres=5432|3306}"))]

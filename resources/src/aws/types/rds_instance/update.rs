@@ -11,7 +11,14 @@ use crate::{
 };
 
 impl RdsInstance {
-    /// Makes one call with all changes; RDS keeps omitted settings.
+    /// Renames the database, after all other changes: the id of later calls is its new name.
+    pub(super) async fn rename(&self, cx: &Cx<'_>, id: &str) -> Result<()> {
+        let call = cx.rds.modify_db_instance().db_instance_identifier(id).set_new_db_instance_identifier(self.name.clone());
+        call.apply_immediately(true).send().await?;
+        Ok(())
+    }
+
+    /// Makes one call with all changes but that of the name; RDS keeps omitted settings.
     pub(super) async fn modify(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: RdsInstanceChanges) -> Result<()> {
         /// Value if its field changed.
         macro_rules! if_changed {
