@@ -67,3 +67,36 @@ fn refuses_to_overwrite_files_and_rejects_invalid_arguments() {
     assert_eq!(std::fs::read_to_string(folder.path().join("shop.yaml")).unwrap(), "mine");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn starts_from_an_architecture_with_other_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let answers = ["shop", "--like", "gitops", "--region", "us-east-1", "--domain", "shop.example.org", "--size", "small"];
+    let done = run_new(folder.path(), &answers).assert_success();
+    let definition = folder.path().join("shop.yaml");
+    let text = std::fs::read_to_string(&definition).unwrap();
+    let example = text.lines().position(|line| line.contains("git.example.com")).unwrap() + 1;
+    assert!(done.stderr.contains(&format!("replace the names under example.com in these lines: {example}")), "{}", done.stderr);
+    for part in [
+        "stack: shop\n",
+        "region: us-east-1\n",
+        "  domain: shop.example.org\n",
+        "acme plan   shop.yaml",
+        "[t3.medium], capacity: ON_DEMAND",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing in\n{text}");
+    }
+    let acme = Acme::local(&folder.path().join("cloud"));
+    for environment in ["staging", "production"] {
+        let plan = acme.with_args(&["--env", environment]).plan(&definition);
+        assert!(plan.changes().len() > 50, "{:?}", plan.changes());
+    }
+}
+
+#[test]
+fn an_architecture_without_sizes_has_no_other_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = run_new(folder.path(), &["shop", "--like", "microservices", "--size", "large"]);
+    assert!(done.code != 0 && done.stderr.contains("omit `--size`"), "{}", done.stderr);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -1,22 +1,24 @@
 //! `acme new`: creates a definition.
 
+mod architecture;
 mod parts;
 
 use std::{
     env,
     fs::OpenOptions,
     io::{ErrorKind, IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
-use clap::{Args, builder::PossibleValuesParser};
+use clap::{Args, ValueEnum as _, builder::PossibleValuesParser};
 
 use super::{DONE, refusal::refuse};
 use crate::{
     definition::{LoadOptions, Source, load},
     report,
 };
+use architecture::{ARCHITECTURES, Answers, Architecture, Size, example_lines};
 use parts::{PARTS, find_part, render_definition};
 
 #[derive(Debug, Args)]
@@ -33,29 +35,88 @@ pub struct Arguments {
     /// Parts of the definition. Default: network, or ask on a terminal.
     #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = PossibleValuesParser::new(PARTS.iter().map(|part| part.name)))]
     with: Vec<String>,
+    /// Start from a complete architecture instead.
+    #[arg(long, value_name = "ARCHITECTURE", conflicts_with = "with")]
+    #[arg(value_parser = PossibleValuesParser::new(ARCHITECTURES.iter().map(|one| one.name)))]
+    like: Option<String>,
+    /// Domain of the architecture's hosts, which Route 53 serves. Default: an example, or ask on a terminal.
+    #[arg(long, requires = "like")]
+    domain: Option<String>,
+    /// Size of the machines in production. Default: medium, or ask on a terminal.
+    #[arg(long, value_enum, requires = "like")]
+    size: Option<Size>,
     /// Output file. Default: `<name>.yaml`.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let interactive = std::io::stdin().is_terminal();
+    let is_interactive = std::io::stdin().is_terminal();
     let name = match arguments.name.as_ref().or(arguments.name_option.as_ref()) {
         Some(name) => name.clone(),
-        None if interactive => report::ask("Name of the stack: ")?,
+        None if is_interactive => report::ask("Name of the stack: ")?,
         None => refuse!("unnamed", "a stack needs a name: `acme new NAME`"),
     };
-    let usual = || ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|key| env::var(key).ok().filter(|region| !region.is_empty()));
-    let usual = || usual().unwrap_or_else(|| "us-east-1".to_owned());
-    let region = match &arguments.region {
-        Some(region) => region.clone(),
-        None if interactive => {
-            Some(report::ask(&format!("AWS region: [{}] ", usual()))?).filter(|text| !text.is_empty()).unwrap_or_else(usual)
+    let usual = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|key| env::var(key).ok().filter(|region| !region.is_empty()));
+    let usual = usual.unwrap_or_else(|| "us-east-1".to_owned());
+    let region = answer(arguments.region.clone(), is_interactive, "AWS region", &usual)?;
+    let path = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.yaml")));
+    let file = path.display().to_string();
+    match arguments.like.as_deref().and_then(Architecture::find) {
+        Some(architecture) => {
+            let domain = answer(arguments.domain.clone(), is_interactive, "Domain", architecture.domain())?;
+            let size = choose_size(arguments, architecture, is_interactive)?;
+            let text = architecture.render(&Answers { name: &name, region: &region, domain: Some(&domain), size, file: &file });
+            write_definition(&path, &file, &text)?;
+            let lines: Vec<String> = example_lines(&text).iter().map(ToString::to_string).collect();
+            if !lines.is_empty() {
+                report::eprint(&format!(
+                    "Before you apply it to AWS, replace the names under example.com in these lines: {}.",
+                    lines.join(", ")
+                ));
+            }
         }
-        None => usual(),
+        None => {
+            let with = choose_parts(arguments, is_interactive)?;
+            write_definition(&path, &file, &render_definition(&name, &region, &file, &with))?;
+            for needed in with.iter().filter_map(|name| find_part(name)?.requires).filter(|needed| !with.contains(needed)).take(1) {
+                report::eprint(&format!("Added: {needed}, required by the other parts."));
+            }
+        }
+    }
+    report::eprint(&format!("Wrote {file}. Run `acme plan {file} --env staging --local` to show its resources."));
+    Ok(DONE)
+}
+
+/// The value of an option, or the answer of a person, or the default.
+fn answer(option: Option<String>, is_interactive: bool, question: &str, default: &str) -> Result<String> {
+    let given = match option {
+        None if is_interactive => Some(report::ask(&format!("{question}: [{default}] "))?).filter(|text| !text.is_empty()),
+        option => option,
     };
+    Ok(given.unwrap_or_else(|| default.to_owned()))
+}
+
+fn choose_size(arguments: &Arguments, architecture: &Architecture, is_interactive: bool) -> Result<Size> {
+    if !architecture.has_sizes() {
+        if arguments.size.is_some() {
+            refuse!("invalid-answer", "`{}` has no sizes, because Karpenter chooses its machines: omit `--size`", architecture.name);
+        }
+        return Ok(Size::default());
+    }
+    let Some(size) = arguments.size else {
+        let text = answer(None, is_interactive, "Size of the machines in production (small, medium, large)", "medium")?;
+        return match Size::from_str(&text, true) {
+            Ok(size) => Ok(size),
+            Err(_) => refuse!("invalid-answer", "`{text}` is not a valid size: use small, medium or large"),
+        };
+    };
+    Ok(size)
+}
+
+fn choose_parts(arguments: &Arguments, is_interactive: bool) -> Result<Vec<&str>> {
     let mut with: Vec<&str> = arguments.with.iter().map(String::as_str).collect();
-    if with.is_empty() && interactive {
+    if with.is_empty() && is_interactive {
         for part in PARTS {
             if matches!(report::ask(&format!("{} [y/N] ", part.question))?.as_str(), "y" | "Y" | "yes") {
                 with.push(part.name);
@@ -65,29 +126,26 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     if with.is_empty() {
         with.push("network");
     }
-    let path = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.yaml")));
-    let file = path.display().to_string();
-    let text = render_definition(&name, &region, &file, &with);
+    Ok(with)
+}
+
+/// Checks the definition, and writes it to a new file.
+fn write_definition(path: &Path, file: &str, text: &str) -> Result<()> {
     let options = LoadOptions { environment: "staging".parse().ok(), ..LoadOptions::default() };
-    if let Err(problems) = load(&Source::new(&file, &text), &options) {
+    if let Err(problems) = load(&Source::new(file, text), &options) {
         let messages: Vec<String> = problems
             .iter()
             .map(|problem| [Some(problem.message.as_str()), problem.help.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": "))
             .collect();
         refuse!("invalid-answer", "{}", messages.join("\n"));
     }
-    let written = OpenOptions::new().write(true).create_new(true).open(&path).and_then(|mut out| out.write_all(text.as_bytes()));
+    let written = OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut out| out.write_all(text.as_bytes()));
     match written {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             refuse!("file-exists", "`{file}` exists already: choose another file with `--out`")
         }
-        written => written.with_context(|| format!("can't write `{file}`"))?,
+        written => written.with_context(|| format!("can't write `{file}`")),
     }
-    for needed in with.iter().filter_map(|name| find_part(name)?.requires).filter(|needed| !with.contains(needed)).take(1) {
-        report::eprint(&format!("Added: {needed}, required by the other parts."));
-    }
-    report::eprint(&format!("Wrote {file}. Run `acme plan {file} --env staging --local` to show its resources."));
-    Ok(DONE)
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ pub fn find_part(name: &str) -> Option<&'static Part> {
 }
 
 /// URL of this version's schema in its release, because a user's file has no copy beside it.
-const SCHEMA_URL: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/download/v", env!("CARGO_PKG_VERSION"), "/schema.json");
+pub const SCHEMA_URL: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/download/v", env!("CARGO_PKG_VERSION"), "/schema.json");
 
 /// Renders a commented definition with these parts, and the parts they require.
 pub fn render_definition(name: &str, region: &str, file: &str, chosen: &[&str]) -> String {
