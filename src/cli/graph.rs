@@ -22,6 +22,9 @@ pub struct Arguments {
     /// Show live resources.
     #[arg(long)]
     live: bool,
+    /// Show the sections of the definition only, with the number of their resources.
+    #[arg(long, conflicts_with_all = ["plan", "live"])]
+    sections: bool,
     #[command(flatten)]
     global: GlobalArguments,
 }
@@ -51,7 +54,8 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     } else {
         let mut stack = open::load(&arguments.target)?;
         stack.replace_unknown_location("<account>", "<region>");
-        Graph::new(&stack, None, None)
+        let graph = Graph::new(&stack, None, None);
+        if arguments.sections { graph.by_section(&stack) } else { graph }
     };
     match arguments.format {
         Format::Mermaid => report::print(&report::graph::mermaid(&graph)),

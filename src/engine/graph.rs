@@ -1,5 +1,7 @@
 //! A stack as a graph: dependencies, live resources, and planned actions. Plain data; `report` draws it.
 
+mod sections;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
@@ -41,8 +43,11 @@ pub struct Graph {
 /// Resource.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Node {
-    /// `type.name`.
+    /// `type.name`; in a graph by sections, the name of a section.
     pub address: String,
+    /// Number of resources of a section.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<usize>,
     /// Physical id, if it exists.
     pub id: Option<String>,
     /// Planned action.

@@ -148,7 +148,8 @@ fn visible_edges(graph: &Graph) -> impl Iterator<Item = &Edge> {
 
 fn node_label(node: &Node) -> Vec<String> {
     let id = node.id.as_deref().map(|id| id.rsplit('/').next().unwrap_or(id).to_owned());
-    [Some(node.address.clone()), id, node.phase.clone()].into_iter().flatten().collect()
+    let count = node.resources.map(|count| if count == 1 { "1 resource".to_owned() } else { format!("{count} resources") });
+    [Some(node.address.clone()), count, id, node.phase.clone()].into_iter().flatten().collect()
 }
 
 /// Planned action, if any.

@@ -129,6 +129,19 @@ fn generated_docs_are_up_to_date() {
     }
 }
 
+/// A page shows its stack as `acme graph --sections` draws it.
+#[test]
+fn pages_of_stacks_show_their_sections() {
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/stacks")).expect("the pages").flatten() {
+        let name = entry.file_name().to_string_lossy().replace(".md", "");
+        let stack = format!("stacks/{name}.yaml");
+        let (code, drawing, error) = run_acme(&["graph", &stack, "--env", "production", "--sections"]);
+        assert_eq!(code, 0, "{error}");
+        let page = read_file(&format!("docs/stacks/{name}.md"));
+        assert!(page.contains(&format!("```mermaid\n{drawing}```\n")), "docs/stacks/{name}.md is stale: it must show\n{drawing}");
+    }
+}
+
 #[test]
 fn docs_command_writes_to_the_given_folder() {
     let folder = tempfile::tempdir().unwrap();

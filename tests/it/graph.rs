@@ -20,6 +20,7 @@ fn draws_the_quickstart() {
             acme.run("graph", &quickstart, &["--format", format]).assert_success().stdout
         );
     }
+    insta::assert_snapshot!("quickstart_sections", acme.run("graph", &quickstart, &["--sections"]).assert_success().stdout);
     // A graph of the definition needs no cloud.
     assert!(!folder.path().join("cloud").exists());
 }
