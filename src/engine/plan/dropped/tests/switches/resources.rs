@@ -254,6 +254,11 @@ pub(super) const RESOURCES: &[Switch] = &[
     ("trail/log_role", LOGGED_TRAIL, "bucket: audit"),
     ("certificate/import", "domain: i.example.com, import: { secret: token }", "domain: i.example.com"),
     (
+        "ecr_creation_template/role",
+        "prefix: other, applied_for: [REPLICATION], role: deployer",
+        "prefix: other, applied_for: [REPLICATION]",
+    ),
+    (
         "ecr_pull_through_cache/role",
         "prefix: other, upstream: ecr, upstream_host: 111122223333.dkr.ecr.eu-west-1.amazonaws.com, role: deployer",
         "prefix: other, upstream: ecr, upstream_host: 111122223333.dkr.ecr.eu-west-1.amazonaws.com",
