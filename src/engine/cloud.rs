@@ -13,7 +13,7 @@ use crate::{
     core::{
         AccountLimit, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, GateReport, GateSource,
         IndexFilter, LeftoverRequest, Leftovers, LiveResource, Phase, PreflightContext, Prerequisite, Problem, ResourceType, Result,
-        STACK_TAG, Scope, Shared, SimulatedFacts, TagChange, Tags,
+        STACK_TAG, Scope, Shared, SimulatedFacts, StageFields, TagChange, Tags,
     },
     simulator::Simulator,
 };
@@ -399,6 +399,25 @@ impl Cloud {
                 aws::optional_reads(kind.operations.first_version(Some(&*aws), context, spec, passed)).await
             }
             Cloud::Simulated(_) => kind.operations.first_version(None, context, spec, passed).await,
+        }
+    }
+
+    /// See [`crate::core::Resource::follow`].
+    pub async fn follow(
+        &self,
+        kind: &'static ResourceType,
+        region: Option<&str>,
+        context: PreflightContext<'_>,
+        (wanted, live): (&Value, &Value),
+        passed: &[String],
+    ) -> Vec<(String, StageFields)> {
+        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
+        match self {
+            Cloud::Aws(aws) => {
+                let aws = aws.in_region(region);
+                aws::optional_reads(kind.operations.follow(Some(&*aws), context, wanted, live, passed)).await
+            }
+            Cloud::Simulated(_) => kind.operations.follow(None, context, wanted, live, passed).await,
         }
     }
 

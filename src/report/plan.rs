@@ -265,7 +265,8 @@ fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_
     }
     for stage in &change.stages {
         let gates = if stage.gates.is_empty() { String::new() } else { format!(", after the gates {}", stage.gates.join(", ")) };
-        let step = format!("step: {} → {}{gates}", printable_line(&stage.from), printable_line(&stage.to));
+        let at = stage.at.as_ref().map(|at| format!(", while {} has {}", at.address, printable_line(&at.version))).unwrap_or_default();
+        let step = format!("step: {} → {}{at}{gates}", printable_line(&stage.from), printable_line(&stage.to));
         writeln!(out, "      {}", Style::Faint.paint(step))?;
     }
     for effect in &change.effects {

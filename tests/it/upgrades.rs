@@ -1,8 +1,8 @@
 //! Upgrades of a cluster by several minor versions: step by step, each after its gates.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::acme::{Acme, CommandOutput, write_file};
 
@@ -36,24 +36,42 @@ impl Upgrade {
         upgrade.acme.apply(&upgrade.stack("1.34"));
         upgrade
     }
-    fn stack(&self, version: &str) -> std::path::PathBuf {
-        write_file(self.folder.path(), "stack.yaml", &STACK.replace("1.34", version))
+    /// One whose add-ons have versions, which only the first apply sets.
+    fn with_addons(addons: &str) -> Upgrade {
+        let upgrade = Upgrade::new();
+        upgrade.acme.apply(&upgrade.stack_with_addons("1.34", addons));
+        upgrade
+    }
+    fn stack(&self, version: &str) -> PathBuf {
+        self.stack_with_addons(version, "coredns: {}")
+    }
+    fn stack_with_addons(&self, version: &str, addons: &str) -> PathBuf {
+        let text = STACK.replace("version: '1.34'", &format!("version: '{version}'")).replace("coredns: {}", addons);
+        write_file(self.folder.path(), "stack.yaml", &text)
     }
     /// Applies the version 1.36 with a fault.
     fn apply(&self, fault: &str) -> CommandOutput {
-        self.acme.run_with_env(&[("ACME_LOCAL_FAULT", fault)], "apply", &self.stack("1.36"), &["--yes"])
+        self.apply_stack(&self.stack("1.36"), fault)
+    }
+    fn apply_stack(&self, stack: &Path, fault: &str) -> CommandOutput {
+        self.acme.run_with_env(&[("ACME_LOCAL_FAULT", fault)], "apply", stack, &["--yes"])
     }
     /// Versions of the control plane and the nodes.
     fn versions(&self) -> [String; 2] {
+        ["eks_cluster.main", "eks_node_group.main"].map(|address| self.version_of(address))
+    }
+    fn version_of(&self, address: &str) -> String {
         let shown = self.acme.run("show", &self.folder.path().join("stack.yaml"), &["--live", "-o", "json"]).assert_success();
         let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
-        let of = |type_name: &str| {
-            let one = shown["resources"].as_array().expect("a list").iter().find(|one| one["type"] == type_name);
-            one.and_then(|one| one["spec"]["version"].as_str()).unwrap_or_default().to_owned()
-        };
-        [of("eks_cluster"), of("eks_node_group")]
+        let one = shown["resources"].as_array().expect("a list").iter().find(|one| one["address"] == address);
+        one.and_then(|one| one["spec"]["version"].as_str()).unwrap_or_default().to_owned()
     }
 }
+
+/// Add-ons with the versions that 1.34 has here.
+const ADDONS: &str = "coredns: { version: v1.12.4-eksbuild.1 }, kube-proxy: { version: v1.34.6-eksbuild.13 }";
+/// The same without versions.
+const FOLLOWING: &str = "coredns: {}, kube-proxy: {}";
 
 /// Steps of a run: `eks_cluster.main` once for each version.
 fn steps(done: &CommandOutput) -> Vec<String> {
@@ -110,23 +128,103 @@ fn stops_at_the_step_of_a_gate_that_fails_and_goes_on_once_it_is_open() {
     upgrade.acme.assert_no_changes(&upgrade.stack("1.36"));
 }
 
+/// Kubernetes 1.35 and 1.36 need other versions of CoreDNS; kube-proxy runs with both.
+#[test]
+fn addons_without_a_version_follow_the_cluster() {
+    let upgrade = Upgrade::with_addons(ADDONS);
+    let wanted = upgrade.stack_with_addons("1.36", FOLLOWING);
+    let plan = upgrade.acme.plan(&wanted);
+    assert_eq!(plan.changes(), ["update eks_addon.coredns", "update eks_cluster.main", "update eks_node_group.main"]);
+    let addon = &plan.0["changes"].as_array().expect("a list")[0];
+    let at = |version: &str| json!({ "address": "eks_cluster.main", "version": version });
+    let expected = json!([
+        { "from": "v1.12.4-eksbuild.1", "to": "v1.13.2-eksbuild.7", "gates": [], "at": at("1.34") },
+        { "from": "v1.13.2-eksbuild.7", "to": "v1.14.2-eksbuild.4", "gates": [], "at": at("1.35") },
+    ]);
+    assert_eq!(addon["stages"], expected);
+    let shown = upgrade.acme.run("plan", &wanted, &[]).assert_success();
+    for part in [
+        "version: v1.12.4-eksbuild.1 → v1.14.2-eksbuild.4",
+        "impact: its pods restart",
+        "step: v1.12.4-eksbuild.1 → v1.13.2-eksbuild.7, while eks_cluster.main has 1.34",
+    ] {
+        assert!(shown.stdout.contains(part), "`{part}` is missing in {}", shown.stdout);
+    }
+    let done = upgrade.acme.run("apply", &wanted, &["--yes", "-o", "json"]).assert_success();
+    let expected =
+        ["eks_addon.coredns", "eks_cluster.main", "eks_addon.coredns", "eks_node_group.main", "eks_cluster.main", "eks_node_group.main"];
+    assert_eq!(steps(&done), expected);
+    assert_eq!(upgrade.version_of("eks_addon.coredns"), "v1.14.2-eksbuild.4");
+    assert_eq!(upgrade.version_of("eks_addon.kube-proxy"), "v1.34.6-eksbuild.13");
+    upgrade.acme.assert_no_changes(&wanted);
+}
+
+#[test]
+fn an_addon_that_runs_with_the_next_version_stays() {
+    let upgrade = Upgrade::with_addons("coredns: { version: v1.13.2-eksbuild.7 }");
+    let plan = upgrade.acme.plan(&upgrade.stack("1.35"));
+    assert_eq!(plan.changes(), ["update eks_cluster.main", "update eks_node_group.main"]);
+    assert!(upgrade.acme.plan(&upgrade.stack("1.34")).changes().is_empty(), "without an upgrade, nothing changes");
+}
+
+/// One with a version of its own passes the versions between, too.
+#[test]
+fn addons_reach_the_version_of_the_definition_over_those_between() {
+    let upgrade = Upgrade::with_addons(ADDONS);
+    let wanted = upgrade.stack_with_addons("1.36", &ADDONS.replace("v1.12.4-eksbuild.1", "v1.14.2-eksbuild.4"));
+    let done = upgrade.acme.run("apply", &wanted, &["--yes", "-o", "json"]).assert_success();
+    let steps = steps(&done);
+    assert_eq!(steps[..3], ["eks_addon.coredns", "eks_cluster.main", "eks_addon.coredns"], "{steps:?}");
+    upgrade.acme.assert_no_changes(&wanted);
+}
+
+#[test]
+fn other_changes_of_an_addon_come_with_its_first_step() {
+    let upgrade = Upgrade::with_addons(ADDONS);
+    let wanted = upgrade.stack_with_addons("1.35", "coredns: { configuration: { replicaCount: 3 } }, kube-proxy: {}");
+    let plan = upgrade.acme.plan(&wanted);
+    let fields = plan.changed_fields("eks_addon.coredns");
+    assert_eq!(fields.iter().map(String::as_str).collect::<Vec<_>>(), ["/configuration", "/version"]);
+    let done = upgrade.acme.run("apply", &wanted, &["--yes", "-o", "json"]).assert_success();
+    assert_eq!(steps(&done), ["eks_addon.coredns", "eks_cluster.main", "eks_node_group.main"]);
+    upgrade.acme.assert_no_changes(&wanted);
+}
+
+/// A rollback keeps the version of an add-on only if the control plane keeps its own.
+#[test]
+fn a_rollback_keeps_the_version_of_an_addon_with_that_of_the_cluster() {
+    let upgrade = Upgrade::with_addons(ADDONS);
+    let wanted = upgrade.stack_with_addons("1.36", FOLLOWING);
+    assert_eq!(upgrade.apply_stack(&wanted, "gate:insights").code, 4);
+    assert_eq!(upgrade.version_of("eks_addon.coredns"), "v1.13.2-eksbuild.7");
+    upgrade.acme.run("rollback", &wanted, &["--yes"]).assert_success();
+    assert_eq!(upgrade.version_of("eks_addon.coredns"), "v1.12.4-eksbuild.1");
+    assert_eq!(upgrade.apply_stack(&wanted, "gate:disruption_budgets").code, 4);
+    let done = upgrade.acme.run("rollback", &wanted, &["--yes"]);
+    let kept = "keeps version v1.14.2-eksbuild.4: after an upgrade of the cluster";
+    assert!(done.combined_output().contains(kept), "{}", done.combined_output());
+    assert_eq!([upgrade.version_of("eks_cluster.main"), upgrade.version_of("eks_addon.coredns")], ["1.35", "v1.14.2-eksbuild.4"]);
+}
+
 /// Each kill is a new process: what it did before stays, and the next run continues.
 #[test]
 fn continues_after_a_kill_at_every_call() {
     for fault in ["crash-before", "crash-after"] {
-        let upgrade = Upgrade::new();
+        let upgrade = Upgrade::with_addons(ADDONS);
+        let wanted = upgrade.stack_with_addons("1.36", FOLLOWING);
         let mut kills = 0;
         loop {
-            let done = upgrade.apply(&format!("{fault}:{}", if fault == "crash-before" { 2 } else { 1 }));
+            let done = upgrade.apply_stack(&wanted, &format!("{fault}:{}", if fault == "crash-before" { 2 } else { 1 }));
             if done.code == 0 {
                 break;
             }
             kills += 1;
-            assert!(kills < 6, "{}", done.combined_output());
+            assert!(kills < 8, "{}", done.combined_output());
         }
-        assert!(kills >= 3, "{kills} kills");
+        assert!(kills >= 5, "{kills} kills");
         assert_eq!(upgrade.versions(), ["1.36", "1.36"], "{fault}");
-        upgrade.acme.assert_no_changes(&upgrade.stack("1.36"));
+        assert_eq!(upgrade.version_of("eks_addon.coredns"), "v1.14.2-eksbuild.4", "{fault}");
+        upgrade.acme.assert_no_changes(&wanted);
     }
 }
 
@@ -166,7 +264,7 @@ fn changes_in_the_cluster_come_before_its_upgrade() {
       manifest: {{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: config, namespace: default }}, data: {{ a: {data} }} }}
 cluster:"
         );
-        let text = STACK.replace("1.34", version).replace("\ncluster:", &objects);
+        let text = STACK.replace("version: '1.34'", &format!("version: '{version}'")).replace("\ncluster:", &objects);
         write_file(upgrade.folder.path(), "stack.yaml", &text)
     };
     upgrade.acme.apply(&object("1.34", "one", "v1beta3"));

@@ -109,6 +109,17 @@ pub trait Resource: Spec {
     fn first_version(&self, _questions: &Questions<'_, Self::Api>, _passed: &[String]) -> impl Future<Output = Option<String>> + Send {
         async { None }
     }
+    /// Asks AWS which steps keep a resource running while one that it refers to passes versions, see [`Resource::stages`]: each with the version in
+    /// `passed` at which it comes, in their order. A field that the definition leaves to AWS may change, too: the version of an add-on. Called
+    /// after the plan, for resources that exist; `live` is the state before the plan. Strings may still contain `${…}` references.
+    fn follow(
+        &self,
+        _questions: &Questions<'_, Self::Api>,
+        _live: &Self,
+        _passed: &[String],
+    ) -> impl Future<Output = Vec<(String, Stage<Self>)>> + Send {
+        async { Vec::new() }
+    }
     /// Checks what must hold before an update of [`Resource::stages`] starts. Called right before its first call.
     ///
     /// What can't be read must not hold a run up for good: it is [`GateReport::unchecked`].

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::LiveResource;
+use super::{Address, LiveResource};
 
 /// One of the steps in which an update reaches its goal: a version of Kubernetes that AWS does not skip.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +29,21 @@ pub struct StageFields {
     pub to: String,
     /// See [`Stage::gates`].
     pub gates: Vec<String>,
+    /// Version of another resource at which it comes, see [`super::Resource::follow`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<ReachedVersion>,
     /// Fields that are not yet as desired after it, with their values.
     #[serde(skip)]
     pub fields: Map<String, Value>,
+}
+
+/// A version that a resource has between two steps of its update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReachedVersion {
+    /// Address of the resource.
+    pub address: Address,
+    /// Version.
+    pub version: String,
 }
 
 /// Where the facts come from that decide whether a step may start.

@@ -6,6 +6,7 @@ mod diff;
 pub(in crate::engine) mod dropped;
 mod exchanges;
 mod exclusive;
+mod follow;
 mod known;
 mod leftovers;
 mod live_dependents;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::eks::{CLUSTER, cluster, update_started};
+use super::eks::{CLUSTER, addon, cluster, update_started};
 use crate::scripted_endpoint::{Answer, Script, ok, xml};
 
 const INSIGHTS: &str = "POST /clusters/-/insights";
@@ -117,4 +117,86 @@ fn an_upgrade_needs_free_addresses_and_addons_that_run_with_both_versions() {
     }
     endpoint.apply();
     assert_eq!(endpoint.writes(), [format!("200 {UPDATE}")]);
+}
+
+const ADDON: &str = "  eks_addon:\n    dns: { cluster: main, addon: coredns }\n";
+const ADDONS: &str = "GET /clusters/-/addons/-";
+const UPDATE_ADDON: &str = "POST /clusters/-/addons/-/update";
+
+/// Versions as DescribeAddonVersions returns them: version, versions of Kubernetes, and whether it is the default of the last one.
+fn offered(versions: &[(&str, &[&str], bool)]) -> Answer {
+    let version = |(version, clusters, is_default): &(&str, &[&str], bool)| {
+        let compatibility = |cluster: &&str| {
+            json!({ "clusterVersion": cluster, "platformVersions": ["*"], "defaultVersion": *is_default && Some(cluster) == clusters.last() })
+        };
+        let compatibilities: Value = clusters.iter().map(compatibility).collect();
+        json!({ "addonVersion": version, "architecture": ["amd64", "arm64"], "compatibilities": compatibilities, "requiresConfiguration": false })
+    };
+    let versions: Value = versions.iter().map(version).collect();
+    ok(json!({ "addons": [{ "addonName": "coredns", "type": "networking", "addonVersions": versions }] }))
+}
+
+fn addon_at(version: &str) -> Answer {
+    addon(json!({ "addonVersion": version }))
+}
+
+#[test]
+fn an_addon_without_a_version_is_updated_before_the_control_plane() {
+    let versions = offered(&[
+        ("v1.13.2-eksbuild.7", &["1.33", "1.34"], false),
+        ("v1.12.4-eksbuild.1", &["1.33", "1.34"], true),
+        ("v1.11.0-eksbuild.1", &["1.32", "1.33"], true),
+    ]);
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [at("1.33")])
+        .on("GET /clusters/-/addons", [ok(json!({ "addons": ["coredns"] }))])
+        .on(ADDONS, [addon_at("v1.11.0-eksbuild.1")])
+        .on("GET /addons/-?addonName", [versions])
+        .on(UPDATE_ADDON, [update_started("AddonUpdate")])
+        .on(UPDATE, [update_started("VersionUpdate")])
+        .after(UPDATE_ADDON)
+        .on(ADDONS, [addon(json!({ "addonVersion": "v1.12.4-eksbuild.1", "status": "UPDATING" })), addon_at("v1.12.4-eksbuild.1")])
+        .after(UPDATE)
+        .on("GET /clusters/-", [updating("1.33"), at("1.34")])
+        .start(&format!("{CLUSTER}{ADDON}"));
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), [format!("200 {UPDATE_ADDON}"), format!("200 {UPDATE}")]);
+    let sent = &endpoint.request_bodies(UPDATE_ADDON)[0];
+    assert_eq!((&sent["addonVersion"], &sent["resolveConflicts"]), (&json!("v1.12.4-eksbuild.1"), &json!("OVERWRITE")), "AWS's default");
+    assert_eq!(sent.get("configurationValues"), None, "it keeps its own");
+}
+
+#[test]
+fn an_addon_without_a_version_for_both_sides_is_updated_after_the_control_plane() {
+    let versions = offered(&[
+        ("v1.13.2-eksbuild.7", &["1.34"], false),
+        ("v1.12.4-eksbuild.1", &["1.34"], true),
+        ("v1.11.0-eksbuild.1", &["1.33"], true),
+    ]);
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [at("1.33")])
+        .on("GET /clusters/-/addons", [ok(json!({ "addons": ["coredns"] }))])
+        .on(ADDONS, [addon_at("v1.11.0-eksbuild.1")])
+        .on("GET /addons/-?addonName", [versions])
+        .on(UPDATE_ADDON, [update_started("AddonUpdate")])
+        .on(UPDATE, [update_started("VersionUpdate")])
+        .after(UPDATE)
+        .on("GET /clusters/-", [updating("1.33"), at("1.34")])
+        .after(UPDATE_ADDON)
+        .on(ADDONS, [addon_at("v1.12.4-eksbuild.1")])
+        .start(&format!("{CLUSTER}{ADDON}"));
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), [format!("200 {UPDATE}"), format!("200 {UPDATE_ADDON}")]);
+    assert_eq!(endpoint.request_bodies(UPDATE_ADDON)[0]["addonVersion"], "v1.12.4-eksbuild.1");
+}
+
+#[test]
+fn an_addon_stays_without_an_upgrade_of_the_cluster() {
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [at("1.34")])
+        .on("GET /clusters/-/addons", [ok(json!({ "addons": ["coredns"] }))])
+        .on(ADDONS, [addon_at("v1.11.0-eksbuild.1")])
+        .start(&format!("{CLUSTER}{ADDON}"));
+    assert!(endpoint.planned_changes().is_empty());
+    assert_eq!(endpoint.call_count("GET /addons/-?addonName"), 0);
 }

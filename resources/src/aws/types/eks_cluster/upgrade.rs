@@ -2,11 +2,12 @@
 //!
 //! Source: <https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html>.
 
-use std::collections::BTreeSet;
-
 use acme_macros::spec;
 
-use super::{EksCluster, upgrade_facts};
+use super::{
+    super::eks_addon::versions::{OfferedVersion, for_both_sides, runs_with},
+    EksCluster, upgrade_facts,
+};
 use crate::{
     aws::{Aws, to_aws},
     core::{Existing, GateReport, GateSource, Result, Stage, list_first},
@@ -83,8 +84,8 @@ pub(super) struct InstalledAddon {
     pub name: String,
     /// Installed version.
     pub version: String,
-    /// Versions that AWS offers, the newest first, each with the versions of Kubernetes that it runs with.
-    pub offered: Vec<(String, BTreeSet<String>)>,
+    /// Versions that AWS offers.
+    pub offered: Vec<OfferedVersion>,
 }
 
 /// Checks what must hold before the cluster gets this version.
@@ -147,14 +148,16 @@ fn removed_apis(facts: &Facts, to: &str) -> Option<String> {
 
 /// An add-on that no version fits on both sides is left to the update that follows.
 fn addons(facts: &Facts, from: &str, to: &str) -> Option<String> {
-    let unfit = facts.addons.iter().filter_map(|addon| {
-        let runs_with = |version: &str| addon.offered.iter().find(|(offered, _)| offered == version).map(|(_, all)| all);
-        let is_unfit = !addon.offered.is_empty() && runs_with(&addon.version).is_none_or(|all| !all.contains(to));
-        let on_both_sides = addon.offered.iter().find(|(_, all)| all.contains(from) && all.contains(to))?;
-        is_unfit.then(|| format!("`{}` {} does not run with it, {} does", addon.name, addon.version, on_both_sides.0))
+    let versions = [from.to_owned(), to.to_owned()];
+    let unfit = facts.addons.iter().filter(|addon| !runs_with(&addon.offered, &addon.version, to)).filter_map(|addon| {
+        let on_both_sides = for_both_sides(&addon.offered, &versions)?;
+        Some(format!("`{}` {} does not run with it, {on_both_sides} does", addon.name, addon.version))
     });
     let unfit: Vec<String> = unfit.collect();
-    let help = format!("set these as `version`, which run with {from} and {to}, and apply again: acme updates them before the upgrade");
+    let help = format!(
+        "update the add-ons outside the stack to these versions, which run with {from} and {to}, or set them as `version`, and apply again: acme \
+         updates those of the stack before the upgrade"
+    );
     (!unfit.is_empty()).then(|| format!("the add-on {}; {help}", list(&unfit)))
 }
 
@@ -177,6 +180,8 @@ fn addresses(facts: &Facts) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::kubernetes::kinds_in;
 
@@ -184,11 +189,15 @@ mod tests {
         report(&facts, ("1.34", "1.35"), |gate| !skipped.contains(&gate)).unmet
     }
 
+    fn offered(version: &str, clusters: &[&str]) -> OfferedVersion {
+        let clusters = clusters.iter().map(|cluster| (*cluster).to_owned()).collect();
+        OfferedVersion { version: version.to_owned(), clusters, default_for: BTreeSet::new() }
+    }
+
     #[test]
     fn each_gate_names_its_reason_and_a_remedy() {
         let addon = |version: &str| {
-            let both: BTreeSet<String> = ["1.34".to_owned(), "1.35".to_owned()].into();
-            let offered = vec![("v2".to_owned(), both), ("v1".to_owned(), BTreeSet::from(["1.34".to_owned()]))];
+            let offered = vec![offered("v2", &["1.34", "1.35"]), offered("v1", &["1.34"])];
             Facts { addons: vec![InstalledAddon { name: "coredns".into(), version: version.into(), offered }], ..Facts::default() }
         };
         assert!(unmet(addon("v2"), &[]).is_empty());
@@ -214,7 +223,7 @@ mod tests {
     /// kube-proxy of an old version has no version for both sides: its update follows the control plane's.
     #[test]
     fn an_addon_without_a_version_for_both_sides_does_not_hold_an_upgrade_up() {
-        let offered = vec![("v2".to_owned(), BTreeSet::from(["1.35".to_owned()])), ("v1".to_owned(), BTreeSet::from(["1.34".to_owned()]))];
+        let offered = vec![offered("v2", &["1.35"]), offered("v1", &["1.34"])];
         let addons = vec![InstalledAddon { name: "kube-proxy".into(), version: "v1".into(), offered }];
         assert!(unmet(Facts { addons, ..Facts::default() }, &[]).is_empty());
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_eks::types::{Category, InsightStatusValue, InsightsFilter};
 
 use super::{
+    super::eks_addon::versions::{OfferedVersion, published, read_offered},
     EksCluster,
     upgrade::{Facts, InstalledAddon, UpgradeGate, minor},
 };
@@ -77,13 +78,7 @@ async fn addons(aws: &Aws, cluster: &str) -> Result<Vec<InstalledAddon>> {
     for_each_concurrent(names, |name| async move {
         let reply = ok_or_not_found(aws.eks.describe_addon().cluster_name(cluster).addon_name(&name).send().await)?;
         let Some(version) = reply.and_then(|reply| reply.addon?.addon_version) else { return Ok(None) };
-        let pages = aws.eks.describe_addon_versions().addon_name(&name).into_paginator().items().send();
-        let infos: Vec<_> = pages.try_collect().await.map_err(Error::from)?;
-        let offered = infos.into_iter().flat_map(|info| info.addon_versions.unwrap_or_default()).filter_map(|info| {
-            let clusters: BTreeSet<String> = info.compatibilities.into_iter().flatten().filter_map(|one| one.cluster_version).collect();
-            Some((info.addon_version?, clusters))
-        });
-        Ok(Some(InstalledAddon { offered: offered.collect(), name, version }))
+        Ok(Some(InstalledAddon { offered: read_offered(aws, &name).await?, name, version }))
     })
     .await
 }
@@ -128,6 +123,11 @@ pub(super) fn simulated(simulated: &SimulatedFacts<'_>, live: &Existing<EksClust
         let kind = object.spec.get("manifest").and_then(kind_of);
         facts.kinds.extend(kind.map(|kind| UsedKind { kind, user: format!("`{}`", object.id) }));
     }
+    for addon in in_cluster("eks_addon") {
+        let text = |field: &str| addon.spec.get(field).and_then(|value| value.as_str()).map(str::to_owned);
+        let Some((name, version)) = text("addon").zip(text("version")) else { continue };
+        facts.addons.push(InstalledAddon { offered: published(&name), name, version });
+    }
     let before = minor(to).map(|minor| minor.saturating_sub(1)).unwrap_or_default();
     if fails("insights") {
         facts.insights.push(("Deprecated APIs removed".to_owned(), format!("Deprecated API usage detected in Kubernetes {to}")));
@@ -137,8 +137,12 @@ pub(super) fn simulated(simulated: &SimulatedFacts<'_>, live: &Existing<EksClust
         facts.kinds.extend(kinds.into_iter().map(|kind| UsedKind { kind, user: "the release monitoring/agent".to_owned() }));
     }
     if fails("addons") {
-        let both = [format!("1.{before}"), to.to_owned()].into();
-        let offered = vec![("v2".to_owned(), both), ("v1".to_owned(), BTreeSet::from([format!("1.{before}")]))];
+        let offered = |version: &str, clusters: &[String]| OfferedVersion {
+            version: version.to_owned(),
+            clusters: clusters.iter().cloned().collect(),
+            default_for: BTreeSet::new(),
+        };
+        let offered = vec![offered("v2", &[format!("1.{before}"), to.to_owned()]), offered("v1", &[format!("1.{before}")])];
         facts.addons.push(InstalledAddon { name: "coredns".to_owned(), version: "v1".to_owned(), offered });
     }
     if fails("nodes") {
