@@ -61,10 +61,13 @@ impl Upgrade {
         ["eks_cluster.main", "eks_node_group.main"].map(|address| self.version_of(address))
     }
     fn version_of(&self, address: &str) -> String {
+        self.live(address)["spec"]["version"].as_str().unwrap_or_default().to_owned()
+    }
+    fn live(&self, address: &str) -> Value {
         let shown = self.acme.run("show", &self.folder.path().join("stack.yaml"), &["--live", "-o", "json"]).assert_success();
         let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
-        let one = shown["resources"].as_array().expect("a list").iter().find(|one| one["address"] == address);
-        one.and_then(|one| one["spec"]["version"].as_str()).unwrap_or_default().to_owned()
+        let all = shown["resources"].as_array().expect("a list");
+        all.iter().find(|one| one["tags"]["acme:address"] == address).cloned().unwrap_or_default()
     }
 }
 
@@ -126,6 +129,82 @@ fn stops_at_the_step_of_a_gate_that_fails_and_goes_on_once_it_is_open() {
     upgrade.apply("").assert_success();
     assert_eq!(upgrade.versions(), ["1.36", "1.36"]);
     upgrade.acme.assert_no_changes(&upgrade.stack("1.36"));
+}
+
+/// What the simulated cloud holds is real here: an old API, an old add-on, and nodes of another stack. The rest are faults.
+#[test]
+fn every_gate_stops_the_upgrade_at_its_step_until_its_cause_is_fixed() {
+    let upgrade = Upgrade::new();
+    let stack = |version: &str, api: &str, addons: &str| {
+        let flow = format!(
+            "
+  kubernetes_object:
+    flow: {{ cluster: main, manifest: {{ apiVersion: flowcontrol.apiserver.k8s.io/{api}, kind: FlowSchema, metadata: {{ name: flow }} }} }}
+cluster:"
+        );
+        let text = STACK.replace("version: '1.34'", &format!("version: '{version}'")).replace("\ncluster:", &flow);
+        write_file(upgrade.folder.path(), "stack.yaml", &text.replace("coredns: {}", addons))
+    };
+    let old_addon = "coredns: { version: v1.12.4-eksbuild.1 }";
+    upgrade.acme.apply(&stack("1.34", "v1beta3", old_addon));
+    let [subnet, role] = [("subnet.a", "/id"), ("iam_role.nodes", "/outputs/arn")].map(|(address, at)| {
+        let live = upgrade.live(address);
+        live.pointer(at).and_then(Value::as_str).expect("a text").to_owned()
+    });
+    let other_nodes = |version: &str| {
+        let text = format!(
+            "
+stack: other
+region: eu-west-1
+resources:
+  eks_node_group:
+    old:
+      cluster: {{ id: shop-main }}
+      role: {role}
+      subnets: [{{ id: {subnet} }}]
+      version: '{version}'
+      min: 1
+      max: 1
+"
+        );
+        write_file(upgrade.folder.path(), "other.yaml", &text)
+    };
+    upgrade.acme.apply(&other_nodes("1.32"));
+
+    let stops = |stack: &Path, fault: &str, closed: &[(&str, &str)], versions: [&str; 2]| {
+        let done = upgrade.apply_stack(stack, fault);
+        assert_eq!(done.code, 4, "{closed:?}: {}", done.combined_output());
+        for (gate, reason) in closed {
+            for part in [format!("gate `{gate}`"), (*reason).to_owned(), "apply again".to_owned()] {
+                assert!(done.stderr.contains(&part), "`{part}` is missing in {}", done.combined_output());
+            }
+        }
+        let gates = ["insights", "removed_apis", "addons", "nodes", "addresses", "disruption_budgets"];
+        for open in gates.into_iter().filter(|gate| closed.iter().all(|(closed, _)| closed != gate)) {
+            assert!(!done.stderr.contains(&format!("gate `{open}`")), "{open} is open: {}", done.combined_output());
+        }
+        assert_eq!(upgrade.versions(), versions, "{closed:?}");
+    };
+    let (api, addon) =
+        (("removed_apis", "FlowSchema"), ("addons", "`coredns` v1.12.4-eksbuild.1 does not run with it, v1.13.2-eksbuild.7 does"));
+    let insight = ("insights", "Deprecated API usage detected in Kubernetes 1.35");
+    stops(&stack("1.36", "v1beta3", old_addon), "gate:insights", &[insight, api, addon], ["1.34", "1.34"]);
+    stops(&stack("1.36", "v1beta3", old_addon), "", &[api, addon], ["1.34", "1.34"]);
+    stops(&stack("1.36", "v1", old_addon), "", &[addon], ["1.34", "1.34"]);
+    let fixed = stack("1.36", "v1", "coredns: {}");
+    stops(&fixed, "gate:addresses", &[("addresses", "which have 3")], ["1.34", "1.34"]);
+    stops(&fixed, "gate:disruption_budgets", &[("disruption_budgets", "shop/web")], ["1.35", "1.34"]);
+    // The nodes of the other stack were new enough for 1.35.
+    let nodes = ("nodes", "the node group shop-main/other-old has 1.32; upgrade or replace these nodes to 1.33 at least");
+    stops(&fixed, "", &[nodes], ["1.35", "1.35"]);
+    upgrade.acme.apply(&other_nodes("1.34"));
+    let insight = ("insights", "Deprecated API usage detected in Kubernetes 1.36");
+    stops(&fixed, "gate:insights", &[insight], ["1.35", "1.35"]);
+    stops(&fixed, "gate:disruption_budgets", &[("disruption_budgets", "shop/web")], ["1.36", "1.35"]);
+    upgrade.apply_stack(&fixed, "").assert_success();
+    assert_eq!(upgrade.versions(), ["1.36", "1.36"]);
+    assert_eq!(upgrade.version_of("eks_addon.coredns"), "v1.14.2-eksbuild.4");
+    upgrade.acme.assert_no_changes(&fixed);
 }
 
 /// Kubernetes 1.35 and 1.36 need other versions of CoreDNS; kube-proxy runs with both.

@@ -56,7 +56,7 @@ pub struct EksCluster {
     #[field(
         unset = "AWS's default when the cluster is created; acme does not change it afterwards",
         pattern = "1[.][0-9]+",
-        impact = "its API may respond slowly for minutes; nodes and add-ons keep their versions",
+        impact = "its API may respond slowly for minutes",
         one_way(Direction::OneMinorVersion, "AWS rolls back only the last minor version, within 7 days of its upgrade, after the nodes")
     )]
     #[field(dropped(kept, "AWS's default applies only at creation"))]

@@ -155,8 +155,8 @@ fn addons(facts: &Facts, from: &str, to: &str) -> Option<String> {
     });
     let unfit: Vec<String> = unfit.collect();
     let help = format!(
-        "update the add-ons outside the stack to these versions, which run with {from} and {to}, or set them as `version`, and apply again: acme \
-         updates those of the stack before the upgrade"
+        "remove their `version`, or set these, which run with {from} and {to}: acme updates the add-ons of the stack before the upgrade; update \
+         those outside the stack yourself, and apply again"
     );
     (!unfit.is_empty()).then(|| format!("the add-on {}; {help}", list(&unfit)))
 }
