@@ -8,12 +8,13 @@ use serde_json::Value;
 use super::{
     cloud::Cloud,
     discover::{LiveState, address_of},
+    gates::check_gates,
     plan::{Action, Obstacle, Plan, ReplacementOrder},
 };
 use crate::{
     core::{
-        AccountLimit, Address, Answers, Error, ErrorKind, PlannedResource, PreflightContext, Prerequisite, Problem, ResourceType, StageFields,
-        expression::references,
+        AccountLimit, Address, Answers, Error, ErrorKind, PlannedResource, PreflightContext, Prerequisite, Problem, ResourceType,
+        StageFields, expression::references,
     },
     definition::{DesiredResource, Stack},
 };
@@ -54,7 +55,8 @@ pub async fn preflight(
         missing_prerequisites(cloud, &asked),
         exceeded_quotas(cloud, context, stack, plan, &locate)
     );
-    let (placed, following) = tokio::join!(place_updates(cloud, context, stack, plan, &asked), following_steps(cloud, context, stack, plan));
+    let (placed, following) =
+        tokio::join!(place_updates(cloud, context, stack, plan, &asked), following_steps(cloud, context, stack, plan));
     let effects: BTreeMap<Address, Vec<String>> =
         asked.iter().zip(effects).map(|(one, effects)| (one.declared.address.clone(), effects)).collect();
     let mut obstacles = exceeded;
@@ -76,6 +78,7 @@ pub async fn preflight(
             plan.place_at_version(change, &version);
         }
     }
+    plan.gates = check_gates(cloud, stack, plan).await;
     plan.obstacles.extend(obstacles);
     plan.warnings.extend(warnings);
     plan.prerequisites = prerequisites;

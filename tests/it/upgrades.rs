@@ -195,7 +195,7 @@ resources:
     stops(&fixed, "gate:addresses", &[("addresses", "which have 3")], ["1.34", "1.34"]);
     stops(&fixed, "gate:disruption_budgets", &[("disruption_budgets", "shop/web")], ["1.35", "1.34"]);
     // The nodes of the other stack were new enough for 1.35.
-    let nodes = ("nodes", "the node group shop-main/other-old has 1.32; upgrade or replace these nodes to 1.33 at least");
+    let nodes = ("nodes", "the node group other-old has 1.32; upgrade or replace these nodes to 1.33 at least");
     stops(&fixed, "", &[nodes], ["1.35", "1.35"]);
     upgrade.acme.apply(&other_nodes("1.34"));
     let insight = ("insights", "Deprecated API usage detected in Kubernetes 1.36");
@@ -205,6 +205,64 @@ resources:
     assert_eq!(upgrade.versions(), ["1.36", "1.36"]);
     assert_eq!(upgrade.version_of("eks_addon.coredns"), "v1.14.2-eksbuild.4");
     upgrade.acme.assert_no_changes(&fixed);
+}
+
+/// A plan makes no change, so closed gates are no failure.
+#[test]
+fn a_plan_shows_which_gates_are_closed_now() {
+    let upgrade = Upgrade::new();
+    let plan = |fault: &str, more: &[&str]| upgrade.acme.run_with_env(&[("ACME_LOCAL_FAULT", fault)], "plan", &upgrade.stack("1.36"), more);
+    let faults = "gate:insights,gate:disruption_budgets";
+    let shown = plan(faults, &[]).assert_success();
+    for part in [
+        "closed now: gate `insights` of Kubernetes 1.35: EKS reports an error for Kubernetes 1.35",
+        "closed now: gate `insights` of Kubernetes 1.36",
+        "refresh the insights of the cluster, and apply again",
+        "closed now: gate `disruption_budgets` of the nodes: the disruption budgets of shop/web allow no eviction",
+    ] {
+        assert!(shown.stdout.contains(part), "`{part}` is missing in {}", shown.stdout);
+    }
+    assert_eq!(shown.stdout.matches("closed now").count(), 3, "the budgets are shown once: {}", shown.stdout);
+    let json: Value = serde_json::from_str(&plan(faults, &["-o", "json"]).assert_success().stdout).expect("JSON");
+    let gates: Vec<_> = json["gates"].as_array().expect("a list").iter().map(|gates| (&gates["address"], &gates["to"])).collect();
+    let [cluster, nodes] = ["eks_cluster.main", "eks_node_group.main"].map(Value::from);
+    assert_eq!(gates, [(&cluster, &"1.35".into()), (&cluster, &"1.36".into()), (&nodes, &"1.35".into())]);
+
+    let open = plan("", &[]).assert_success();
+    assert!(!open.stdout.contains("closed now"), "{}", open.stdout);
+    let exit_code = |fault: &str| plan(fault, &["--detailed-exitcode"]).code;
+    assert_eq!(exit_code(faults), exit_code(""));
+    // A saved plan applies although a gate was closed when it was made.
+    let saved = upgrade.folder.path().join("saved.json");
+    let saved = saved.to_str().expect("a path");
+    plan(faults, &["--out", saved]).assert_success();
+    upgrade.acme.run("apply", Path::new(saved), &["--yes"]).assert_success();
+    assert_eq!(upgrade.versions(), ["1.36", "1.36"]);
+}
+
+/// What the plan itself fixes before the step is no closed gate.
+#[test]
+fn a_plan_counts_what_it_changes_before_a_step() {
+    let upgrade = Upgrade::with_addons(ADDONS);
+    let stack = |version: &str, api: &str, addons: &str| {
+        let flow = format!(
+            "
+  kubernetes_object:
+    flow: {{ cluster: main, manifest: {{ apiVersion: flowcontrol.apiserver.k8s.io/{api}, kind: FlowSchema, metadata: {{ name: flow }} }} }}
+cluster:"
+        );
+        let text = STACK.replace("version: '1.34'", &format!("version: '{version}'")).replace("\ncluster:", &flow);
+        write_file(upgrade.folder.path(), "stack.yaml", &text.replace("coredns: {}", addons))
+    };
+    upgrade.acme.apply(&stack("1.34", "v1beta3", ADDONS));
+    let closed = |api: &str, addons: &str| {
+        let shown = upgrade.acme.run("plan", &stack("1.36", api, addons), &[]).assert_success().stdout;
+        let gates = ["removed_apis", "addons", "nodes"].into_iter();
+        gates.filter(|gate| shown.contains(&format!("closed now: gate `{gate}`"))).collect::<Vec<_>>()
+    };
+    assert_eq!(closed("v1beta3", ADDONS), ["removed_apis", "addons"]);
+    assert_eq!(closed("v1", ADDONS), ["addons"]);
+    assert!(closed("v1", FOLLOWING).is_empty());
 }
 
 /// Kubernetes 1.35 and 1.36 need other versions of CoreDNS; kube-proxy runs with both.

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::{
     AccountLimit, CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error, ErrorKind,
     ExchangePart, Existing, GateReport, GateSource, LeftoverRequest, Leftovers, LiveResource, Named, Observed, OwnFacts, Phase,
-    PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope, Stage, StageFields, TagChange, problem::parse,
+    PlannedSpecs, PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope, Stage, StageFields, TagChange,
+    problem::parse,
 };
 
 /// Operations of a resource type.
@@ -104,6 +105,7 @@ pub trait Operations: Send + Sync {
         source: GateSource<'a, dyn Connections>,
         live: &'a LiveResource,
         spec: &'a Value,
+        planned: &'a PlannedSpecs,
     ) -> BoxFuture<'a, Result<GateReport>>;
     /// See [`Resource::prerequisites`].
     fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite>;
@@ -324,13 +326,14 @@ impl<R: Resource> Operations for TypedOperations<R> {
         source: GateSource<'a, dyn Connections>,
         live: &'a LiveResource,
         spec: &'a Value,
+        planned: &'a PlannedSpecs,
     ) -> BoxFuture<'a, Result<GateReport>> {
         Box::pin(async move {
             let source = match source {
                 GateSource::Api(to) => GateSource::Api(api(to)?),
                 GateSource::Simulated(facts) => GateSource::Simulated(facts),
             };
-            deserialize_spec::<R>(spec)?.gates(&source, &to_existing(live)?).await
+            deserialize_spec::<R>(spec)?.gates(&source, &to_existing(live)?, planned).await
         })
     }
     fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite> {

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    AccountLimit, CallContext, Declared, Error, ErrorKind, GateReport, GateSource, LeftoverRequest, Leftovers, Phase, Prerequisite,
-    Problem, Questions, Result, Scope, ServiceInfo, Spec, Stage, TagChange, Tags, TypeInfo,
+    AccountLimit, CallContext, Declared, Error, ErrorKind, GateReport, GateSource, LeftoverRequest, Leftovers, Phase, PlannedSpecs,
+    Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec, Stage, TagChange, Tags, TypeInfo,
 };
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
@@ -120,10 +120,16 @@ pub trait Resource: Spec {
     ) -> impl Future<Output = Vec<(String, Stage<Self>)>> + Send {
         async { Vec::new() }
     }
-    /// Checks what must hold before an update of [`Resource::stages`] starts. Called right before its first call.
+    /// Checks what must hold before an update of [`Resource::stages`] starts. Called right before its first call, and for a plan, with what the plan
+    /// changes before the step: a gate that these changes open is open.
     ///
     /// What can't be read must not hold a run up for good: it is [`GateReport::unchecked`].
-    fn gates(&self, _source: &GateSource<'_, Self::Api>, _live: &Existing<Self>) -> impl Future<Output = Result<GateReport>> + Send {
+    fn gates(
+        &self,
+        _source: &GateSource<'_, Self::Api>,
+        _live: &Existing<Self>,
+        _planned: &PlannedSpecs,
+    ) -> impl Future<Output = Result<GateReport>> + Send {
         async { Ok(GateReport::default()) }
     }
     /// What the account must have before this resource is created.

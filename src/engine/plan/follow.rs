@@ -4,7 +4,6 @@ use petgraph::{
     Direction::Incoming,
     graph::{DiGraph, NodeIndex},
 };
-use serde_json::Value;
 
 use super::{
     Action, Change, FieldDiff, Op, Plan, Reason, Step,
@@ -21,7 +20,8 @@ use crate::{
 impl Plan {
     /// A resource whose versions a resource may follow that exists and stays, and that has no steps of its own.
     pub(in crate::engine) fn followed_by(&self, stack: &Stack, change: usize) -> Option<&Change> {
-        let stays = |entry: &&Change| matches!(entry.action, Action::None | Action::Update) && entry.stages.is_empty() && entry.before.is_some();
+        let stays =
+            |entry: &&Change| matches!(entry.action, Action::None | Action::Update) && entry.stages.is_empty() && entry.before.is_some();
         self.staged_dependency(stack, &self.changes.get(change).filter(stays)?.address)
     }
 
@@ -48,9 +48,7 @@ impl Plan {
     fn add_changed_fields(&mut self, stack: &Stack, change: usize, stages: &[StageFields]) -> bool {
         let Some((declared, last)) = stack.resources.get(&self.changes[change].address).zip(stages.last()) else { return false };
         let mut wanted = self.desired_spec(declared);
-        if let Value::Object(spec) = &mut wanted {
-            spec.extend(last.fields.clone());
-        }
+        last.apply_to(&mut wanted);
         let entry = &mut self.changes[change];
         let Some(live) = &entry.before else { return false };
         for (name, value) in &last.fields {
@@ -93,11 +91,8 @@ impl Plan {
         }
         let passed = passed_versions(root);
         let number = |version: &str| passed.iter().position(|passed| passed == version);
-        let placed: Vec<(NodeIndex, usize)> = steps
-            .iter()
-            .zip(&entry.stages)
-            .filter_map(|(step, stage)| Some((*step, number(&stage.at.as_ref()?.version)?)))
-            .collect();
+        let placed: Vec<(NodeIndex, usize)> =
+            steps.iter().zip(&entry.stages).filter_map(|(step, stage)| Some((*step, number(&stage.at.as_ref()?.version)?))).collect();
         let root_steps = self.steps_of(followed);
         edges.extend(placed.iter().flat_map(|(step, at)| between(&root_steps, *step, *at)));
         let depends_on = |user: &Change, used: &Change| {

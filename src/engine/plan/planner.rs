@@ -144,6 +144,7 @@ impl<'a> Planner<'a> {
             obstacles,
             prerequisites: Vec::new(),
             warnings,
+            gates: Vec::new(),
             not_restored: Vec::new(),
             name_overrides: names,
             exchanges,

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::{
+    graph::{DiGraph, NodeIndex},
+    visit::{Dfs, Reversed, Walker},
+};
 use serde_json::Value;
 
-use super::{Action, Change, Op, Plan, Step, order::topological_order, soft_edges::add_edges};
+use super::{Action, Change, Op, Plan, ReplacementOrder, Step, order::topological_order, soft_edges::add_edges};
 use crate::{
-    core::{Address, ReachedVersion},
+    core::{Address, PlannedSpecs, ReachedVersion},
     definition::Stack,
 };
 
@@ -98,11 +101,41 @@ impl Plan {
     }
 
     /// The steps of a change that create or update, in their order.
-    pub(super) fn steps_of(&self, change: usize) -> Vec<NodeIndex> {
+    pub(in crate::engine) fn steps_of(&self, change: usize) -> Vec<NodeIndex> {
         let is_step = |node: &NodeIndex| self.apply[*node].change == change && matches!(self.apply[*node].op, Op::Create | Op::Update);
         let mut steps: Vec<NodeIndex> = self.apply.node_indices().filter(is_step).collect();
         steps.sort_by_key(|node| self.apply[*node].stage);
         steps
+    }
+
+    /// What the plan changes before a step, in the region of its resource.
+    pub(in crate::engine) fn changed_before(&self, stack: &Stack, step: NodeIndex) -> PlannedSpecs {
+        let own = self.apply[step].change;
+        let earlier = Reversed(&self.apply);
+        // The last step of each change; those without stages have only one.
+        let mut last: BTreeMap<usize, Option<usize>> = BTreeMap::new();
+        for node in Dfs::new(earlier, step).iter(earlier) {
+            let step = self.apply[node];
+            let replaces = || self.changes[step.change].replacement_order == Some(ReplacementOrder::DestroyBeforeCreate);
+            if step.change != own && (step.op == Op::Update || step.op == Op::Create && replaces()) {
+                let stage = last.entry(step.change).or_default();
+                *stage = step.stage.max(*stage);
+            }
+        }
+        let mut planned = PlannedSpecs::default();
+        for (change, stage) in last {
+            let entry = &self.changes[change];
+            let Some((declared, live)) = stack.resources.get(&entry.address).zip(entry.before.as_ref()) else { continue };
+            if entry.region != self.changes[own].region {
+                continue;
+            }
+            let mut spec = self.desired_spec(declared);
+            if let Some(stage) = stage.and_then(|stage| entry.stages.get(stage)) {
+                stage.apply_to(&mut spec);
+            }
+            planned.insert(&live.type_name, &live.id, spec);
+        }
+        planned
     }
 
     /// Puts a change after the resources on which it depends have reached a version, and before the next one, unless something else that it

@@ -48,7 +48,8 @@ fn insight() -> Answer {
 fn an_error_among_the_insights_stops_an_upgrade_before_its_call() {
     let endpoint = Script::new()
         .on("GET /clusters/-", [at("1.33")])
-        .on(INSIGHTS, [insights(&[("1.34", "ERROR")]), insights(&[])])
+        // For the plan, before the step, and for the next run.
+        .on(INSIGHTS, [insights(&[("1.34", "ERROR")]), insights(&[("1.34", "ERROR")]), insights(&[])])
         .on(INSIGHT, [insight()])
         .on(UPDATE, [update_started("VersionUpdate")])
         .after(UPDATE)
@@ -85,7 +86,8 @@ fn upgrades_by_two_versions_with_two_calls() {
     assert_eq!(versions, [(json!("1.33"), json!(true)), (json!("1.34"), json!(true))]);
     let asked: Vec<Value> =
         endpoint.request_bodies(INSIGHTS).into_iter().map(|body| body["filter"]["kubernetesVersions"].clone()).collect();
-    assert_eq!(asked, [json!(["1.33"]), json!(["1.34"])]);
+    assert_eq!(asked.len(), 4, "once for the plan, and once before each step");
+    assert_eq!(asked[2..], [json!(["1.33"]), json!(["1.34"])]);
 }
 
 /// A run was killed after its call: the next one waits, and calls no second time.
@@ -108,9 +110,9 @@ fn an_upgrade_needs_free_addresses_and_addons_that_run_with_both_versions() {
     let addon = |version: &str| ok(json!({ "addon": { "addonName": "coredns", "clusterName": "shop-main", "addonVersion": version } }));
     let endpoint = Script::new()
         .on("GET /clusters/-", [at("1.33")])
-        .on_containing("DescribeSubnets", "SubnetId.1", [subnets(4), subnets(9)])
+        .on_containing("DescribeSubnets", "SubnetId.1", [subnets(4), subnets(4), subnets(9)])
         .on("GET /clusters/-/addons", [ok(json!({ "addons": ["coredns"] }))])
-        .on("GET /clusters/-/addons/-", [addon("v1.11.0-eksbuild.1"), addon("v1.12.4-eksbuild.1")])
+        .on("GET /clusters/-/addons/-", [addon("v1.11.0-eksbuild.1"), addon("v1.11.0-eksbuild.1"), addon("v1.12.4-eksbuild.1")])
         .on("GET /addons/-?addonName", [ok(json!({ "addons": [{ "addonName": "coredns", "addonVersions": offered }] }))])
         .on(UPDATE, [update_started("VersionUpdate")])
         .after(UPDATE)
@@ -204,7 +206,9 @@ fn an_addon_stays_without_an_upgrade_of_the_cluster() {
         .on(ADDONS, [addon_at("v1.11.0-eksbuild.1")])
         .start(&format!("{CLUSTER}{ADDON}"));
     assert!(endpoint.planned_changes().is_empty());
-    assert_eq!(endpoint.call_count("GET /addons/-?addonName"), 0);
+    for gate in ["GET /addons/-?addonName", INSIGHTS, "GET /clusters/-/node-groups"] {
+        assert_eq!(endpoint.call_count(gate), 0, "{gate}");
+    }
 }
 
 /// The lists of a Kubernetes API, by path.

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     aws::{Aws, to_aws},
-    core::{Existing, GateReport, GateSource, Result, Stage, list_first},
-    kubernetes::{UsedKind, replacement},
+    core::{Existing, GateReport, GateSource, PlannedSpecs, Result, Stage, list_first},
+    kubernetes::{NodeVersion, UsedKind, replacement},
 };
 
 /// A check before each minor version.
@@ -71,7 +71,7 @@ pub(super) struct Facts {
     /// Add-ons.
     pub addons: Vec<InstalledAddon>,
     /// Nodes and node groups with their versions.
-    pub nodes: Vec<(String, String)>,
+    pub nodes: Vec<NodeVersion>,
     /// Free addresses of the subnets, if known.
     pub free_addresses: Option<u32>,
     /// What could not be read, each with the reason.
@@ -89,7 +89,12 @@ pub(super) struct InstalledAddon {
 }
 
 /// Checks what must hold before the cluster gets this version.
-pub(super) async fn gates(wanted: &EksCluster, source: &GateSource<'_, Aws>, live: &Existing<EksCluster>) -> Result<GateReport> {
+pub(super) async fn gates(
+    wanted: &EksCluster,
+    source: &GateSource<'_, Aws>,
+    live: &Existing<EksCluster>,
+    planned: &PlannedSpecs,
+) -> Result<GateReport> {
     let (Some(to), Some(from)) = (wanted.version.as_deref(), live.spec.version.as_deref()) else { return Ok(GateReport::default()) };
     if minor(to) <= minor(from) {
         return Ok(GateReport::default());
@@ -99,7 +104,7 @@ pub(super) async fn gates(wanted: &EksCluster, source: &GateSource<'_, Aws>, liv
         GateSource::Api(aws) => upgrade_facts::read(aws, live, to, &is_open).await?,
         GateSource::Simulated(simulated) => upgrade_facts::simulated(simulated, live, to),
     };
-    Ok(report(&facts, (from, to), is_open))
+    Ok(report(&facts.after(planned, &live.id), (from, to), is_open))
 }
 
 fn report(facts: &Facts, (from, to): (&str, &str), is_open: impl Fn(UpgradeGate) -> bool) -> GateReport {
@@ -164,7 +169,7 @@ fn addons(facts: &Facts, from: &str, to: &str) -> Option<String> {
 fn nodes(facts: &Facts, to: &str) -> Option<String> {
     let target = minor(to)?;
     let is_old = |version: &str| minor(version).is_some_and(|node| node + MAX_SKEW < target);
-    let old = facts.nodes.iter().filter(|(_, version)| is_old(version)).map(|(name, version)| format!("{name} has {version}"));
+    let old = facts.nodes.iter().filter(|node| is_old(&node.version)).map(|node| format!("{} has {}", node.name, node.version));
     let old: Vec<String> = old.collect();
     let help = format!("upgrade or replace these nodes to 1.{} at least, and apply again", target - MAX_SKEW);
     (!old.is_empty()).then(|| format!("nodes may be {MAX_SKEW} minor versions older than the control plane, but {}; {help}", list(&old)))
@@ -181,6 +186,8 @@ fn addresses(facts: &Facts) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use serde_json::json;
 
     use super::*;
     use crate::kubernetes::kinds_in;
@@ -203,7 +210,7 @@ mod tests {
         assert!(unmet(addon("v2"), &[]).is_empty());
         assert!(unmet(addon("v1"), &[])[0].contains("`coredns` v1 does not run with it, v2 does"), "{:?}", unmet(addon("v1"), &[]));
         assert!(unmet(addon("v1"), &[UpgradeGate::Addons]).is_empty());
-        let nodes = |version: &str| Facts { nodes: vec![("ip-10-0-0-1".into(), version.into())], ..Facts::default() };
+        let nodes = |version: &str| Facts { nodes: vec![node("ip-10-0-0-1", Some("main"), version)], ..Facts::default() };
         assert!(unmet(nodes("v1.32.9-eks-1a2b3c"), &[]).is_empty());
         assert!(unmet(nodes("v1.31.9-eks-1a2b3c"), &[])[0].contains("to 1.32 at least"));
         let kinds = |manifest: &str| {
@@ -218,6 +225,41 @@ mod tests {
         );
         assert_eq!(unmet(Facts { free_addresses: Some(5), ..Facts::default() }, &[]).len(), 0);
         assert_eq!(unmet(Facts { free_addresses: Some(4), ..Facts::default() }, &[]).len(), 1);
+    }
+
+    fn node(name: &str, group: Option<&str>, version: &str) -> NodeVersion {
+        NodeVersion { name: name.to_owned(), group: group.map(str::to_owned), version: version.to_owned() }
+    }
+
+    #[test]
+    fn changes_of_a_plan_open_gates() {
+        let offered = vec![offered("v2", &["1.34", "1.35"]), offered("v1", &["1.34"])];
+        let used = |manifest: &str, user: &str| {
+            kinds_in(manifest).into_iter().map(|kind| UsedKind { kind, user: user.to_owned() }).collect::<Vec<_>>()
+        };
+        let facts = || Facts {
+            addons: vec![InstalledAddon { name: "coredns".into(), version: "v1".into(), offered: offered.clone() }],
+            nodes: vec![node("the node group old", Some("old"), "1.31"), node("ip-10-0-0-1", Some("old"), "v1.31.9-eks-1a2b3c")],
+            kinds: [
+                used("apiVersion: batch/v1beta1\nkind: CronJob\n", "the release web/shop"),
+                used("apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\n", "an object of the stack shop"),
+            ]
+            .concat(),
+            ..Facts::default()
+        };
+        let closed = |planned: &PlannedSpecs| unmet(facts().after(planned, "main"), &[]);
+        assert_eq!(closed(&PlannedSpecs::default()).len(), 3);
+        let mut planned = PlannedSpecs::default();
+        planned.insert("eks_addon", "main/coredns", json!({ "version": "v2" }));
+        planned.insert("eks_node_group", "main/old", json!({ "version": "1.34" }));
+        planned.insert("helm_release", "main/web/shop", json!({ "version": "2.0.0" }));
+        let budget = json!({ "apiVersion": "policy/v1", "kind": "PodDisruptionBudget" });
+        planned.insert("kubernetes_object", "main/policy/v1/PodDisruptionBudget/web/shop", json!({ "manifest": budget }));
+        assert!(closed(&planned).is_empty(), "{:?}", closed(&planned));
+        let mut elsewhere = PlannedSpecs::default();
+        elsewhere.insert("eks_addon", "other/coredns", json!({ "version": "v2" }));
+        elsewhere.insert("helm_release", "other/web/shop", json!({ "version": "2.0.0" }));
+        assert_eq!(closed(&elsewhere), closed(&PlannedSpecs::default()));
     }
 
     /// kube-proxy of an old version has no version for both sides: its update follows the control plane's.

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     aws::{Aws, for_each_concurrent},
-    core::{Error, Existing, Result, SimulatedFacts, ok_or_not_found, referenced_ids},
-    kubernetes::{UsedKind, kind_of, kinds_in},
+    core::{Error, Existing, PlannedSpecs, Result, SimulatedFacts, ok_or_not_found, referenced_ids},
+    kubernetes::{NodeVersion, UsedKind, kind_of, kinds_in},
 };
 
 /// Reads the facts for these gates. What can't be read is noted, unless no call can succeed.
@@ -83,16 +83,20 @@ async fn addons(aws: &Aws, cluster: &str) -> Result<Vec<InstalledAddon>> {
     .await
 }
 
-async fn node_groups(aws: &Aws, cluster: &str) -> Result<Vec<(String, String)>> {
+async fn node_groups(aws: &Aws, cluster: &str) -> Result<Vec<NodeVersion>> {
     let names: Vec<String> = aws.eks.list_nodegroups().cluster_name(cluster).into_paginator().items().send().try_collect().await?;
     for_each_concurrent(names, |name| async move {
         let reply = ok_or_not_found(aws.eks.describe_nodegroup().cluster_name(cluster).nodegroup_name(&name).send().await)?;
-        Ok(reply.and_then(|reply| reply.nodegroup?.version).map(|version| (format!("the node group {name}"), version)))
+        Ok(reply.and_then(|reply| reply.nodegroup?.version).map(|version| node_group(name, version)))
     })
     .await
 }
 
-async fn kubelets(aws: &Aws, cluster: &str) -> Result<Vec<(String, String)>> {
+fn node_group(name: String, version: String) -> NodeVersion {
+    NodeVersion { name: format!("the node group {name}"), group: Some(name), version }
+}
+
+async fn kubelets(aws: &Aws, cluster: &str) -> Result<Vec<NodeVersion>> {
     aws.kubernetes.cluster(cluster).await?.kubelets().await
 }
 
@@ -107,6 +111,35 @@ async fn free_addresses(aws: &Aws, cluster: &EksCluster) -> Result<Option<u32>> 
     Ok((!subnets.is_empty()).then_some(free))
 }
 
+impl Facts {
+    /// The facts once a plan has made these changes.
+    pub fn after(mut self, planned: &PlannedSpecs, cluster: &str) -> Facts {
+        let version = |type_name: &str, name: &str| {
+            let version = planned.get(type_name, &format!("{cluster}/{name}"))?.get("version")?.as_str()?;
+            (!version.contains("${")).then(|| version.to_owned())
+        };
+        for addon in &mut self.addons {
+            addon.version = version("eks_addon", &addon.name).unwrap_or_else(|| std::mem::take(&mut addon.version));
+        }
+        for node in &mut self.nodes {
+            let planned = node.group.as_deref().and_then(|group| version("eks_node_group", group));
+            node.version = planned.unwrap_or_else(|| std::mem::take(&mut node.version));
+        }
+        let in_cluster = |id: &str| id.strip_prefix(cluster).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned);
+        // What a changed release contains is not known before its upgrade, nor which object an inventory has a kind for.
+        let releases: BTreeSet<String> =
+            planned.of_type("helm_release").filter_map(|(id, _)| Some(format!("the release {}", in_cluster(id)?))).collect();
+        let objects = planned.of_type("kubernetes_object").filter(|(id, _)| in_cluster(id).is_some());
+        let new_kinds: Vec<_> = objects.filter_map(|(_, spec)| kind_of(spec.get("manifest")?)).collect();
+        self.kinds.retain(|used| {
+            let gets_another_version =
+                new_kinds.iter().any(|new| new.is(&used.kind.group, &used.kind.kind) && new.version != used.kind.version);
+            !releases.contains(&used.user) && !gets_another_version
+        });
+        self
+    }
+}
+
 /// Facts of the simulated cloud: those of its resources, and a problem for each gate that is to fail.
 pub(super) fn simulated(simulated: &SimulatedFacts<'_>, live: &Existing<EksCluster>, to: &str) -> Facts {
     let fails = |gate: &str| simulated.failing.contains(gate);
@@ -117,7 +150,8 @@ pub(super) fn simulated(simulated: &SimulatedFacts<'_>, live: &Existing<EksClust
     let mut facts = Facts::default();
     for group in in_cluster("eks_node_group") {
         let version = group.spec.get("version").and_then(|version| version.as_str()).map(str::to_owned);
-        facts.nodes.extend(version.map(|version| (format!("the node group {}", group.id), version)));
+        let name = group.id.split('/').next_back().unwrap_or_default();
+        facts.nodes.extend(version.map(|version| node_group(name.to_owned(), version)));
     }
     for object in in_cluster("kubernetes_object") {
         let kind = object.spec.get("manifest").and_then(kind_of);
@@ -146,7 +180,8 @@ pub(super) fn simulated(simulated: &SimulatedFacts<'_>, live: &Existing<EksClust
         facts.addons.push(InstalledAddon { name: "coredns".to_owned(), version: "v1".to_owned(), offered });
     }
     if fails("nodes") {
-        facts.nodes.push(("ip-10-0-0-1".to_owned(), format!("v1.{}.1", before.saturating_sub(3))));
+        let version = format!("v1.{}.1", before.saturating_sub(3));
+        facts.nodes.push(NodeVersion { name: "ip-10-0-0-1".to_owned(), group: None, version });
     }
     if fails("addresses") {
         facts.free_addresses = Some(3);
