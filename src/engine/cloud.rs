@@ -12,8 +12,8 @@ use crate::{
     aws::{self, Aws, global_region, services, types::RESOURCE_TYPES},
     core::{
         AccountLimit, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, GateReport, GateSource,
-        IndexFilter, LeftoverRequest, Leftovers, LiveResource, Phase, PreflightContext, Prerequisite, Problem, ResourceType, Result,
-        STACK_TAG, Scope, Shared, SimulatedFacts, TagChange, Tags,
+        IndexFilter, LeftoverRequest, Leftovers, LiveResource, Phase, PlannedSpecs, PreflightContext, Prerequisite, Problem, ResourceType,
+        Result, STACK_TAG, Scope, Shared, SimulatedFacts, StageFields, TagChange, Tags,
     },
     simulator::Simulator,
 };
@@ -371,14 +371,20 @@ impl Cloud {
     ///
     /// # Errors
     /// Returns errors after which no call can succeed.
-    pub async fn gates(&self, kind: &'static ResourceType, live: &LiveResource, spec: &Value) -> Result<GateReport> {
+    pub async fn gates(
+        &self,
+        kind: &'static ResourceType,
+        live: &LiveResource,
+        spec: &Value,
+        planned: &PlannedSpecs,
+    ) -> Result<GateReport> {
         let region = live.region.as_deref();
         match self {
-            Cloud::Aws(aws) => kind.operations.gates(GateSource::Api(&*aws.in_region(region)), live, spec).await,
+            Cloud::Aws(aws) => kind.operations.gates(GateSource::Api(&*aws.in_region(region)), live, spec, planned).await,
             Cloud::Simulated(local) => {
                 let resources = |type_name: &str| local.resources(type_name, region);
                 let facts = SimulatedFacts { resources: &resources, failing: local.failing_gates() };
-                kind.operations.gates(GateSource::Simulated(&facts), live, spec).await
+                kind.operations.gates(GateSource::Simulated(&facts), live, spec, planned).await
             }
         }
     }
@@ -399,6 +405,25 @@ impl Cloud {
                 aws::optional_reads(kind.operations.first_version(Some(&*aws), context, spec, passed)).await
             }
             Cloud::Simulated(_) => kind.operations.first_version(None, context, spec, passed).await,
+        }
+    }
+
+    /// See [`crate::core::Resource::follow`].
+    pub async fn follow(
+        &self,
+        kind: &'static ResourceType,
+        region: Option<&str>,
+        context: PreflightContext<'_>,
+        (wanted, live): (&Value, &Value),
+        passed: &[String],
+    ) -> Vec<(String, StageFields)> {
+        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
+        match self {
+            Cloud::Aws(aws) => {
+                let aws = aws.in_region(region);
+                aws::optional_reads(kind.operations.follow(Some(&*aws), context, wanted, live, passed)).await
+            }
+            Cloud::Simulated(_) => kind.operations.follow(None, context, wanted, live, passed).await,
         }
     }
 

@@ -4,6 +4,7 @@ pub mod backend;
 pub mod cloud;
 pub mod discover;
 pub mod execute;
+mod gates;
 pub mod generate_config;
 pub mod graph;
 pub mod history;

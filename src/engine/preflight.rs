@@ -8,12 +8,13 @@ use serde_json::Value;
 use super::{
     cloud::Cloud,
     discover::{LiveState, address_of},
+    gates::check_gates,
     plan::{Action, Obstacle, Plan, ReplacementOrder},
 };
 use crate::{
     core::{
         AccountLimit, Address, Answers, Error, ErrorKind, PlannedResource, PreflightContext, Prerequisite, Problem, ResourceType,
-        expression::references,
+        StageFields, expression::references,
     },
     definition::{DesiredResource, Stack},
 };
@@ -54,7 +55,8 @@ pub async fn preflight(
         missing_prerequisites(cloud, &asked),
         exceeded_quotas(cloud, context, stack, plan, &locate)
     );
-    let placed = place_updates(cloud, context, stack, plan, &asked).await;
+    let (placed, following) =
+        tokio::join!(place_updates(cloud, context, stack, plan, &asked), following_steps(cloud, context, stack, plan));
     let effects: BTreeMap<Address, Vec<String>> =
         asked.iter().zip(effects).map(|(one, effects)| (one.declared.address.clone(), effects)).collect();
     let mut obstacles = exceeded;
@@ -67,9 +69,16 @@ pub async fn preflight(
     for change in &mut plan.changes {
         change.effects = effects.get(&change.address).cloned().unwrap_or_default();
     }
-    for (change, version) in placed {
-        plan.place_at_version(change, &version);
+    for (change, followed, stages) in following {
+        plan.follow(stack, change, followed, stages);
     }
+    for (change, version) in placed {
+        // A change that follows another has its place.
+        if plan.changes[change].stages.is_empty() {
+            plan.place_at_version(change, &version);
+        }
+    }
+    plan.gates = check_gates(cloud, stack, plan).await;
     plan.obstacles.extend(obstacles);
     plan.warnings.extend(warnings);
     plan.prerequisites = prerequisites;
@@ -88,6 +97,29 @@ async fn place_updates(
         let one = asked.iter().find(|one| one.declared.address == change.address)?;
         let (kind, region) = (one.declared.resource_type, one.declared.region.as_deref());
         Some(async move { cloud.first_version(kind, region, context, &one.spec, &passed).await.map(|version| (number, version)) })
+    });
+    join_all(questions).await.into_iter().flatten().collect()
+}
+
+/// Steps of the resources that follow one that passes versions: the numbers of both changes, and the steps.
+async fn following_steps(
+    cloud: &Cloud,
+    context: PreflightContext<'_>,
+    stack: &Stack,
+    plan: &Plan,
+) -> Vec<(usize, usize, Vec<(String, StageFields)>)> {
+    let questions = plan.changes.iter().enumerate().filter_map(|(number, change)| {
+        let followed = plan.followed_by(stack, number)?;
+        let passed = plan.versions_passed_by(followed);
+        let followed = plan.changes.iter().position(|other| other.address == followed.address)?;
+        let (declared, live) = stack.resources.get(&change.address).zip(change.before.as_ref())?;
+        let (kind, region) = (declared.resource_type, declared.region.as_deref());
+        let wanted = plan.desired_spec(declared);
+        let live = kind.comparable(&wanted, &live.spec);
+        Some(async move {
+            let stages = cloud.follow(kind, region, context, (&wanted, &live), &passed).await;
+            (!stages.is_empty()).then_some((number, followed, stages))
+        })
     });
     join_all(questions).await.into_iter().flatten().collect()
 }

@@ -22,6 +22,7 @@ pub fn plan(plan: &Plan) -> Value {
         "summary": plan.summary(),
         "estimated_seconds": plan.estimated_time().as_secs(),
         "changes": plan.changes.iter().filter(|change| change.action != Action::None).collect::<Vec<_>>(),
+        "gates": plan.gates,
         "prerequisites": plan.prerequisites,
         "obstacles": plan.obstacles,
         "warnings": plan.warnings,

@@ -13,7 +13,7 @@ use crate::{
     aws::types,
     core::{Tags, printable_line},
     definition::sections,
-    engine::plan::{Action, Change, ChangedBy, FieldDiff, Op, Plan, Reason, ReplacementOrder, critical_path},
+    engine::plan::{Action, Change, ChangedBy, FieldDiff, Op, Plan, PlannedGates, Reason, ReplacementOrder, critical_path},
 };
 
 /// Options for the output.
@@ -31,6 +31,8 @@ struct RenderContext<'a> {
     /// Whether the heading above states that these are no longer declared.
     in_undeclared_section: bool,
     names: &'a AddressNames,
+    /// Gates that are closed, or can't be checked.
+    gates: &'a [PlannedGates],
 }
 
 /// Indentation of a field, in columns.
@@ -59,8 +61,13 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
             writeln!(out, "      {}: {} → {}", printable_line(key), printable_line(old), printable_line(new))?;
         }
     }
-    let mut around =
-        RenderContext { options, shared_tags: shared.map(|(tags, _)| tags).unwrap_or_default(), in_undeclared_section: false, names };
+    let mut around = RenderContext {
+        options,
+        shared_tags: shared.map(|(tags, _)| tags).unwrap_or_default(),
+        in_undeclared_section: false,
+        names,
+        gates: &plan.gates,
+    };
     let mut sections: BTreeMap<usize, (&str, Vec<&Change>)> = BTreeMap::new();
     for change in plan.changes.iter().filter(|change| options.all || change.action != Action::None) {
         let (place, name) = section(change);
@@ -153,7 +160,8 @@ fn write_critical_path(out: &mut dyn Write, usual: Duration, path: &[String]) ->
 /// Renders changes alone, from any source.
 pub fn render_changes(changes: &[Change], names: &AddressNames) -> String {
     let mut out = String::new();
-    let around = RenderContext { options: RenderOptions::default(), shared_tags: Vec::new(), in_undeclared_section: false, names };
+    let around =
+        RenderContext { options: RenderOptions::default(), shared_tags: Vec::new(), in_undeclared_section: false, names, gates: &[] };
     for change in changes {
         // Writing to a string cannot fail.
         let _ = write_change(&mut out, change, &around);
@@ -265,8 +273,17 @@ fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_
     }
     for stage in &change.stages {
         let gates = if stage.gates.is_empty() { String::new() } else { format!(", after the gates {}", stage.gates.join(", ")) };
-        let step = format!("step: {} → {}{gates}", printable_line(&stage.from), printable_line(&stage.to));
+        let at = stage.at.as_ref().map(|at| format!(", while {} has {}", at.address, printable_line(&at.version))).unwrap_or_default();
+        let step = format!("step: {} → {}{at}{gates}", printable_line(&stage.from), printable_line(&stage.to));
         writeln!(out, "      {}", Style::Faint.paint(step))?;
+        for gates in context.gates.iter().filter(|gates| gates.address == change.address && gates.to == stage.to) {
+            for words in &gates.closed {
+                writeln!(out, "        {} {}", Style::Changed.paint("closed now:"), printable_line(words))?;
+            }
+            for words in &gates.unchecked {
+                writeln!(out, "        {}", Style::Faint.paint(printable_line(words)))?;
+            }
+        }
     }
     for effect in &change.effects {
         writeln!(out, "      {}", printable_line(effect))?;
@@ -410,7 +427,7 @@ mod tests {
     fn rendered(changes: &[Change], show: RenderOptions) -> String {
         let mut out = String::new();
         let names = AddressNames::of([]);
-        let around = RenderContext { options: show, shared_tags: Vec::new(), in_undeclared_section: false, names: &names };
+        let around = RenderContext { options: show, shared_tags: Vec::new(), in_undeclared_section: false, names: &names, gates: &[] };
         changes.iter().for_each(|change| write_change(&mut out, change, &around).expect("writing to a string"));
         anstream::adapter::strip_str(&out).to_string()
     }

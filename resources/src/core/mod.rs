@@ -92,7 +92,7 @@ pub use shared::Shared;
 pub use spec::{NameSuffix, Named, Naming, ReferencesType, Spec};
 pub use spec_references::Reference;
 pub use spec_references::resolve_ref;
-pub use stages::{GateReport, GateSource, SimulatedFacts, Stage, StageFields};
+pub use stages::{GateReport, GateSource, PlannedSpecs, ReachedVersion, SimulatedFacts, Stage, StageFields};
 pub use tags::{
     ADDRESS_TAG, ENVIRONMENT_TAG, IgnoredTags, ON_DELETE_TAG, REGION_TAG, STACK_TAG, TagChange, Tags, UNTAGGED, is_controller_tag,
     ownership_tags, ownership_text,

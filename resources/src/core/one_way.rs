@@ -24,6 +24,8 @@ pub enum Direction {
     OneMinorVersion,
     /// AWS decides.
     DecidedByAws,
+    /// A value that must suit a version of a resource it refers to: a rollback that can't restore that version leaves this one, too.
+    WithDependency,
     /// A value that is permanent once set.
     SetOnce,
     /// A value that AWS removes, and never sets again: an end, such as that of a replication.
@@ -80,7 +82,7 @@ impl Direction {
                 return Some(RefusedChange::SkipsMinorVersion(format!("{major}.{next}")));
             }
             // Another value replaces the resource.
-            Direction::DecidedByAws | Direction::RemovedForGood => false,
+            Direction::DecidedByAws | Direction::WithDependency | Direction::RemovedForGood => false,
         };
         back.then_some(RefusedChange::Backward)
     }

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::{
     AccountLimit, CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error, ErrorKind,
     ExchangePart, Existing, GateReport, GateSource, LeftoverRequest, Leftovers, LiveResource, Named, Observed, OwnFacts, Phase,
-    PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope, StageFields, TagChange, problem::parse,
+    PlannedSpecs, PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope, Stage, StageFields, TagChange,
+    problem::parse,
 };
 
 /// Operations of a resource type.
@@ -89,12 +90,22 @@ pub trait Operations: Send + Sync {
         spec: &'a Value,
         passed: &'a [String],
     ) -> BoxFuture<'a, Option<String>>;
+    /// See [`Resource::follow`].
+    fn follow<'a>(
+        &'a self,
+        to: Option<&'a dyn Connections>,
+        context: PreflightContext<'a>,
+        wanted: &'a Value,
+        live: &'a Value,
+        passed: &'a [String],
+    ) -> BoxFuture<'a, Vec<(String, StageFields)>>;
     /// See [`Resource::gates`].
     fn gates<'a>(
         &'a self,
         source: GateSource<'a, dyn Connections>,
         live: &'a LiveResource,
         spec: &'a Value,
+        planned: &'a PlannedSpecs,
     ) -> BoxFuture<'a, Result<GateReport>>;
     /// See [`Resource::prerequisites`].
     fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite>;
@@ -282,12 +293,7 @@ impl<R: Resource> Operations for TypedOperations<R> {
     }
     fn stages(&self, wanted: &Value, live: &Value, passed: &[String]) -> Vec<StageFields> {
         let Some((parsed, live)) = deserialize_both::<R>(wanted, live) else { return Vec::new() };
-        let fields = |stage: &R| {
-            let Ok(Value::Object(fields)) = serde_json::to_value(stage) else { return Map::new() };
-            fields.into_iter().filter(|(name, value)| wanted.get(name).unwrap_or(&Value::Null) != value).collect()
-        };
-        let stages = parsed.stages(&live, passed).into_iter();
-        stages.map(|stage| StageFields { fields: fields(&stage.spec), from: stage.from, to: stage.to, gates: stage.gates }).collect()
+        parsed.stages(&live, passed).into_iter().map(|stage| to_stage_fields(stage, wanted)).collect()
     }
     fn first_version<'a>(
         &'a self,
@@ -301,18 +307,33 @@ impl<R: Resource> Operations for TypedOperations<R> {
             spec.first_version(&Questions::new(api, context), passed).await
         })
     }
+    fn follow<'a>(
+        &'a self,
+        to: Option<&'a dyn Connections>,
+        context: PreflightContext<'a>,
+        wanted: &'a Value,
+        live: &'a Value,
+        passed: &'a [String],
+    ) -> BoxFuture<'a, Vec<(String, StageFields)>> {
+        Box::pin(async move {
+            let (Some((spec, live)), Ok(api)) = (deserialize_both::<R>(wanted, live), to.map(api).transpose()) else { return Vec::new() };
+            let stages = spec.follow(&Questions::new(api, context), &live, passed).await;
+            stages.into_iter().map(|(at, stage)| (at, to_stage_fields(stage, wanted))).collect()
+        })
+    }
     fn gates<'a>(
         &'a self,
         source: GateSource<'a, dyn Connections>,
         live: &'a LiveResource,
         spec: &'a Value,
+        planned: &'a PlannedSpecs,
     ) -> BoxFuture<'a, Result<GateReport>> {
         Box::pin(async move {
             let source = match source {
                 GateSource::Api(to) => GateSource::Api(api(to)?),
                 GateSource::Simulated(facts) => GateSource::Simulated(facts),
             };
-            deserialize_spec::<R>(spec)?.gates(&source, &to_existing(live)?).await
+            deserialize_spec::<R>(spec)?.gates(&source, &to_existing(live)?, planned).await
         })
     }
     fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite> {
@@ -389,6 +410,16 @@ fn api<A: Any>(to: &dyn Connections) -> Result<&A> {
 
 fn deserialize_spec<R: DeserializeOwned>(value: &Value) -> Result<R> {
     R::deserialize(value).map_err(Error::from)
+}
+
+/// A stage without the Rust type; `wanted` is the desired spec.
+fn to_stage_fields<R: Resource>(stage: Stage<R>, wanted: &Value) -> StageFields {
+    let fields = match serde_json::to_value(&stage.spec) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let differing = fields.into_iter().filter(|(name, value)| wanted.get(name).unwrap_or(&Value::Null) != value).collect();
+    StageFields { fields: differing, from: stage.from, to: stage.to, gates: stage.gates, at: None }
 }
 
 fn deserialize_both<R: DeserializeOwned>(wanted: &Value, live: &Value) -> Option<(R, R)> {

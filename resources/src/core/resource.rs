@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    AccountLimit, CallContext, Declared, Error, ErrorKind, GateReport, GateSource, LeftoverRequest, Leftovers, Phase, Prerequisite,
-    Problem, Questions, Result, Scope, ServiceInfo, Spec, Stage, TagChange, Tags, TypeInfo,
+    AccountLimit, CallContext, Declared, Error, ErrorKind, GateReport, GateSource, LeftoverRequest, Leftovers, Phase, PlannedSpecs,
+    Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec, Stage, TagChange, Tags, TypeInfo,
 };
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
@@ -109,10 +109,27 @@ pub trait Resource: Spec {
     fn first_version(&self, _questions: &Questions<'_, Self::Api>, _passed: &[String]) -> impl Future<Output = Option<String>> + Send {
         async { None }
     }
-    /// Checks what must hold before an update of [`Resource::stages`] starts. Called right before its first call.
+    /// Asks AWS which steps keep a resource running while one that it refers to passes versions, see [`Resource::stages`]: each with the version in
+    /// `passed` at which it comes, in their order. A field that the definition leaves to AWS may change, too: the version of an add-on. Called
+    /// after the plan, for resources that exist; `live` is the state before the plan. Strings may still contain `${…}` references.
+    fn follow(
+        &self,
+        _questions: &Questions<'_, Self::Api>,
+        _live: &Self,
+        _passed: &[String],
+    ) -> impl Future<Output = Vec<(String, Stage<Self>)>> + Send {
+        async { Vec::new() }
+    }
+    /// Checks what must hold before an update of [`Resource::stages`] starts. Called right before its first call, and for a plan, with what the plan
+    /// changes before the step: a gate that these changes open is open.
     ///
     /// What can't be read must not hold a run up for good: it is [`GateReport::unchecked`].
-    fn gates(&self, _source: &GateSource<'_, Self::Api>, _live: &Existing<Self>) -> impl Future<Output = Result<GateReport>> + Send {
+    fn gates(
+        &self,
+        _source: &GateSource<'_, Self::Api>,
+        _live: &Existing<Self>,
+        _planned: &PlannedSpecs,
+    ) -> impl Future<Output = Result<GateReport>> + Send {
         async { Ok(GateReport::default()) }
     }
     /// What the account must have before this resource is created.

@@ -19,6 +19,20 @@ pub(crate) struct UsedKind {
     pub user: String,
 }
 
+/// Label of a node with the name of its managed node group: <https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html>.
+const NODE_GROUP_LABEL: &str = "eks.amazonaws.com/nodegroup";
+
+/// A node, or a group of nodes, with its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NodeVersion {
+    /// The node: `ip-10-0-0-1.ec2.internal`.
+    pub name: String,
+    /// Managed node group, if it is or belongs to one.
+    pub group: Option<String>,
+    /// Version of Kubernetes, or of the kubelet: `v1.34.2-eks-1234abc`.
+    pub version: String,
+}
+
 fn kind(api_version: &str, name: &str) -> Result<Kind> {
     let kind = KindName::of(api_version, name).and_then(|name| Kind::built_in(&name));
     kind.ok_or_else(|| Error::new(ErrorKind::Rejected, "UnknownKind", format!("{api_version}/{name} is unknown")))
@@ -37,14 +51,18 @@ pub(crate) fn kind_of(object: &Value) -> Option<KindName> {
 }
 
 impl Cluster {
-    /// Nodes, each with the version of its kubelet: `v1.34.2-eks-1234abc`.
+    /// Nodes with the versions of their kubelets.
     ///
     /// # Errors
     /// Returns errors of the API.
-    pub(crate) async fn kubelets(&self) -> Result<Vec<(String, String)>> {
+    pub(crate) async fn kubelets(&self) -> Result<Vec<NodeVersion>> {
         let nodes = self.list(&kind("v1", "Node")?, "").await?;
-        let version = |node: &kube::api::DynamicObject| Some(node.data.pointer("/status/nodeInfo/kubeletVersion")?.as_str()?.to_owned());
-        Ok(nodes.iter().filter_map(|node| Some((node.metadata.name.clone()?, version(node)?))).collect())
+        let version = |node: &kube::api::DynamicObject| {
+            let version = node.data.pointer("/status/nodeInfo/kubeletVersion")?.as_str()?.to_owned();
+            let group = node.metadata.labels.as_ref().and_then(|labels| labels.get(NODE_GROUP_LABEL)).cloned();
+            Some(NodeVersion { name: node.metadata.name.clone()?, group, version })
+        };
+        Ok(nodes.iter().filter_map(version).collect())
     }
 
     /// Budgets that allow no eviction of any of their pods: `namespace/name`.

@@ -4,7 +4,7 @@ use super::{
     step::StepTask,
     wait::{Condition, Status},
 };
-use crate::core::{Error, ErrorKind, LiveResource, Phase, Result};
+use crate::core::{Error, ErrorKind, LiveResource, Phase, PlannedSpecs, Result};
 
 impl StepTask {
     /// Waits for the end of a change that is under way, and checks what must hold before this step. A gate that does not hold suspends the
@@ -26,7 +26,7 @@ impl StepTask {
         }
         // Without a progress display there is no receiver.
         self.status.send(Status::Reported(format!("from {from} to {to}"))).ok();
-        let report = self.journaled_cloud.cloud.gates(kind, live, &self.target.spec).await?;
+        let report = self.journaled_cloud.cloud.gates(kind, live, &self.target.spec, &PlannedSpecs::default()).await?;
         for unchecked in report.unchecked {
             self.status.send(Status::Reported(unchecked)).ok();
         }

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{executor::Executor, journaled_cloud::StepTarget, step::Exchange};
 use crate::{
     aws::types,
-    core::{Address, CallContext, Error, ErrorKind, LiveResource, ResourceType, StageFields, Tags, expression, with_fields},
+    core::{Address, CallContext, Error, ErrorKind, LiveResource, ResourceType, Tags, expression, with_fields},
     definition::DesiredResource,
     engine::{
         discover,
@@ -66,8 +66,10 @@ impl Executor<'_> {
         let spec = match step.op {
             Op::Create => self.resolved_spec(address, kind, &change.attach, None)?,
             Op::Update => {
-                let spec = self.resolved_spec(address, kind, &change.attach, live)?;
-                let spec = with_stage(spec, step.stage.and_then(|stage| change.stages.get(stage)));
+                let mut spec = self.resolved_spec(address, kind, &change.attach, live)?;
+                if let Some(stage) = step.stage.and_then(|stage| change.stages.get(stage)) {
+                    stage.apply_to(&mut spec);
+                }
                 let prunes = !kind.removed_later.is_empty() && self.plan.prunes(step.change);
                 if prunes { kind.with_entries_removed_later(spec, live.map_or(&Value::Null, |live| &live.spec)) } else { spec }
             }
@@ -135,14 +137,6 @@ impl Executor<'_> {
             Some(_) => Ok(Exchange::Made),
         }
     }
-}
-
-/// The spec after one of the steps in which an update reaches it.
-fn with_stage(mut spec: Value, stage: Option<&StageFields>) -> Value {
-    if let (Value::Object(fields), Some(stage)) = (&mut spec, stage) {
-        fields.extend(stage.fields.clone());
-    }
-    spec
 }
 
 /// Token of 40 hex digits, equal for all attempts of one step of one run.

@@ -6,6 +6,7 @@ mod diff;
 pub(in crate::engine) mod dropped;
 mod exchanges;
 mod exclusive;
+mod follow;
 mod known;
 mod leftovers;
 mod live_dependents;
@@ -236,6 +237,21 @@ impl Step {
     }
 }
 
+/// Gates before a step, as they are when the plan is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedGates {
+    /// Address of the resource.
+    pub address: Address,
+    /// Version after the step, see [`StageFields::to`].
+    pub to: String,
+    /// Closed gates, each with its remedy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<String>,
+    /// What could not be checked, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unchecked: Vec<String>,
+}
+
 /// Operation of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -313,6 +329,8 @@ pub struct Plan {
     pub prerequisites: Vec<Prerequisite>,
     /// Warnings.
     pub warnings: Vec<String>,
+    /// Gates of steps that are closed, or can't be checked, when the plan is made.
+    pub gates: Vec<PlannedGates>,
     /// Values and data that a rollback does not restore.
     pub not_restored: Vec<(Address, String)>,
     /// Physical names used instead of declared ones, which other resources have.

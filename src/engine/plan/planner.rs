@@ -77,6 +77,12 @@ fn unhealthy_warning(change: &Change) -> Option<String> {
     Some(format!("AWS reports `{status}` for `{}` ({}){why}.", change.address, live.id))
 }
 
+/// Impact of changes of these fields.
+pub(super) fn impact_of(kind: &ResourceType, fields: &[FieldDiff]) -> Vec<&'static str> {
+    let changed = ChangedFields(fields.iter().map(|field| field.pointer.clone()).collect());
+    without_repeats(kind.impact.iter().filter(|(field, _)| changed.contains(field)).map(|(_, words)| *words))
+}
+
 fn without_repeats(words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     let mut words: Vec<_> = words.collect();
     words.dedup();
@@ -141,6 +147,7 @@ impl<'a> Planner<'a> {
             obstacles,
             prerequisites: Vec::new(),
             warnings,
+            gates: Vec::new(),
             not_restored: Vec::new(),
             name_overrides: names,
             exchanges,
@@ -267,9 +274,10 @@ impl<'a> Planner<'a> {
             change.irreversible = irreversible_effect(kind, live, change.on_delete, change.replacement_order);
         } else {
             let changed = ChangedFields(change.fields.iter().map(|field| field.pointer.clone()).collect());
-            let impact = kind.impact.iter().filter(|(field, _)| changed.contains(field)).map(|(_, words)| *words);
-            change.impact = without_repeats(impact);
-            let one_way: Vec<&OneWay> = kind.one_way.iter().filter(|one_way| changed.contains(one_way.field)).collect();
+            change.impact = impact_of(kind, &change.fields);
+            // Whether a value that suits a version goes back depends on what a rollback can restore.
+            let is_lost = |one_way: &&OneWay| changed.contains(one_way.field) && !matches!(one_way.direction, Direction::WithDependency);
+            let one_way: Vec<&OneWay> = kind.one_way.iter().filter(is_lost).collect();
             let mut lost: Vec<String> = without_repeats(one_way.iter().map(|one_way| one_way.reason)).into_iter().map(Into::into).collect();
             if !change.fields.is_empty() {
                 lost.extend(kind.operations.irreversible_change(wanted, &kind.comparable(wanted, &live.spec)));

@@ -215,6 +215,7 @@ fn keep_one_way_fields(
     live: &BTreeMap<Address, &LiveResource>,
 ) -> Vec<(Address, String)> {
     let mut not_restored = Vec::new();
+    let mut keep_version: BTreeSet<Address> = BTreeSet::new();
     let is_deleted = |address: &Address| targets.get(address).is_some_and(|target| target.before.is_none());
     for declared in stack.resources.values_mut().filter(|declared| !is_deleted(&declared.address)) {
         let Some(live) = live.get(&declared.address) else { continue };
@@ -222,16 +223,35 @@ fn keep_one_way_fields(
         if is_replaced_by(declared, live) {
             continue;
         }
-        for OneWay { field: at, reason: why, .. } in &declared.resource_type.one_way {
-            let (Some(was), Some(is)) = (declared.spec.pointer_mut(at), live.spec.pointer(at)) else { continue };
-            if was != is && !is.is_null() {
-                let field = at.trim_start_matches('/');
-                not_restored.push((declared.address.clone(), format!("keeps {field} {}: {why}", is.to_string().trim_matches('"'))));
-                *was = is.clone();
+        let one_way = &declared.resource_type.one_way;
+        for one_way in one_way.iter().filter(|one_way| !matches!(one_way.direction, Direction::WithDependency)) {
+            let Some(kept) = keep_live_value(declared, one_way, live) else { continue };
+            not_restored.push(kept);
+            if matches!(one_way.direction, Direction::OneMinorVersion) {
+                keep_version.insert(declared.address.clone());
             }
         }
     }
+    for declared in stack.resources.values_mut().filter(|declared| !is_deleted(&declared.address)) {
+        let Some(live) = live.get(&declared.address) else { continue };
+        if declared.depends_on.is_disjoint(&keep_version) || is_replaced_by(declared, live) {
+            continue;
+        }
+        let one_way = declared.resource_type.one_way.iter().filter(|one_way| matches!(one_way.direction, Direction::WithDependency));
+        not_restored.extend(one_way.filter_map(|one_way| keep_live_value(declared, one_way, live)).collect::<Vec<_>>());
+    }
     not_restored
+}
+
+/// Keeps the live value of a field, and returns a description if it differs.
+fn keep_live_value(declared: &mut DesiredResource, one_way: &OneWay, live: &LiveResource) -> Option<(Address, String)> {
+    let (was, is) = (declared.spec.pointer_mut(one_way.field)?, live.spec.pointer(one_way.field)?);
+    if *was == *is || is.is_null() {
+        return None;
+    }
+    let field = one_way.field.trim_start_matches('/');
+    *was = is.clone();
+    Some((declared.address.clone(), format!("keeps {field} {}: {}", is.to_string().trim_matches('"'), one_way.reason)))
 }
 
 /// Leaves values unset that AWS removed for good from a resource, which a replacement would bring back without its data. Returns descriptions of

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::{
+    graph::{DiGraph, NodeIndex},
+    visit::{Dfs, Reversed, Walker},
+};
 use serde_json::Value;
 
-use super::{Action, Change, Op, Plan, Step, order::topological_order, soft_edges::add_edges};
-use crate::{core::Address, definition::Stack};
+use super::{Action, Change, Op, Plan, ReplacementOrder, Step, order::topological_order, soft_edges::add_edges};
+use crate::{
+    core::{Address, PlannedSpecs, ReachedVersion},
+    definition::Stack,
+};
 
 /// Divides updates into their steps, dependencies first.
 pub(super) fn divide_updates(stack: &Stack, changes: &mut [Change], desired: &BTreeMap<Address, Value>) {
@@ -26,10 +32,18 @@ pub(super) fn divide_updates(stack: &Stack, changes: &mut [Change], desired: &BT
     }
 }
 
-/// The versions that a resource passes, from the present one on.
-fn passed_versions(change: &Change) -> Vec<String> {
+/// The versions that a resource passes, from the present one on. None for one that follows the versions of another.
+pub(super) fn passed_versions(change: &Change) -> Vec<String> {
+    if follows_another(change) {
+        return Vec::new();
+    }
     let present = change.stages.first().map(|stage| stage.from.clone());
     present.into_iter().chain(change.stages.iter().map(|stage| stage.to.clone())).collect()
+}
+
+/// Whether the steps of an update come at versions of another resource.
+pub(super) fn follows_another(change: &Change) -> bool {
+    change.stages.iter().any(|stage| stage.at.is_some())
 }
 
 /// Adds the steps of an update, each after the one before.
@@ -54,7 +68,7 @@ pub(super) fn alternate(graph: &mut DiGraph<Step, ()>, used: (&Change, &[NodeInd
 }
 
 /// Edges that put a step after the one that reaches the version with this number in the passed ones, and before the next.
-fn between(used: &[NodeIndex], step: NodeIndex, at: usize) -> Vec<(NodeIndex, NodeIndex)> {
+pub(super) fn between(used: &[NodeIndex], step: NodeIndex, at: usize) -> Vec<(NodeIndex, NodeIndex)> {
     let after = at.checked_sub(1).and_then(|at| used.get(at)).map(|used| (*used, step));
     let before = used.get(at).map(|used| (step, *used));
     after.into_iter().chain(before).collect()
@@ -65,26 +79,74 @@ impl Plan {
     pub(in crate::engine) fn versions_passed_by_dependencies(&self, stack: &Stack, change: usize) -> Option<Vec<String>> {
         let is_changed = |entry: &&Change| matches!(entry.action, Action::Update | Action::Replace) && entry.stages.is_empty();
         let entry = self.changes.get(change).filter(is_changed)?;
-        let needs = &stack.resources.get(&entry.address)?.depends_on;
-        let staged = self.changes.iter().find(|other| !other.stages.is_empty() && needs.contains(&other.address));
-        staged.map(passed_versions)
+        self.staged_dependency(stack, &entry.address).map(passed_versions)
+    }
+
+    /// The resource that passes versions and on which another one depends.
+    pub(super) fn staged_dependency(&self, stack: &Stack, user: &Address) -> Option<&Change> {
+        let needs = &stack.resources.get(user)?.depends_on;
+        self.changes.iter().find(|other| needs.contains(&other.address) && !passed_versions(other).is_empty())
+    }
+
+    /// Number of the steps of a change that come before the version after this one.
+    fn steps_up_to(&self, change: &Change, version: &str) -> Option<usize> {
+        let Some(followed) = change.stages.first().and_then(|stage| stage.at.as_ref()) else {
+            return passed_versions(change).iter().position(|passed| passed == version);
+        };
+        let passed = passed_versions(self.changes.iter().find(|other| other.address == followed.address)?);
+        let number = |version: &str| passed.iter().position(|passed| passed == version);
+        let last = number(version)?;
+        let is_reached = |at: &ReachedVersion| number(&at.version).is_some_and(|number| number <= last);
+        Some(change.stages.iter().filter(|stage| stage.at.as_ref().is_some_and(is_reached)).count())
+    }
+
+    /// The steps of a change that create or update, in their order.
+    pub(in crate::engine) fn steps_of(&self, change: usize) -> Vec<NodeIndex> {
+        let is_step = |node: &NodeIndex| self.apply[*node].change == change && matches!(self.apply[*node].op, Op::Create | Op::Update);
+        let mut steps: Vec<NodeIndex> = self.apply.node_indices().filter(is_step).collect();
+        steps.sort_by_key(|node| self.apply[*node].stage);
+        steps
+    }
+
+    /// What the plan changes before a step, in the region of its resource.
+    pub(in crate::engine) fn changed_before(&self, stack: &Stack, step: NodeIndex) -> PlannedSpecs {
+        let own = self.apply[step].change;
+        let earlier = Reversed(&self.apply);
+        // The last step of each change; those without stages have only one.
+        let mut last: BTreeMap<usize, Option<usize>> = BTreeMap::new();
+        for node in Dfs::new(earlier, step).iter(earlier) {
+            let step = self.apply[node];
+            let replaces = || self.changes[step.change].replacement_order == Some(ReplacementOrder::DestroyBeforeCreate);
+            if step.change != own && (step.op == Op::Update || step.op == Op::Create && replaces()) {
+                let stage = last.entry(step.change).or_default();
+                *stage = step.stage.max(*stage);
+            }
+        }
+        let mut planned = PlannedSpecs::default();
+        for (change, stage) in last {
+            let entry = &self.changes[change];
+            let Some((declared, live)) = stack.resources.get(&entry.address).zip(entry.before.as_ref()) else { continue };
+            if entry.region != self.changes[own].region {
+                continue;
+            }
+            let mut spec = self.desired_spec(declared);
+            if let Some(stage) = stage.and_then(|stage| entry.stages.get(stage)) {
+                stage.apply_to(&mut spec);
+            }
+            planned.insert(&live.type_name, &live.id, spec);
+        }
+        planned
     }
 
     /// Puts a change after the resources on which it depends have reached a version, and before the next one, unless something else that it
     /// needs comes later.
     pub(in crate::engine) fn place_at_version(&mut self, user: usize, version: &str) {
-        let steps_of = |change: usize| {
-            let is_step = |node: &NodeIndex| self.apply[*node].change == change && matches!(self.apply[*node].op, Op::Create | Op::Update);
-            let mut steps: Vec<NodeIndex> = self.apply.node_indices().filter(is_step).collect();
-            steps.sort_by_key(|node| self.apply[*node].stage);
-            steps
-        };
-        let Some(step) = steps_of(user).first().copied() else { return };
+        let Some(step) = self.steps_of(user).first().copied() else { return };
         let (mut graph, mut edges) = (self.apply.clone(), Vec::new());
         for (used, entry) in self.changes.iter().enumerate().filter(|(_, entry)| !entry.stages.is_empty()) {
-            let steps = steps_of(used);
+            let steps = self.steps_of(used);
             let Some(last) = steps.last().copied().filter(|last| graph.find_edge(*last, step).is_some()) else { continue };
-            let Some(at) = passed_versions(entry).iter().position(|passed| passed == version) else { return };
+            let Some(at) = self.steps_up_to(entry, version) else { return };
             graph.retain_edges(|graph, edge| graph.edge_endpoints(edge) != Some((last, step)));
             edges.extend(between(&steps, step, at));
         }

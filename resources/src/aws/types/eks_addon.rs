@@ -1,5 +1,7 @@
 //! `eks_addon`: software in a cluster that EKS installs and updates.
 
+pub(super) mod versions;
+
 use acme_macros::spec;
 use aws_sdk_eks::types::{Addon, AddonStatus};
 use serde_json::Value;
@@ -12,7 +14,7 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
         ArnOutput, ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Questions, Ref,
-        Resource, Result, Scope, TypeInfo, ok_or_not_found,
+        Resource, Result, Scope, Stage, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -27,9 +29,11 @@ pub struct EksAddon {
     pub addon: String,
     /// Version, such as `v1.20.4-eksbuild.2`. With an upgrade of the cluster, a new version is installed as early as it runs with Kubernetes.
     #[field(
-        unset = "AWS's default for the cluster's version when the add-on is created; acme does not change it afterwards",
+        unset = "AWS's default for the cluster's version when the add-on is created; acme changes it only with an upgrade of the cluster, if it \
+                 does not run with the next version",
         important,
-        impact = "its pods restart"
+        impact = "its pods restart",
+        one_way(Direction::WithDependency, "after an upgrade of the cluster, the earlier version may not run with Kubernetes")
     )]
     #[field(dropped(kept, "AWS's default applies only at creation"))]
     pub version: Option<String>,
@@ -155,16 +159,23 @@ impl Resource for EksAddon {
         problem.into_iter().collect()
     }
 
-    /// As early as the version is offered: before an upgrade of the cluster, if it runs with the present version, too.
-    async fn first_version(&self, questions: &Questions<'_, Aws>, passed: &[String]) -> Option<String> {
-        let version = self.version.as_deref().filter(|version| !version.contains("${"))?;
-        for kubernetes in passed {
-            let offered = addon_versions(questions, kubernetes).await?;
-            if offered.get(&self.addon).is_some_and(|versions| versions.iter().any(|offered| offered == version)) {
-                return Some(kubernetes.clone());
-            }
+    /// To a version that runs on both sides before each upgrade of the cluster, or else after it; a version of the definition as early as it runs.
+    async fn follow(&self, questions: &Questions<'_, Aws>, live: &Self, passed: &[String]) -> Vec<(String, Stage<Self>)> {
+        let is_known = |text: &str| !text.contains("${");
+        let Some(installed) = live.version.as_deref().filter(|_| is_known(&self.addon)) else { return Vec::new() };
+        if !self.version.as_deref().is_none_or(is_known) {
+            return Vec::new();
         }
-        None
+        let offered = versions::offered(questions, &self.addon).await;
+        let mut from = installed.to_owned();
+        let updates = versions::updates(&offered, installed, self.version.as_deref(), passed).into_iter();
+        updates
+            .map(|(kubernetes, to)| {
+                let spec = EksAddon { version: Some(to.clone()), ..self.clone() };
+                let from = std::mem::replace(&mut from, to.clone());
+                (kubernetes, Stage { from, to, gates: Vec::new(), spec })
+            })
+            .collect()
     }
 
     fn check(&self) -> Vec<Problem> {

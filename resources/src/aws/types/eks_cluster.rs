@@ -38,8 +38,8 @@ use crate::{
     },
     core::{
         ArnRef, Cidr, Created, Declared, Deletion, Error, ErrorKind, Existing, GateReport, GateSource, GrantTarget, IamActions, IamGrant,
-        LeftoverRequest, Leftovers, Observed, Problem, Questions, Ref, Resource, Result, Scope, Stage, TypeInfo, ok_or_not_found,
-        referenced_ids,
+        LeftoverRequest, Leftovers, Observed, PlannedSpecs, Problem, Questions, Ref, Resource, Result, Scope, Stage, TypeInfo,
+        ok_or_not_found, referenced_ids,
     },
     kubernetes::Endpoint,
 };
@@ -56,7 +56,7 @@ pub struct EksCluster {
     #[field(
         unset = "AWS's default when the cluster is created; acme does not change it afterwards",
         pattern = "1[.][0-9]+",
-        impact = "its API may respond slowly for minutes; nodes and add-ons keep their versions",
+        impact = "its API may respond slowly for minutes",
         one_way(Direction::OneMinorVersion, "AWS rolls back only the last minor version, within 7 days of its upgrade, after the nodes")
     )]
     #[field(dropped(kept, "AWS's default applies only at creation"))]
@@ -186,11 +186,7 @@ impl Resource for EksCluster {
                 .change(&[
                     "eks:AssociateEncryptionConfig",
                     "eks:DeleteCluster",
-                    "eks:DescribeInsight",
                     "eks:DescribeUpdate",
-                    "eks:ListAddons",
-                    "eks:ListInsights",
-                    "eks:ListNodegroups",
                     "eks:ListUpdates",
                     "eks:UpdateClusterConfig",
                     "eks:UpdateClusterVersion",
@@ -201,12 +197,16 @@ impl Resource for EksCluster {
                     IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
                     IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("eks.amazonaws.com")),
                     IamGrant::change(&["kms:CreateGrant", "kms:DescribeKey"], GrantTarget::Referenced("kms_key")),
-                    // What must hold before an upgrade.
-                    IamGrant::change(&["eks:DescribeAddon"], GrantTarget::Arn("eks:addon/{name}/*")),
-                    IamGrant::change(&["eks:DescribeNodegroup"], GrantTarget::Arn("eks:nodegroup/{name}/*")),
-                    IamGrant::change(&["eks:DescribeAddonVersions"], GrantTarget::AllResources),
+                    // What must hold before an upgrade, for its plan, too.
+                    IamGrant::read(
+                        &["eks:DescribeInsight", "eks:ListAddons", "eks:ListInsights", "eks:ListNodegroups"],
+                        GrantTarget::Arn("eks:cluster/{name}"),
+                    ),
+                    IamGrant::read(&["eks:DescribeAddon"], GrantTarget::Arn("eks:addon/{name}/*")),
+                    IamGrant::read(&["eks:DescribeNodegroup"], GrantTarget::Arn("eks:nodegroup/{name}/*")),
+                    IamGrant::read(&["ec2:DescribeSubnets", "eks:DescribeAddonVersions"], GrantTarget::AllResources),
                     // EKS reads the network with the caller's permissions.
-                    IamGrant::change(&["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"], GrantTarget::AllResources),
+                    IamGrant::change(&["ec2:DescribeSecurityGroups", "ec2:DescribeVpcs"], GrantTarget::AllResources),
                     // What controllers made, see `leftovers`.
                     leftovers::FIND,
                     leftovers::DELETE_IN_ZONES,
@@ -382,8 +382,8 @@ impl Resource for EksCluster {
         upgrade::stages(self, live)
     }
 
-    async fn gates(&self, source: &GateSource<'_, Aws>, live: &Existing<Self>) -> Result<GateReport> {
-        upgrade::gates(self, source, live).await
+    async fn gates(&self, source: &GateSource<'_, Aws>, live: &Existing<Self>, planned: &PlannedSpecs) -> Result<GateReport> {
+        upgrade::gates(self, source, live, planned).await
     }
 
     fn replaces(&self, live: &Self) -> EksClusterChanges {

@@ -31,7 +31,7 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
         ArnRef, Created, Declared, Deletion, Error, Existing, GateReport, GateSource, GrantTarget, IamActions, IamGrant, Observed,
-        Prerequisite, Problem, Questions, Ref, Resource, Result, Scope, Stage, TypeInfo, ok_or_not_found, referenced_ids,
+        PlannedSpecs, Prerequisite, Problem, Questions, Ref, Resource, Result, Scope, Stage, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -299,8 +299,8 @@ impl Resource for EksNodeGroup {
         upgrade::stages(self, live, passed)
     }
 
-    async fn gates(&self, source: &GateSource<'_, Aws>, live: &Existing<Self>) -> Result<GateReport> {
-        upgrade::gates(self, source, live).await
+    async fn gates(&self, source: &GateSource<'_, Aws>, live: &Existing<Self>, planned: &PlannedSpecs) -> Result<GateReport> {
+        upgrade::gates(self, source, live, planned).await
     }
 
     /// EC2 creates the role only for callers that may create it, and the nodes are started by Auto Scaling:

@@ -2,15 +2,16 @@
 //!
 //! Source: <https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html>.
 
-use std::collections::BTreeSet;
-
 use acme_macros::spec;
 
-use super::{EksCluster, upgrade_facts};
+use super::{
+    super::eks_addon::versions::{OfferedVersion, for_both_sides, runs_with},
+    EksCluster, upgrade_facts,
+};
 use crate::{
     aws::{Aws, to_aws},
-    core::{Existing, GateReport, GateSource, Result, Stage, list_first},
-    kubernetes::{UsedKind, replacement},
+    core::{Existing, GateReport, GateSource, PlannedSpecs, Result, Stage, list_first},
+    kubernetes::{NodeVersion, UsedKind, replacement},
 };
 
 /// A check before each minor version.
@@ -70,7 +71,7 @@ pub(super) struct Facts {
     /// Add-ons.
     pub addons: Vec<InstalledAddon>,
     /// Nodes and node groups with their versions.
-    pub nodes: Vec<(String, String)>,
+    pub nodes: Vec<NodeVersion>,
     /// Free addresses of the subnets, if known.
     pub free_addresses: Option<u32>,
     /// What could not be read, each with the reason.
@@ -83,12 +84,17 @@ pub(super) struct InstalledAddon {
     pub name: String,
     /// Installed version.
     pub version: String,
-    /// Versions that AWS offers, the newest first, each with the versions of Kubernetes that it runs with.
-    pub offered: Vec<(String, BTreeSet<String>)>,
+    /// Versions that AWS offers.
+    pub offered: Vec<OfferedVersion>,
 }
 
 /// Checks what must hold before the cluster gets this version.
-pub(super) async fn gates(wanted: &EksCluster, source: &GateSource<'_, Aws>, live: &Existing<EksCluster>) -> Result<GateReport> {
+pub(super) async fn gates(
+    wanted: &EksCluster,
+    source: &GateSource<'_, Aws>,
+    live: &Existing<EksCluster>,
+    planned: &PlannedSpecs,
+) -> Result<GateReport> {
     let (Some(to), Some(from)) = (wanted.version.as_deref(), live.spec.version.as_deref()) else { return Ok(GateReport::default()) };
     if minor(to) <= minor(from) {
         return Ok(GateReport::default());
@@ -98,7 +104,7 @@ pub(super) async fn gates(wanted: &EksCluster, source: &GateSource<'_, Aws>, liv
         GateSource::Api(aws) => upgrade_facts::read(aws, live, to, &is_open).await?,
         GateSource::Simulated(simulated) => upgrade_facts::simulated(simulated, live, to),
     };
-    Ok(report(&facts, (from, to), is_open))
+    Ok(report(&facts.after(planned, &live.id), (from, to), is_open))
 }
 
 fn report(facts: &Facts, (from, to): (&str, &str), is_open: impl Fn(UpgradeGate) -> bool) -> GateReport {
@@ -147,21 +153,23 @@ fn removed_apis(facts: &Facts, to: &str) -> Option<String> {
 
 /// An add-on that no version fits on both sides is left to the update that follows.
 fn addons(facts: &Facts, from: &str, to: &str) -> Option<String> {
-    let unfit = facts.addons.iter().filter_map(|addon| {
-        let runs_with = |version: &str| addon.offered.iter().find(|(offered, _)| offered == version).map(|(_, all)| all);
-        let is_unfit = !addon.offered.is_empty() && runs_with(&addon.version).is_none_or(|all| !all.contains(to));
-        let on_both_sides = addon.offered.iter().find(|(_, all)| all.contains(from) && all.contains(to))?;
-        is_unfit.then(|| format!("`{}` {} does not run with it, {} does", addon.name, addon.version, on_both_sides.0))
+    let versions = [from.to_owned(), to.to_owned()];
+    let unfit = facts.addons.iter().filter(|addon| !runs_with(&addon.offered, &addon.version, to)).filter_map(|addon| {
+        let on_both_sides = for_both_sides(&addon.offered, &versions)?;
+        Some(format!("`{}` {} does not run with it, {on_both_sides} does", addon.name, addon.version))
     });
     let unfit: Vec<String> = unfit.collect();
-    let help = format!("set these as `version`, which run with {from} and {to}, and apply again: acme updates them before the upgrade");
+    let help = format!(
+        "remove their `version`, or set these, which run with {from} and {to}: acme updates the add-ons of the stack before the upgrade; update \
+         those outside the stack yourself, and apply again"
+    );
     (!unfit.is_empty()).then(|| format!("the add-on {}; {help}", list(&unfit)))
 }
 
 fn nodes(facts: &Facts, to: &str) -> Option<String> {
     let target = minor(to)?;
     let is_old = |version: &str| minor(version).is_some_and(|node| node + MAX_SKEW < target);
-    let old = facts.nodes.iter().filter(|(_, version)| is_old(version)).map(|(name, version)| format!("{name} has {version}"));
+    let old = facts.nodes.iter().filter(|node| is_old(&node.version)).map(|node| format!("{} has {}", node.name, node.version));
     let old: Vec<String> = old.collect();
     let help = format!("upgrade or replace these nodes to 1.{} at least, and apply again", target - MAX_SKEW);
     (!old.is_empty()).then(|| format!("nodes may be {MAX_SKEW} minor versions older than the control plane, but {}; {help}", list(&old)))
@@ -177,6 +185,10 @@ fn addresses(facts: &Facts) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
     use super::*;
     use crate::kubernetes::kinds_in;
 
@@ -184,17 +196,21 @@ mod tests {
         report(&facts, ("1.34", "1.35"), |gate| !skipped.contains(&gate)).unmet
     }
 
+    fn offered(version: &str, clusters: &[&str]) -> OfferedVersion {
+        let clusters = clusters.iter().map(|cluster| (*cluster).to_owned()).collect();
+        OfferedVersion { version: version.to_owned(), clusters, default_for: BTreeSet::new() }
+    }
+
     #[test]
     fn each_gate_names_its_reason_and_a_remedy() {
         let addon = |version: &str| {
-            let both: BTreeSet<String> = ["1.34".to_owned(), "1.35".to_owned()].into();
-            let offered = vec![("v2".to_owned(), both), ("v1".to_owned(), BTreeSet::from(["1.34".to_owned()]))];
+            let offered = vec![offered("v2", &["1.34", "1.35"]), offered("v1", &["1.34"])];
             Facts { addons: vec![InstalledAddon { name: "coredns".into(), version: version.into(), offered }], ..Facts::default() }
         };
         assert!(unmet(addon("v2"), &[]).is_empty());
         assert!(unmet(addon("v1"), &[])[0].contains("`coredns` v1 does not run with it, v2 does"), "{:?}", unmet(addon("v1"), &[]));
         assert!(unmet(addon("v1"), &[UpgradeGate::Addons]).is_empty());
-        let nodes = |version: &str| Facts { nodes: vec![("ip-10-0-0-1".into(), version.into())], ..Facts::default() };
+        let nodes = |version: &str| Facts { nodes: vec![node("ip-10-0-0-1", Some("main"), version)], ..Facts::default() };
         assert!(unmet(nodes("v1.32.9-eks-1a2b3c"), &[]).is_empty());
         assert!(unmet(nodes("v1.31.9-eks-1a2b3c"), &[])[0].contains("to 1.32 at least"));
         let kinds = |manifest: &str| {
@@ -211,10 +227,45 @@ mod tests {
         assert_eq!(unmet(Facts { free_addresses: Some(4), ..Facts::default() }, &[]).len(), 1);
     }
 
+    fn node(name: &str, group: Option<&str>, version: &str) -> NodeVersion {
+        NodeVersion { name: name.to_owned(), group: group.map(str::to_owned), version: version.to_owned() }
+    }
+
+    #[test]
+    fn changes_of_a_plan_open_gates() {
+        let offered = vec![offered("v2", &["1.34", "1.35"]), offered("v1", &["1.34"])];
+        let used = |manifest: &str, user: &str| {
+            kinds_in(manifest).into_iter().map(|kind| UsedKind { kind, user: user.to_owned() }).collect::<Vec<_>>()
+        };
+        let facts = || Facts {
+            addons: vec![InstalledAddon { name: "coredns".into(), version: "v1".into(), offered: offered.clone() }],
+            nodes: vec![node("the node group old", Some("old"), "1.31"), node("ip-10-0-0-1", Some("old"), "v1.31.9-eks-1a2b3c")],
+            kinds: [
+                used("apiVersion: batch/v1beta1\nkind: CronJob\n", "the release web/shop"),
+                used("apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\n", "an object of the stack shop"),
+            ]
+            .concat(),
+            ..Facts::default()
+        };
+        let closed = |planned: &PlannedSpecs| unmet(facts().after(planned, "main"), &[]);
+        assert_eq!(closed(&PlannedSpecs::default()).len(), 3);
+        let mut planned = PlannedSpecs::default();
+        planned.insert("eks_addon", "main/coredns", json!({ "version": "v2" }));
+        planned.insert("eks_node_group", "main/old", json!({ "version": "1.34" }));
+        planned.insert("helm_release", "main/web/shop", json!({ "version": "2.0.0" }));
+        let budget = json!({ "apiVersion": "policy/v1", "kind": "PodDisruptionBudget" });
+        planned.insert("kubernetes_object", "main/policy/v1/PodDisruptionBudget/web/shop", json!({ "manifest": budget }));
+        assert!(closed(&planned).is_empty(), "{:?}", closed(&planned));
+        let mut elsewhere = PlannedSpecs::default();
+        elsewhere.insert("eks_addon", "other/coredns", json!({ "version": "v2" }));
+        elsewhere.insert("helm_release", "other/web/shop", json!({ "version": "2.0.0" }));
+        assert_eq!(closed(&elsewhere), closed(&PlannedSpecs::default()));
+    }
+
     /// kube-proxy of an old version has no version for both sides: its update follows the control plane's.
     #[test]
     fn an_addon_without_a_version_for_both_sides_does_not_hold_an_upgrade_up() {
-        let offered = vec![("v2".to_owned(), BTreeSet::from(["1.35".to_owned()])), ("v1".to_owned(), BTreeSet::from(["1.34".to_owned()]))];
+        let offered = vec![offered("v2", &["1.35"]), offered("v1", &["1.34"])];
         let addons = vec![InstalledAddon { name: "kube-proxy".into(), version: "v1".into(), offered }];
         assert!(unmet(Facts { addons, ..Facts::default() }, &[]).is_empty());
     }

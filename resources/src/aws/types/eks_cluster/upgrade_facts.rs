@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use aws_sdk_eks::types::{Category, InsightStatusValue, InsightsFilter};
 
 use super::{
+    super::eks_addon::versions::{OfferedVersion, published, read_offered},
     EksCluster,
     upgrade::{Facts, InstalledAddon, UpgradeGate, minor},
 };
 use crate::{
     aws::{Aws, for_each_concurrent},
-    core::{Error, Existing, Result, SimulatedFacts, ok_or_not_found, referenced_ids},
-    kubernetes::{UsedKind, kind_of, kinds_in},
+    core::{Error, Existing, PlannedSpecs, Result, SimulatedFacts, ok_or_not_found, referenced_ids},
+    kubernetes::{NodeVersion, UsedKind, kind_of, kinds_in},
 };
 
 /// Reads the facts for these gates. What can't be read is noted, unless no call can succeed.
@@ -77,27 +78,25 @@ async fn addons(aws: &Aws, cluster: &str) -> Result<Vec<InstalledAddon>> {
     for_each_concurrent(names, |name| async move {
         let reply = ok_or_not_found(aws.eks.describe_addon().cluster_name(cluster).addon_name(&name).send().await)?;
         let Some(version) = reply.and_then(|reply| reply.addon?.addon_version) else { return Ok(None) };
-        let pages = aws.eks.describe_addon_versions().addon_name(&name).into_paginator().items().send();
-        let infos: Vec<_> = pages.try_collect().await.map_err(Error::from)?;
-        let offered = infos.into_iter().flat_map(|info| info.addon_versions.unwrap_or_default()).filter_map(|info| {
-            let clusters: BTreeSet<String> = info.compatibilities.into_iter().flatten().filter_map(|one| one.cluster_version).collect();
-            Some((info.addon_version?, clusters))
-        });
-        Ok(Some(InstalledAddon { offered: offered.collect(), name, version }))
+        Ok(Some(InstalledAddon { offered: read_offered(aws, &name).await?, name, version }))
     })
     .await
 }
 
-async fn node_groups(aws: &Aws, cluster: &str) -> Result<Vec<(String, String)>> {
+async fn node_groups(aws: &Aws, cluster: &str) -> Result<Vec<NodeVersion>> {
     let names: Vec<String> = aws.eks.list_nodegroups().cluster_name(cluster).into_paginator().items().send().try_collect().await?;
     for_each_concurrent(names, |name| async move {
         let reply = ok_or_not_found(aws.eks.describe_nodegroup().cluster_name(cluster).nodegroup_name(&name).send().await)?;
-        Ok(reply.and_then(|reply| reply.nodegroup?.version).map(|version| (format!("the node group {name}"), version)))
+        Ok(reply.and_then(|reply| reply.nodegroup?.version).map(|version| node_group(name, version)))
     })
     .await
 }
 
-async fn kubelets(aws: &Aws, cluster: &str) -> Result<Vec<(String, String)>> {
+fn node_group(name: String, version: String) -> NodeVersion {
+    NodeVersion { name: format!("the node group {name}"), group: Some(name), version }
+}
+
+async fn kubelets(aws: &Aws, cluster: &str) -> Result<Vec<NodeVersion>> {
     aws.kubernetes.cluster(cluster).await?.kubelets().await
 }
 
@@ -112,6 +111,35 @@ async fn free_addresses(aws: &Aws, cluster: &EksCluster) -> Result<Option<u32>> 
     Ok((!subnets.is_empty()).then_some(free))
 }
 
+impl Facts {
+    /// The facts once a plan has made these changes.
+    pub fn after(mut self, planned: &PlannedSpecs, cluster: &str) -> Facts {
+        let version = |type_name: &str, name: &str| {
+            let version = planned.get(type_name, &format!("{cluster}/{name}"))?.get("version")?.as_str()?;
+            (!version.contains("${")).then(|| version.to_owned())
+        };
+        for addon in &mut self.addons {
+            addon.version = version("eks_addon", &addon.name).unwrap_or_else(|| std::mem::take(&mut addon.version));
+        }
+        for node in &mut self.nodes {
+            let planned = node.group.as_deref().and_then(|group| version("eks_node_group", group));
+            node.version = planned.unwrap_or_else(|| std::mem::take(&mut node.version));
+        }
+        let in_cluster = |id: &str| id.strip_prefix(cluster).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned);
+        // What a changed release contains is not known before its upgrade, nor which object an inventory has a kind for.
+        let releases: BTreeSet<String> =
+            planned.of_type("helm_release").filter_map(|(id, _)| Some(format!("the release {}", in_cluster(id)?))).collect();
+        let objects = planned.of_type("kubernetes_object").filter(|(id, _)| in_cluster(id).is_some());
+        let new_kinds: Vec<_> = objects.filter_map(|(_, spec)| kind_of(spec.get("manifest")?)).collect();
+        self.kinds.retain(|used| {
+            let gets_another_version =
+                new_kinds.iter().any(|new| new.is(&used.kind.group, &used.kind.kind) && new.version != used.kind.version);
+            !releases.contains(&used.user) && !gets_another_version
+        });
+        self
+    }
+}
+
 /// Facts of the simulated cloud: those of its resources, and a problem for each gate that is to fail.
 pub(super) fn simulated(simulated: &SimulatedFacts<'_>, live: &Existing<EksCluster>, to: &str) -> Facts {
     let fails = |gate: &str| simulated.failing.contains(gate);
@@ -122,11 +150,17 @@ pub(super) fn simulated(simulated: &SimulatedFacts<'_>, live: &Existing<EksClust
     let mut facts = Facts::default();
     for group in in_cluster("eks_node_group") {
         let version = group.spec.get("version").and_then(|version| version.as_str()).map(str::to_owned);
-        facts.nodes.extend(version.map(|version| (format!("the node group {}", group.id), version)));
+        let name = group.id.split('/').next_back().unwrap_or_default();
+        facts.nodes.extend(version.map(|version| node_group(name.to_owned(), version)));
     }
     for object in in_cluster("kubernetes_object") {
         let kind = object.spec.get("manifest").and_then(kind_of);
         facts.kinds.extend(kind.map(|kind| UsedKind { kind, user: format!("`{}`", object.id) }));
+    }
+    for addon in in_cluster("eks_addon") {
+        let text = |field: &str| addon.spec.get(field).and_then(|value| value.as_str()).map(str::to_owned);
+        let Some((name, version)) = text("addon").zip(text("version")) else { continue };
+        facts.addons.push(InstalledAddon { offered: published(&name), name, version });
     }
     let before = minor(to).map(|minor| minor.saturating_sub(1)).unwrap_or_default();
     if fails("insights") {
@@ -137,12 +171,17 @@ pub(super) fn simulated(simulated: &SimulatedFacts<'_>, live: &Existing<EksClust
         facts.kinds.extend(kinds.into_iter().map(|kind| UsedKind { kind, user: "the release monitoring/agent".to_owned() }));
     }
     if fails("addons") {
-        let both = [format!("1.{before}"), to.to_owned()].into();
-        let offered = vec![("v2".to_owned(), both), ("v1".to_owned(), BTreeSet::from([format!("1.{before}")]))];
+        let offered = |version: &str, clusters: &[String]| OfferedVersion {
+            version: version.to_owned(),
+            clusters: clusters.iter().cloned().collect(),
+            default_for: BTreeSet::new(),
+        };
+        let offered = vec![offered("v2", &[format!("1.{before}"), to.to_owned()]), offered("v1", &[format!("1.{before}")])];
         facts.addons.push(InstalledAddon { name: "coredns".to_owned(), version: "v1".to_owned(), offered });
     }
     if fails("nodes") {
-        facts.nodes.push(("ip-10-0-0-1".to_owned(), format!("v1.{}.1", before.saturating_sub(3))));
+        let version = format!("v1.{}.1", before.saturating_sub(3));
+        facts.nodes.push(NodeVersion { name: "ip-10-0-0-1".to_owned(), group: None, version });
     }
     if fails("addresses") {
         facts.free_addresses = Some(3);

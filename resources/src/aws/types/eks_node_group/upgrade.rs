@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     aws::Aws,
-    core::{Declared, Existing, GateReport, GateSource, Problem, Result, Stage},
+    core::{Declared, Existing, GateReport, GateSource, PlannedSpecs, Problem, Result, Stage},
 };
 
 /// Name of the gate.
@@ -53,7 +53,12 @@ pub(super) fn check_declared(declared: &Declared<'_, EksNodeGroup>, group: &EksN
 }
 
 /// EKS gives up if a pod can't be evicted for 15 minutes, after some of the nodes were replaced.
-pub(super) async fn gates(wanted: &EksNodeGroup, source: &GateSource<'_, Aws>, live: &Existing<EksNodeGroup>) -> Result<GateReport> {
+pub(super) async fn gates(
+    wanted: &EksNodeGroup,
+    source: &GateSource<'_, Aws>,
+    live: &Existing<EksNodeGroup>,
+    planned: &PlannedSpecs,
+) -> Result<GateReport> {
     if wanted.force_update {
         return Ok(GateReport::default());
     }
@@ -65,6 +70,8 @@ pub(super) async fn gates(wanted: &EksNodeGroup, source: &GateSource<'_, Aws>, l
             Err(error) => Err(error),
         },
     };
+    let changes = planned_budgets(planned, cluster);
+    let budgets = budgets.map(|budgets| budgets.into_iter().filter(|budget| !changes.contains(budget)).collect::<Vec<_>>());
     let mut report = GateReport::default();
     match budgets {
         Ok(budgets) if budgets.is_empty() => {}
@@ -77,6 +84,17 @@ pub(super) async fn gates(wanted: &EksNodeGroup, source: &GateSource<'_, Aws>, l
         Err(error) => report.unchecked.push(format!("the disruption budgets were not checked: {}", error.message)),
     }
     Ok(report)
+}
+
+/// Budgets that a plan changes: `namespace/name`.
+fn planned_budgets(planned: &PlannedSpecs, cluster: &str) -> Vec<String> {
+    let objects = planned.of_type("kubernetes_object").filter(|(id, _)| id.split('/').next() == Some(cluster));
+    let budgets = objects.filter_map(|(_, spec)| {
+        let manifest = spec.get("manifest").filter(|manifest| manifest.get("kind").is_some_and(|kind| kind == "PodDisruptionBudget"))?;
+        let text = |pointer: &str| manifest.pointer(pointer).and_then(|value| value.as_str());
+        Some(format!("{}/{}", text("/metadata/namespace").unwrap_or("default"), text("/metadata/name")?))
+    });
+    budgets.collect()
 }
 
 #[cfg(test)]
