@@ -1,10 +1,13 @@
 //! The kinds of objects that a stack has in a cluster.
 //!
 //! Kubernetes lists objects by kind only. So that no kind is forgotten once the definition lacks it, a ConfigMap names the kinds of the
-//! stack's objects: like the parent of an ApplySet of kubectl,
+//! stack's objects, and the path of each custom one, which saves a call per kind: like the parent of an ApplySet of kubectl,
 //! <https://kubernetes.io/docs/tasks/manage-kubernetes-objects/declarative-config/#alternative-kubectl-apply-f-directory-prune>.
 
-use std::{collections::BTreeSet, sync::PoisonError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::PoisonError,
+};
 
 use kube::api::DynamicObject;
 use serde_json::json;
@@ -68,21 +71,28 @@ fn parse_key(key: &str) -> Option<KindName> {
     KindName::of(&api_version.replace('_', "/"), kind)
 }
 
+/// The kinds in the inventory of a stack, each with its path, see [`Kind::path`]; without a path for kinds of Kubernetes itself.
+fn entries(inventory: &DynamicObject) -> BTreeMap<KindName, &str> {
+    let data = inventory.data.get("data").and_then(|data| data.as_object());
+    data.into_iter().flatten().filter_map(|(key, path)| Some((parse_key(key)?, path.as_str().unwrap_or_default()))).collect()
+}
+
 /// The kinds in the inventory of a stack.
 pub(super) fn kinds_of(inventory: &DynamicObject) -> BTreeSet<KindName> {
-    let data = inventory.data.get("data").and_then(|data| data.as_object());
-    data.into_iter().flatten().filter_map(|(key, _)| parse_key(key)).collect()
+    entries(inventory).into_keys().collect()
 }
 
 impl Cluster {
-    /// Returns the kinds of the stack's objects.
+    /// Returns the kinds of the stack's objects, and remembers their paths.
     ///
     /// # Errors
     /// Returns errors of the API.
     pub(super) async fn inventory(&self, inventory: &Inventory) -> Result<BTreeSet<KindName>> {
         let Some(kind) = config_map() else { return Ok(BTreeSet::new()) };
         let found = self.get(&kind, Some(NAMESPACE), &inventory.name()).await?;
-        let kinds = found.as_ref().map(kinds_of).unwrap_or_default();
+        let entries = found.as_ref().map(entries).unwrap_or_default();
+        entries.iter().for_each(|(name, path)| self.remember_kind(name, path));
+        let kinds: BTreeSet<KindName> = entries.into_keys().collect();
         let mut known = self.inventories.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(kinds.iter().map(|kind| (inventory.clone(), kind.clone())));
         Ok(kinds)
@@ -100,7 +110,8 @@ impl Cluster {
         let Some(kind) = config_map() else { return Ok(()) };
         let name = inventory.name();
         let labels: serde_json::Map<_, _> = inventory.labels().into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
-        let patch = json!({ "data": { key(added): "" } });
+        let path = if Kind::built_in(added).is_some() { String::new() } else { self.kind(added).await?.path() };
+        let patch = json!({ "data": { key(added): path } });
         // A merge patch keeps the keys that other calls add at the same time; so does the second attempt, if another call created the object.
         loop {
             match self.merge(&kind, Some(NAMESPACE), &name, &patch).await {

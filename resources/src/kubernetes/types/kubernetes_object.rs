@@ -7,7 +7,7 @@ mod manifest;
 mod public_secret;
 mod secret_data;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use acme_macros::spec;
 use kube::api::DynamicObject;
@@ -132,11 +132,7 @@ impl Resource for KubernetesObject {
         }
         let selector = &inventory.selector();
         let listed = for_each_concurrent(kinds, |(cluster, name)| async move {
-            let kind = match cluster.kind(&name).await {
-                Err(error) if is_unknown_kind(&error) => return Ok(None),
-                kind => kind?,
-            };
-            let objects = cluster.list(&kind, selector).await?;
+            let Some(objects) = cluster.list_kind(&name, selector).await? else { return Ok(None) };
             let mut found = Vec::new();
             for object in &objects {
                 found.push(read_listed(api, cluster.name(), &name, object).await?);
@@ -334,14 +330,19 @@ impl KubernetesObject {
 /// Annotation with the conditions to wait for.
 const WAIT_FOR: &str = "acme/wait-for";
 
-/// An Application of Argo CD that installs others is ready when these are.
+/// An Application of Argo CD that installs others is ready when these are. One call for each namespace with Applications.
 async fn add_phases_of_applications(api: &Kubernetes, found: &mut [Observed<KubernetesObject>]) -> Result<()> {
+    let mut known: BTreeMap<(String, Option<String>), Vec<DynamicObject>> = BTreeMap::new();
     for one in found.iter_mut().filter(|one| one.phase == Phase::Ready) {
         let id = ObjectId::parse(&one.id)?;
-        if id.kind.is(applications::GROUP, applications::KIND) {
-            let cluster = api.cluster(&id.cluster).await?;
-            one.phase = applications::phase_of_children(&cluster, &id).await?;
+        if !id.kind.is(applications::GROUP, applications::KIND) {
+            continue;
         }
+        let all = match known.entry((id.cluster.clone(), id.namespace.clone())) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(applications::all_beside(&*api.cluster(&id.cluster).await?, &id).await?),
+        };
+        one.phase = applications::phase_of_children(all, &id);
     }
     Ok(())
 }
