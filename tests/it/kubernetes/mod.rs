@@ -5,6 +5,7 @@ mod calls;
 mod destroy;
 mod gateway;
 mod gitops;
+mod health;
 mod policies;
 mod secret_data;
 mod server;
