@@ -13,7 +13,7 @@ use kube::api::DynamicObject;
 use serde_json::json;
 
 use super::{
-    Cluster,
+    Cluster, applied,
     kinds::{Kind, KindName},
 };
 use crate::core::{ENVIRONMENT_TAG, ErrorKind, Result, STACK_TAG, Tags, ok_or_not_found};
@@ -133,21 +133,31 @@ impl Cluster {
     }
 
     /// Removes a kind after the deletion of an object, if it was the last one of its kind, and the inventory with the last kind. One that
-    /// waits for a finalizer counts as deleted: the record has its id.
+    /// waits for a finalizer counts as deleted: the record has its id. One that was applied in another version of the kind does not count.
     ///
     /// # Errors
     /// Returns errors of the API.
     pub(super) async fn remove_from_inventory(&self, inventory: &Inventory, removed: &KindName) -> Result<()> {
-        let (Some(config_map), kind) = (config_map(), self.kind(removed).await?) else { return Ok(()) };
-        let objects = self.list(&kind, &inventory.selector()).await?;
+        let Some(config_map) = config_map() else { return Ok(()) };
+        let objects = self.list_kind(removed, &inventory.selector()).await?.unwrap_or_default();
         let is_inventory =
             |object: &DynamicObject| removed.is("", "ConfigMap") && object.metadata.name.as_deref() == Some(&inventory.name());
-        let is_leaving = |object: &DynamicObject| object.metadata.deletion_timestamp.is_some();
-        if objects.iter().any(|object| !is_leaving(object) && !is_inventory(object)) {
+        let is_staying = |object: &&DynamicObject| object.metadata.deletion_timestamp.is_none() && !is_inventory(object);
+        let staying: Vec<&DynamicObject> = objects.iter().filter(is_staying).collect();
+        let is_of_version = |object: &&DynamicObject| applied::api_version(object).is_none_or(|version| version == removed.api_version());
+        if staying.iter().any(is_of_version) {
             return Ok(());
         }
-        self.inventories.lock().unwrap_or_else(PoisonError::into_inner).remove(&(inventory.clone(), removed.clone()));
-        let patch = json!({ "data": { key(removed): null } });
+        // A run that was stopped may have left an entry for another version of the kind.
+        let mut gone = BTreeSet::from([removed.clone()]);
+        {
+            let mut known = self.inventories.lock().unwrap_or_else(PoisonError::into_inner);
+            let same = known.iter().filter(|(other, kind)| other == inventory && kind.is(&removed.group, &removed.kind));
+            gone.extend(same.map(|(_, kind)| kind.clone()).filter(|_| staying.is_empty()));
+            known.retain(|(other, kind)| other != inventory || !gone.contains(kind));
+        }
+        let keys: BTreeMap<String, Option<&str>> = gone.iter().map(|kind| (key(kind), None)).collect();
+        let patch = json!({ "data": keys });
         let Some(left) = ok_or_not_found(self.merge(&config_map, Some(NAMESPACE), &inventory.name(), &patch).await)? else { return Ok(()) };
         let is_empty = left.data.get("data").and_then(|data| data.as_object()).is_none_or(|data| data.is_empty());
         if is_empty {

@@ -37,6 +37,10 @@ impl KindName {
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
+    /// The same kind in the API version of a manifest; `None` if that is of another group.
+    pub(super) fn in_version(&self, api_version: &str) -> Option<KindName> {
+        KindName::of(api_version, &self.kind).filter(|kind| kind.group == self.group)
+    }
     /// Whether it is this kind, in any version.
     pub fn is(&self, group: &str, kind: &str) -> bool {
         self.group == group && self.kind == kind

@@ -8,7 +8,9 @@ use super::Lab;
 fn large_stack() -> String {
     let of_kind = |name: &str, start: &str| {
         let object = |number: usize| {
-            format!("    {name}-{number}: {{ cluster: main, manifest: {{ {start}, metadata: {{ name: {name}-{number}, namespace: default }} }} }}\n")
+            format!(
+                "    {name}-{number}: {{ cluster: main, manifest: {{ {start}, metadata: {{ name: {name}-{number}, namespace: default }} }} }}\n"
+            )
         };
         (1..=33).map(object).collect::<String>()
     };

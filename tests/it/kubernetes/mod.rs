@@ -10,6 +10,7 @@ mod policies;
 mod secret_data;
 mod server;
 mod services;
+mod versions;
 
 use std::{
     path::{Path, PathBuf},
@@ -150,11 +151,7 @@ fn objects_pass_their_life_in_a_real_cluster() {
     lab.gateway.take_calls();
     lab.assert_no_changes(&stack);
     let calls = lab.gateway.take_calls();
-    assert_eq!(
-        calls.values().sum::<usize>(),
-        6,
-        "one for the inventory, and one for each of 5 kinds: {calls:#?}"
-    );
+    assert_eq!(calls.values().sum::<usize>(), 6, "one for the inventory, and one for each of 5 kinds: {calls:#?}");
 
     // One value changes one field of one object.
     let edited = lab.stack(&OBJECTS.replace("color: blue,", "color: green,"));
