@@ -395,8 +395,7 @@ struct Listed {
 }
 
 /// Each object once: the API lists an object in every version of its kind, so only that counts in which acme applied it.
-fn once_each(listed: Vec<Option<Listed>>) -> Vec<(String, KindName, DynamicObject)> {
-    let listed: Vec<Listed> = listed.into_iter().flatten().collect();
+fn once_each(listed: Vec<Listed>) -> Vec<(String, KindName, DynamicObject)> {
     let served: BTreeSet<(String, KindName)> = listed.iter().map(|one| (one.cluster.clone(), one.kind.clone())).collect();
     let mut found = Vec::new();
     for Listed { cluster, kind, objects } in listed {
