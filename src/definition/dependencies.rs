@@ -50,7 +50,11 @@ impl KnownResources {
             if !self.addresses.contains(&address) {
                 let (message, help) = self.unknown_reference(&shown, &address.type_name, &address.name, output);
                 let outside = outside_form(output);
-                let help = if help.contains(&outside) { help } else { format!("{help} Or {outside}") };
+                let help = match help.strip_suffix('?') {
+                    Some(_) => format!("{help} Or {outside}"),
+                    None if help.contains(&outside) => help,
+                    None => format!("{help}; or {outside}"),
+                };
                 c.problem("unknown-reference", &pointer, message, help);
                 self.reported.insert(address);
             }

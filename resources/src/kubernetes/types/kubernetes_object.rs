@@ -26,7 +26,7 @@ use crate::{
         types::eks_cluster::{EksCluster, contents},
     },
     core::{
-        ADDRESS_TAG, Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem,
+        ADDRESS_TAG, ConditionValues, Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant, Observed, Phase, Problem,
         Questions, Ref, Resource, Result, Scope, TagChange, Tags, TypeInfo, expression::has_reference,
     },
     kubernetes::{
@@ -85,6 +85,12 @@ pub struct Outputs {
     pub uid: String,
 }
 
+/// Secrets of databases whose passwords RDS manages.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html>
+const SECRETS_OF_RDS: &str = "secretsmanager:secret:rds!*";
+/// Services that decrypt values, in all regions and partitions. <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>
+const STORES: &[&str] = &["secretsmanager.*.amazonaws.com*", "ssm.*.amazonaws.com*"];
+
 impl Resource for KubernetesObject {
     const TYPE: TypeInfo = TypeInfo::new(
         "kubernetes_object",
@@ -106,6 +112,15 @@ impl Resource for KubernetesObject {
                 .needed_for(|| KubernetesObject::POINTERS.secret_data),
             IamGrant::change(&["secretsmanager:GetSecretValue"], GrantTarget::Referenced("secret"))
                 .needed_for(|| KubernetesObject::POINTERS.secret_data),
+            // Secrets that RDS manages have names of their own.
+            IamGrant::read(&["secretsmanager:DescribeSecret"], GrantTarget::Arn(SECRETS_OF_RDS))
+                .needed_if(secret_data::has_secret_of_database),
+            IamGrant::change(&["secretsmanager:GetSecretValue"], GrantTarget::Arn(SECRETS_OF_RDS))
+                .needed_if(secret_data::has_secret_of_database),
+            // The type of a source in the stack has the permission for its key.
+            IamGrant::change(&["kms:Decrypt"], GrantTarget::Arn("kms:key/*"))
+                .only_if(&[IamCondition { operator: "StringLike", key: "kms:ViaService", values: ConditionValues::Fixed(STORES) }])
+                .needed_if(secret_data::may_have_other_key),
         ]),
     );
     type Api = Kubernetes;
