@@ -96,7 +96,16 @@ impl IamGrant {
     }
     /// Creates actions for applying.
     pub const fn change(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {
-        IamGrant { actions, target: on, needed_for_plan: false, deletes_data: false, conditions: &[], replaced_by: None, needed_for: None, needed_if: None }
+        IamGrant {
+            actions,
+            target: on,
+            needed_for_plan: false,
+            deletes_data: false,
+            conditions: &[],
+            replaced_by: None,
+            needed_for: None,
+            needed_if: None,
+        }
     }
     /// Creates actions for deleting data, if the definition sets that.
     pub const fn delete_data(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {

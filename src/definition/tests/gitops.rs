@@ -111,7 +111,10 @@ fn credentials_are_copied_from_secrets_manager() {
     assert_eq!(object["dataFrom"], json!([{ "extract": { "key": "${secret.gitops.arn}" } }]));
     assert_eq!(object["target"]["template"]["metadata"]["labels"]["argocd.argoproj.io/secret-type"], "repository");
     let outside = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:git-AbCdEf";
-    let other = with(&format!("{}  external-secrets: {{}}\n", credentials.replace("credentials: gitops", &format!("credentials: {{ arn: '{outside}' }}"))));
+    let other = with(&format!(
+        "{}  external-secrets: {{}}\n",
+        credentials.replace("credentials: gitops", &format!("credentials: {{ arn: '{outside}' }}"))
+    ));
     let object = &spec(&other, "kubernetes_object.argo-cd-externalsecret-gitops-repository")["manifest"]["spec"];
     assert_eq!(object["dataFrom"], json!([{ "extract": { "key": outside } }]));
     assert_eq!(spec(&other, "iam_role.external-secrets")["inline_policies"]["repository"]["Statement"][0]["Resource"], json!([outside]));

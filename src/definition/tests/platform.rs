@@ -230,7 +230,9 @@ fn reports_components_that_can_not_be_installed_at_their_lines() {
 #[test]
 fn a_component_names_resources_in_and_outside_the_stack() {
     let outside = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/grafana-AbCdEf";
-    let components = |secret: &str| format!("  ebs-csi: {{}}\n  external-secrets: {{}}\n  prometheus-crds: {{}}\n  prometheus:\n    grafana_secret: {secret}\n");
+    let components = |secret: &str| {
+        format!("  ebs-csi: {{}}\n  external-secrets: {{}}\n  prometheus-crds: {{}}\n  prometheus:\n    grafana_secret: {secret}\n")
+    };
     let key = |stack: &Stack| {
         let object = spec(stack, "kubernetes_object.prometheus-externalsecret-grafana-admin");
         object["manifest"]["spec"]["data"][0]["remoteRef"]["key"].as_str().unwrap_or_default().to_owned()

@@ -26,8 +26,8 @@ use crate::{
         types::eks_cluster::{EksCluster, contents},
     },
     core::{
-        ADDRESS_TAG, ConditionValues, Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant, Observed, Phase, Problem,
-        Questions, Ref, Resource, Result, Scope, TagChange, Tags, TypeInfo, expression::has_reference,
+        ADDRESS_TAG, ConditionValues, Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant,
+        Observed, Phase, Problem, Questions, Ref, Resource, Result, Scope, TagChange, Tags, TypeInfo, expression::has_reference,
     },
     kubernetes::{
         self, Cluster, Kubernetes, ObjectId, applications,

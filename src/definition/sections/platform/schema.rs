@@ -28,7 +28,10 @@ fn of_component(component: &Component) -> Value {
             None => String::new(),
         };
         let schema = match input.reference.as_deref().and_then(Target::of) {
-            Some(target) => named_resource(target, &format!("{}: its name in the stack, or `{{{}: …}}` for one outside it.{default}", input.about, target.output)),
+            Some(target) => named_resource(
+                target,
+                &format!("{}: its name in the stack, or `{{{}: …}}` for one outside it.{default}", input.about, target.output),
+            ),
             None => json!({ "type": ["string", "number", "null"], "description": format!("{}.{default}", input.about) }),
         };
         (name.clone(), schema)
@@ -48,7 +51,8 @@ fn of_component(component: &Component) -> Value {
 
 /// A resource, as references in resources have it, see [`crate::core::Ref`].
 fn named_resource(Target { kind, output }: Target, about: &str) -> Value {
-    let outside = json!({ "type": "object", "properties": { output: { "type": "string" } }, "required": [output], "additionalProperties": false });
+    let outside =
+        json!({ "type": "object", "properties": { output: { "type": "string" } }, "required": [output], "additionalProperties": false });
     json!({ "description": about, "anyOf": [{ "type": ["string", "null"] }, outside], "x-acme-ref": kind })
 }
 
