@@ -19,7 +19,7 @@ pub fn schema() -> Schema {
     schema
 }
 
-fn of_component(component: &Component) -> Value {
+fn of_component(component: &'static Component) -> Value {
     let own = own_fields(component).into_iter().map(|field| (field.to_owned(), own_field(component, field)));
     let inputs = component.inputs.iter().map(|(name, input)| {
         let default = match &input.default {
