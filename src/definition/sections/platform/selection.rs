@@ -212,7 +212,7 @@ impl Target {
     }
 
     /// Name of a resource in the stack; `None` for an ARN or an expression.
-    fn name<'v>(self, value: &'v Value) -> Option<&'v str> {
+    fn name(self, value: &Value) -> Option<&str> {
         let text = value.as_str().filter(|text| !text.contains("${") && !text.starts_with("arn:"))?;
         Some(text.strip_prefix(self.kind).and_then(|rest| rest.strip_prefix('.')).unwrap_or(text))
     }
