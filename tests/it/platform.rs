@@ -92,7 +92,8 @@ fn objects(registry: &BTreeMap<String, Value>) -> BTreeMap<String, Vec<Value>> {
     for environment in ENVIRONMENTS {
         let folder = tempfile::tempdir().expect("a folder");
         let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--env", environment]);
-        let stack = EditableStack::load(COMPONENTS.as_ref()).write();
+        let definition = EditableStack::load(COMPONENTS.as_ref());
+        let stack = definition.write();
         acme.apply(&stack);
         let shown = acme.run("show", &stack, &["--live", "-o", "json"]).assert_success();
         let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");

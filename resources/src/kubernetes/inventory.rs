@@ -148,17 +148,20 @@ impl Cluster {
         if staying.iter().any(is_of_version) {
             return Ok(());
         }
-        // A run that was stopped may have left an entry for another version of the kind.
         let mut gone = BTreeSet::from([removed.clone()]);
-        {
-            let mut known = self.inventories.lock().unwrap_or_else(PoisonError::into_inner);
-            let same = known.iter().filter(|(other, kind)| other == inventory && kind.is(&removed.group, &removed.kind));
-            gone.extend(same.map(|(_, kind)| kind.clone()).filter(|_| staying.is_empty()));
-            known.retain(|(other, kind)| other != inventory || !gone.contains(kind));
-        }
-        let keys: BTreeMap<String, Option<&str>> = gone.iter().map(|kind| (key(kind), None)).collect();
-        let patch = json!({ "data": keys });
-        let Some(left) = ok_or_not_found(self.merge(&config_map, Some(NAMESPACE), &inventory.name(), &patch).await)? else { return Ok(()) };
+        let left = loop {
+            let is_gone = |(other, kind): &(Inventory, KindName)| other == inventory && gone.contains(kind);
+            self.inventories.lock().unwrap_or_else(PoisonError::into_inner).retain(|entry| !is_gone(entry));
+            let keys: BTreeMap<String, Option<&str>> = gone.iter().map(|kind| (key(kind), None)).collect();
+            let patch = json!({ "data": keys });
+            let merged = self.merge(&config_map, Some(NAMESPACE), &inventory.name(), &patch).await;
+            let Some(left) = ok_or_not_found(merged)? else { return Ok(()) };
+            // A run that was stopped may have left an entry for another version of the kind.
+            gone = kinds_of(&left).into_iter().filter(|kind| staying.is_empty() && kind.is(&removed.group, &removed.kind)).collect();
+            if gone.is_empty() {
+                break left;
+            }
+        };
         let is_empty = left.data.get("data").and_then(|data| data.as_object()).is_none_or(|data| data.is_empty());
         if is_empty {
             // Another call may have added a kind since.
