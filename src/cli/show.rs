@@ -48,13 +48,14 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     Ok(DONE)
 }
 
-/// The same resources, with the health of those that look ready from outside. What can't be read is shown as it looks.
+/// The same resources, with the health of those that look ready from outside.
 async fn with_health(cloud: &Cloud, live: Vec<LiveResource>) -> Vec<LiveResource> {
     let read = |live: LiveResource| async move {
         let Some(kind) = resource_type(&live.type_name).filter(|_| live.phase == Phase::Ready) else { return live };
         match cloud.health(kind, &live).await {
             Ok(Some(phase)) => LiveResource { phase, ..live },
-            _ => live,
+            Ok(None) => live,
+            Err(error) => LiveResource { phase: Phase::Progressing(format!("can't read its health: {}", error.message)), ..live },
         }
     };
     stream::iter(live).map(read).buffer_unordered(PARALLEL_READS).collect().await

@@ -31,6 +31,8 @@ pub struct Compiler<'a> {
     pub hidden: BTreeSet<(usize, usize)>,
     /// Resources whose `when` is false.
     pub absent: BTreeSet<Address>,
+    /// References by name in sections, which are checked when all resources are known.
+    pub named: Vec<NamedReference>,
     /// Account and region, as far as they are known.
     pub location: Location,
     /// Whether a generated name contains an account or region that is not known yet.
@@ -39,6 +41,18 @@ pub struct Compiler<'a> {
     pub delivery: Option<Delivery>,
     /// Rest of [`MEMORY_LIMIT`].
     memory_left: usize,
+}
+
+/// The name of a resource in a section, whose expansion refers to it in several places.
+pub struct NamedReference {
+    /// The resource.
+    pub address: Address,
+    /// Output that the section uses.
+    pub output: &'static str,
+    /// What has the name, for messages.
+    pub shown: String,
+    /// Location of the name.
+    pub pointer: String,
 }
 
 /// Maximum number of entries of one `for_each`, so that a mistyped range can't exhaust the memory.
@@ -65,6 +79,7 @@ impl<'a> Compiler<'a> {
             broken_pointers: BTreeSet::new(),
             hidden: BTreeSet::new(),
             absent: BTreeSet::new(),
+            named: Vec::new(),
             location,
             needs_location: false,
             delivery: None,

@@ -5,7 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::{algo::tarjan_scc, graph::DiGraph};
 use serde_json::{Map, Value};
 
-use super::{DesiredResource, Stack, compiler::Compiler, diagnostic::Diagnostic, nearest::suggestion, sections, source::child_pointer};
+use super::{
+    DesiredResource, Stack,
+    compiler::{Compiler, NamedReference},
+    diagnostic::Diagnostic,
+    nearest::suggestion,
+    sections,
+    source::child_pointer,
+};
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     core::{
@@ -21,6 +28,8 @@ pub struct KnownResources {
     absent: BTreeSet<Address>,
     /// Outputs by type, and whether they are lists.
     outputs: BTreeMap<&'static str, BTreeMap<String, bool>>,
+    /// Missing resources that are reported where a section names them.
+    reported: BTreeSet<Address>,
 }
 
 impl KnownResources {
@@ -32,7 +41,24 @@ impl KnownResources {
             None => address.clone(),
         };
         let absent: BTreeSet<Address> = absent.iter().map(of_chosen_type).filter(|address| !addresses.contains(address)).collect();
-        KnownResources { addresses, absent, outputs: BTreeMap::new() }
+        KnownResources { addresses, absent, outputs: BTreeMap::new(), reported: BTreeSet::new() }
+    }
+
+    /// Reports the names in sections that no resource has, once, rather than in everything that a section makes of them.
+    pub fn check_named(&mut self, c: &mut Compiler<'_>) {
+        for NamedReference { address, output, shown, pointer } in std::mem::take(&mut c.named) {
+            if !self.addresses.contains(&address) {
+                let (message, help) = self.unknown_reference(&shown, &address.type_name, &address.name, output);
+                let outside = outside_form(output);
+                let help = match help.strip_suffix('?') {
+                    Some(_) => format!("{help} Or {outside}"),
+                    None if help.contains(&outside) => help,
+                    None => format!("{help}; or {outside}"),
+                };
+                c.problem("unknown-reference", &pointer, message, help);
+                self.reported.insert(address);
+            }
+        }
     }
 
     /// Value without references to resources whose `when` is false: such an output is null, and no element of a list.
@@ -119,7 +145,7 @@ impl KnownResources {
                 Some(address) if self.addresses.contains(&address) => drop(dependencies.insert(address)),
                 Some(address) if self.absent.contains(&address) => {}
                 Some(address) => {
-                    let (message, help) = self.unknown_reference("`depends_on`", &address.type_name, &address.name);
+                    let (message, help) = self.unknown_reference("`depends_on`", &address.type_name, &address.name, "id");
                     c.problem("unknown-reference", &at, message, help);
                 }
                 None => c.problem("depends-on", &at, "this is not a valid address", help),
@@ -143,8 +169,10 @@ impl KnownResources {
                 return;
             }
             for reference in references(text) {
+                let address = Address::new(reference.type_name, reference.name);
                 match self.reference_problem(&reference, shown) {
-                    None => drop(dependencies.insert(Address::new(reference.type_name, reference.name))),
+                    None => drop(dependencies.insert(address)),
+                    Some(_) if self.reported.contains(&address) => {}
                     Some((message, help)) => wrong.push((find_reference(written, &reference).unwrap_or_default(), message, help)),
                 }
             }
@@ -185,7 +213,7 @@ impl KnownResources {
     fn reference_problem(&mut self, reference: &Reference<'_>, shown: &str) -> Option<(String, String)> {
         let address = Address::new(reference.type_name, reference.name);
         if !self.addresses.contains(&address) {
-            return Some(self.unknown_reference(shown, reference.type_name, reference.name));
+            return Some(self.unknown_reference(shown, reference.type_name, reference.name, reference.output));
         }
         let kind = resource_type(reference.type_name)?;
         if reference.output == "id" && reference.index.is_none() {
@@ -214,7 +242,7 @@ impl KnownResources {
         }
     }
 
-    fn unknown_reference(&self, who: &str, kind_name: &str, name: &str) -> (String, String) {
+    fn unknown_reference(&self, who: &str, kind_name: &str, name: &str, output: &str) -> (String, String) {
         let Some(kind) = resource_type(kind_name) else {
             let help = suggestion(kind_name, "types", RESOURCE_TYPES.iter().map(|kind| kind.name));
             return (format!("{who} refers to the unknown type `{kind_name}`"), help);
@@ -228,12 +256,18 @@ impl KnownResources {
         let help = match super::nearest::nearest(name, same.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if same.clone().next().is_none() => {
-                "the stack has none: declare it, or write `{id: …}` for one outside the stack".to_owned()
+                format!("the stack has none: declare it, or {}", outside_form(output))
             }
             None => super::nearest::list_names(&format!("names of type `{}`", kind.name), same),
         };
         (format!("{who} refers to the unknown {words} `{name}`"), help)
     }
+}
+
+/// How to refer to a resource outside the stack by this output.
+fn outside_form(output: &str) -> String {
+    let form = if output == "arn" { "arn" } else { "id" };
+    format!("write `{{{form}: …}}` for one outside the stack")
 }
 
 /// Whether a schema is that of a list.

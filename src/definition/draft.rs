@@ -133,6 +133,7 @@ pub fn compile_drafts(c: &mut Compiler<'_>, document: &Map<String, Value>, mut d
         }
     }
     let mut known = KnownResources::new(places.into_keys().collect(), &c.absent);
+    known.check_named(c);
     for mut draft in drafts {
         draft.spec = known.map_with_chosen_types(draft.spec);
         if let Some(declared) = compile_draft(c, draft, &defaults, stack, &mut known) {

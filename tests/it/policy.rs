@@ -166,6 +166,52 @@ fn policy_allows_the_creation_of_the_service_linked_role_that_spot_instances_nee
     assert_eq!((grants("", "apply"), grants(spot, "plan")), (Vec::new(), Vec::new()));
 }
 
+#[test]
+fn values_of_secrets_can_be_decrypted_with_the_keys_of_their_sources() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let documents = |source: &str, purpose: &str| {
+        let text = format!(
+            "
+stack: shop
+region: eu-west-1
+account: '123456789012'
+network: {{ cidr: 10.0.0.0/16, zones: 2, nat: none }}
+keys: {{ main: {{}} }}
+secrets: {{ token: {{ kms_key: main }} }}
+databases:
+  orders: {{ engine: postgres, version: '16', class: db.t4g.micro, storage_gib: 20 }}
+resources:
+  kubernetes_object:
+    token:
+      cluster: {{ id: main }}
+      secret_data: {{ token: {{ {source} }} }}
+      manifest: {{ apiVersion: v1, kind: Secret, metadata: {{ name: token, namespace: default }} }}
+"
+        );
+        policy_documents(&Acme::without_cloud(), &write_file(folder.path(), "stack.yaml", &text), purpose)
+    };
+    let through_stores = json!({ "StringLike": { "kms:ViaService": ["secretsmanager.*.amazonaws.com*", "ssm.*.amazonaws.com*"] } });
+    let of_stack = json!({ "StringEquals": { "aws:ResourceTag/acme:stack": "shop", "aws:ResourceTag/acme:environment": "default" } });
+    let decrypts = |source: &str, purpose: &str| conditions(&documents(source, purpose), "kms:Decrypt");
+    let resources = |source: &str, action: &str| {
+        let documents = documents(source, "apply");
+        let allows = |statement: &&Value| strings(&statement["Action"]).any(|allowed| allowed == action);
+        statements(&documents).into_iter().filter(allows).flat_map(|statement| strings(&statement["Resource"])).collect::<BTreeSet<_>>()
+    };
+    // The key of a secret in the stack is in the stack, too.
+    assert!(decrypts("secret: token", "apply").contains(&of_stack));
+    assert!(!decrypts("secret: token", "apply").contains(&through_stores));
+    let outside = "secret: { arn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod-AbCdEf' }";
+    let managed = "secret: '{{ rds_instance.orders.master_secret_arn }}', json_key: password";
+    for source in [outside, "parameter: { id: /prod/token }", managed] {
+        assert!(decrypts(source, "apply").contains(&through_stores), "{source}");
+        assert!(!decrypts(source, "plan").contains(&through_stores), "{source}");
+    }
+    let of_databases = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!*";
+    assert!(resources(managed, "secretsmanager:GetSecretValue").contains(of_databases));
+    assert!(!resources(outside, "secretsmanager:GetSecretValue").contains(of_databases));
+}
+
 /// A stack with these roles, and what `acme policy` prints for it.
 fn printed_for_roles(roles: &str) -> (Vec<Value>, String) {
     let folder = tempfile::tempdir().expect("a folder");

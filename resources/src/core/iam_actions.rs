@@ -1,5 +1,7 @@
 //! The IAM actions that the calls of a resource type need.
 
+use serde_json::Value;
+
 use super::Pointer;
 
 /// IAM actions of a type's calls. The service adds those that change tags, except for IAM, whose types have their own.
@@ -83,6 +85,8 @@ pub struct IamGrant {
     pub replaced_by: Option<FieldOfSpec>,
     /// Field that needs the actions: they are granted only if a resource sets it.
     pub needed_for: Option<FieldOfSpec>,
+    /// Whether a spec needs the actions: they are granted only if that of a resource does.
+    pub needed_if: Option<fn(&Value) -> bool>,
 }
 
 impl IamGrant {
@@ -92,7 +96,16 @@ impl IamGrant {
     }
     /// Creates actions for applying.
     pub const fn change(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {
-        IamGrant { actions, target: on, needed_for_plan: false, deletes_data: false, conditions: &[], replaced_by: None, needed_for: None }
+        IamGrant {
+            actions,
+            target: on,
+            needed_for_plan: false,
+            deletes_data: false,
+            conditions: &[],
+            replaced_by: None,
+            needed_for: None,
+            needed_if: None,
+        }
     }
     /// Creates actions for deleting data, if the definition sets that.
     pub const fn delete_data(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {
@@ -109,6 +122,10 @@ impl IamGrant {
     /// Sets [`IamGrant::needed_for`].
     pub const fn needed_for(self, field: FieldOfSpec) -> IamGrant {
         IamGrant { needed_for: Some(field), ..self }
+    }
+    /// Sets [`IamGrant::needed_if`].
+    pub const fn needed_if(self, needs: fn(&Value) -> bool) -> IamGrant {
+        IamGrant { needed_if: Some(needs), ..self }
     }
 }
 

@@ -46,16 +46,19 @@ pub(super) fn phase(spec: Option<&Value>, status: &Value) -> Phase {
     }
 }
 
-/// Phase of an Application that is ready itself, by the Applications that it installs.
+/// All Applications in the namespace of one.
 ///
 /// # Errors
 /// Returns errors of the API.
-pub(super) async fn phase_of_children(cluster: &Cluster, id: &ObjectId) -> Result<Phase> {
-    let kind = match cluster.kind(&id.kind).await {
-        Err(error) if is_unknown_kind(&error) => return Ok(Phase::Ready),
-        kind => kind?,
-    };
-    let all = cluster.list_in(&kind, id.namespace.as_deref(), "").await?;
+pub(super) async fn all_beside(cluster: &Cluster, id: &ObjectId) -> Result<Vec<DynamicObject>> {
+    match cluster.kind(&id.kind).await {
+        Err(error) if is_unknown_kind(&error) => Ok(Vec::new()),
+        kind => cluster.list_in(&kind?, id.namespace.as_deref(), "").await,
+    }
+}
+
+/// Phase of an Application that is ready itself, by those that it installs among all of its namespace.
+pub(super) fn phase_of_children(all: &[DynamicObject], id: &ObjectId) -> Phase {
     let name = |object: &DynamicObject| object.metadata.name.clone().unwrap_or_default();
     let children: BTreeSet<String> = all.iter().find(|object| name(object) == id.name).map(children).unwrap_or_default();
     let mut waiting: Vec<(String, Phase)> = all
@@ -66,11 +69,11 @@ pub(super) async fn phase_of_children(cluster: &Cluster, id: &ObjectId) -> Resul
         .collect();
     waiting.sort_by(|(one, _), (other, _)| one.cmp(other));
     let missing = children.iter().find(|child| !all.iter().any(|object| name(object) == **child));
-    Ok(match (waiting.into_iter().next(), missing) {
+    match (waiting.into_iter().next(), missing) {
         (Some((child, phase)), _) => of_child(&child, phase),
         (None, Some(child)) => Phase::Progressing(format!("{child} does not exist yet")),
         (None, None) => Phase::Ready,
-    })
+    }
 }
 
 /// Names of the Applications among the objects that an Application installs.

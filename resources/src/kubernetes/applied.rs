@@ -65,12 +65,22 @@ pub(super) fn tags(object: &DynamicObject) -> Tags {
     annotation.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
+/// Returns the API version of the manifest that acme applied; `None` if it did not apply the object.
+pub(super) fn api_version(object: &DynamicObject) -> Option<String> {
+    Some(applied(object)?.get("apiVersion")?.as_str()?.to_owned())
+}
+
+/// The manifest that acme applied.
+fn applied(object: &DynamicObject) -> Option<Value> {
+    decode(object.metadata.annotations.as_ref()?.get(MANIFEST)?)
+}
+
 /// Returns an object as a manifest: what acme applied, with today's values; all of it, if acme did not apply it.
 ///
 /// # Errors
 /// Fails for an object that is no JSON.
 pub(super) fn manifest(object: &DynamicObject, kind: &KindName) -> Result<Value> {
-    let applied = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(MANIFEST)).and_then(|text| decode(text));
+    let applied = applied(object);
     let mut live = serde_json::to_value(object)?;
     // Lists name the kind once.
     live["apiVersion"] = kind.api_version().into();

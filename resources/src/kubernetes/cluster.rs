@@ -204,6 +204,14 @@ impl Cluster {
     /// # Errors
     /// Returns errors of the API.
     pub(super) async fn list_in(&self, kind: &Kind, namespace: Option<&str>, labels: &str) -> Result<Vec<DynamicObject>> {
+        Ok(self.list_served(kind, namespace, labels).await?.unwrap_or_default())
+    }
+
+    /// Same; `None` if the cluster does not serve the kind.
+    ///
+    /// # Errors
+    /// Returns errors of the API.
+    pub(super) async fn list_served(&self, kind: &Kind, namespace: Option<&str>, labels: &str) -> Result<Option<Vec<DynamicObject>>> {
         let client = self.client().await?;
         let api: Api<DynamicObject> = match namespace {
             Some(namespace) => Api::namespaced_with(client, namespace, &kind.resource),
@@ -213,13 +221,13 @@ impl Cluster {
         let mut found = Vec::new();
         loop {
             let page = match self.call(&format!("List {}", kind.resource.kind), api.list(&params)).await {
-                Err(error) if error.is_not_found() => return Ok(found),
+                Err(error) if error.is_not_found() => return Ok(None),
                 page => page?,
             };
             found.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
-                None => return Ok(found),
+                None => return Ok(Some(found)),
             }
         }
     }

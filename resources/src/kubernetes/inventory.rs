@@ -1,16 +1,19 @@
 //! The kinds of objects that a stack has in a cluster.
 //!
 //! Kubernetes lists objects by kind only. So that no kind is forgotten once the definition lacks it, a ConfigMap names the kinds of the
-//! stack's objects: like the parent of an ApplySet of kubectl,
+//! stack's objects, and the path of each custom one, which saves a call per kind: like the parent of an ApplySet of kubectl,
 //! <https://kubernetes.io/docs/tasks/manage-kubernetes-objects/declarative-config/#alternative-kubectl-apply-f-directory-prune>.
 
-use std::{collections::BTreeSet, sync::PoisonError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::PoisonError,
+};
 
 use kube::api::DynamicObject;
 use serde_json::json;
 
 use super::{
-    Cluster,
+    Cluster, applied,
     kinds::{Kind, KindName},
 };
 use crate::core::{ENVIRONMENT_TAG, ErrorKind, Result, STACK_TAG, Tags, ok_or_not_found};
@@ -68,21 +71,28 @@ fn parse_key(key: &str) -> Option<KindName> {
     KindName::of(&api_version.replace('_', "/"), kind)
 }
 
+/// The kinds in the inventory of a stack, each with its path, see [`Kind::path`]; without a path for kinds of Kubernetes itself.
+fn entries(inventory: &DynamicObject) -> BTreeMap<KindName, &str> {
+    let data = inventory.data.get("data").and_then(|data| data.as_object());
+    data.into_iter().flatten().filter_map(|(key, path)| Some((parse_key(key)?, path.as_str().unwrap_or_default()))).collect()
+}
+
 /// The kinds in the inventory of a stack.
 pub(super) fn kinds_of(inventory: &DynamicObject) -> BTreeSet<KindName> {
-    let data = inventory.data.get("data").and_then(|data| data.as_object());
-    data.into_iter().flatten().filter_map(|(key, _)| parse_key(key)).collect()
+    entries(inventory).into_keys().collect()
 }
 
 impl Cluster {
-    /// Returns the kinds of the stack's objects.
+    /// Returns the kinds of the stack's objects, and remembers their paths.
     ///
     /// # Errors
     /// Returns errors of the API.
     pub(super) async fn inventory(&self, inventory: &Inventory) -> Result<BTreeSet<KindName>> {
         let Some(kind) = config_map() else { return Ok(BTreeSet::new()) };
         let found = self.get(&kind, Some(NAMESPACE), &inventory.name()).await?;
-        let kinds = found.as_ref().map(kinds_of).unwrap_or_default();
+        let entries = found.as_ref().map(entries).unwrap_or_default();
+        entries.iter().for_each(|(name, path)| self.remember_kind(name, path));
+        let kinds: BTreeSet<KindName> = entries.into_keys().collect();
         let mut known = self.inventories.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(kinds.iter().map(|kind| (inventory.clone(), kind.clone())));
         Ok(kinds)
@@ -100,7 +110,8 @@ impl Cluster {
         let Some(kind) = config_map() else { return Ok(()) };
         let name = inventory.name();
         let labels: serde_json::Map<_, _> = inventory.labels().into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
-        let patch = json!({ "data": { key(added): "" } });
+        let path = if Kind::built_in(added).is_some() { String::new() } else { self.kind(added).await?.path() };
+        let patch = json!({ "data": { key(added): path } });
         // A merge patch keeps the keys that other calls add at the same time; so does the second attempt, if another call created the object.
         loop {
             match self.merge(&kind, Some(NAMESPACE), &name, &patch).await {
@@ -122,22 +133,35 @@ impl Cluster {
     }
 
     /// Removes a kind after the deletion of an object, if it was the last one of its kind, and the inventory with the last kind. One that
-    /// waits for a finalizer counts as deleted: the record has its id.
+    /// waits for a finalizer counts as deleted: the record has its id. One that was applied in another version of the kind does not count.
     ///
     /// # Errors
     /// Returns errors of the API.
     pub(super) async fn remove_from_inventory(&self, inventory: &Inventory, removed: &KindName) -> Result<()> {
-        let (Some(config_map), kind) = (config_map(), self.kind(removed).await?) else { return Ok(()) };
-        let objects = self.list(&kind, &inventory.selector()).await?;
+        let Some(config_map) = config_map() else { return Ok(()) };
+        let objects = self.list_kind(removed, &inventory.selector()).await?.unwrap_or_default();
         let is_inventory =
             |object: &DynamicObject| removed.is("", "ConfigMap") && object.metadata.name.as_deref() == Some(&inventory.name());
-        let is_leaving = |object: &DynamicObject| object.metadata.deletion_timestamp.is_some();
-        if objects.iter().any(|object| !is_leaving(object) && !is_inventory(object)) {
+        let is_staying = |object: &&DynamicObject| object.metadata.deletion_timestamp.is_none() && !is_inventory(object);
+        let staying: Vec<&DynamicObject> = objects.iter().filter(is_staying).collect();
+        let is_of_version = |object: &&DynamicObject| applied::api_version(object).is_none_or(|version| version == removed.api_version());
+        if staying.iter().any(is_of_version) {
             return Ok(());
         }
-        self.inventories.lock().unwrap_or_else(PoisonError::into_inner).remove(&(inventory.clone(), removed.clone()));
-        let patch = json!({ "data": { key(removed): null } });
-        let Some(left) = ok_or_not_found(self.merge(&config_map, Some(NAMESPACE), &inventory.name(), &patch).await)? else { return Ok(()) };
+        let mut gone = BTreeSet::from([removed.clone()]);
+        let left = loop {
+            let is_gone = |(other, kind): &(Inventory, KindName)| other == inventory && gone.contains(kind);
+            self.inventories.lock().unwrap_or_else(PoisonError::into_inner).retain(|entry| !is_gone(entry));
+            let keys: BTreeMap<String, Option<&str>> = gone.iter().map(|kind| (key(kind), None)).collect();
+            let patch = json!({ "data": keys });
+            let merged = self.merge(&config_map, Some(NAMESPACE), &inventory.name(), &patch).await;
+            let Some(left) = ok_or_not_found(merged)? else { return Ok(()) };
+            // A run that was stopped may have left an entry for another version of the kind.
+            gone = kinds_of(&left).into_iter().filter(|kind| staying.is_empty() && kind.is(&removed.group, &removed.kind)).collect();
+            if gone.is_empty() {
+                break left;
+            }
+        };
         let is_empty = left.data.get("data").and_then(|data| data.as_object()).is_none_or(|data| data.is_empty());
         if is_empty {
             // Another call may have added a kind since.

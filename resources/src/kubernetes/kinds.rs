@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{MutexGuard, PoisonError},
 };
 
 use kube::{
+    api::DynamicObject,
     core::{ApiResource, GroupVersionKind},
     discovery::{Scope, pinned_kind},
 };
@@ -35,6 +36,10 @@ impl KindName {
     /// As in a manifest: `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+    /// The same kind in the API version of a manifest; `None` if that is of another group.
+    pub(super) fn in_version(&self, api_version: &str) -> Option<KindName> {
+        KindName::of(api_version, &self.kind).filter(|kind| kind.group == self.group)
     }
     /// Whether it is this kind, in any version.
     pub fn is(&self, group: &str, kind: &str) -> bool {
@@ -103,7 +108,28 @@ impl Kind {
         let gvk = GroupVersionKind::gvk(&name.group, &name.version, &name.kind);
         Some(Kind { resource: ApiResource::from_gvk_with_plural(&gvk, plural), is_namespaced: *is_namespaced })
     }
+
+    /// Its path as text: scope and plural in the words of a custom resource definition, `Namespaced/colors`.
+    pub(super) fn path(&self) -> String {
+        let scope = if self.is_namespaced { NAMESPACED } else { CLUSTER };
+        format!("{scope}/{}", self.resource.plural)
+    }
+
+    /// The kind of this name with such a path; `None` for any other text.
+    pub(super) fn at_path(name: &KindName, path: &str) -> Option<Kind> {
+        let (scope, plural) = path.split_once('/')?;
+        let is_label = !plural.is_empty() && plural.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        let is_namespaced = scope == NAMESPACED;
+        let gvk = GroupVersionKind::gvk(&name.group, &name.version, &name.kind);
+        let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
+        (is_label && (is_namespaced || scope == CLUSTER)).then_some(Kind { resource, is_namespaced })
+    }
 }
+
+/// Scope of a kind whose objects belong to namespaces.
+const NAMESPACED: &str = "Namespaced";
+/// Scope of any other kind.
+const CLUSTER: &str = "Cluster";
 
 impl Cluster {
     /// Returns a kind; one of Kubernetes itself without a call, and each other one with a single call.
@@ -114,8 +140,7 @@ impl Cluster {
         if let Some(built_in) = Kind::built_in(name) {
             return Ok(built_in);
         }
-        let known = |kinds: &Mutex<BTreeMap<KindName, Kind>>| kinds.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        if let Some(kind) = known(&self.kinds) {
+        if let Some(kind) = self.known_kinds().get(name).cloned() {
             return Ok(kind);
         }
         let client = self.client().await?;
@@ -133,8 +158,38 @@ impl Cluster {
             return Err(Error::new(ErrorKind::NotYetVisible, "UnknownKind", message));
         };
         let kind = Kind { resource, is_namespaced: capabilities.scope == Scope::Namespaced };
-        self.kinds.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), kind.clone());
+        self.known_kinds().insert(name.clone(), kind.clone());
         Ok(kind)
+    }
+
+    /// Remembers the path of a kind, which saves the call that asks for it.
+    pub(super) fn remember_kind(&self, name: &KindName, path: &str) {
+        if let Some(kind) = Kind::at_path(name, path) {
+            self.known_kinds().entry(name.clone()).or_insert(kind);
+        }
+    }
+
+    /// Lists the objects of a kind in all namespaces, by their labels; `None` if the cluster lacks the kind. A remembered path may be that of a
+    /// definition that is gone by now, so the API is asked before the kind counts as missing.
+    ///
+    /// # Errors
+    /// Returns errors of the API.
+    pub(super) async fn list_kind(&self, name: &KindName, labels: &str) -> Result<Option<Vec<DynamicObject>>> {
+        loop {
+            let kind = match self.kind(name).await {
+                Err(error) if is_unknown_kind(&error) => return Ok(None),
+                kind => kind?,
+            };
+            match self.list_served(&kind, None, labels).await? {
+                Some(found) => return Ok(Some(found)),
+                None if self.known_kinds().remove(name).is_none() => return Ok(None),
+                None => {}
+            }
+        }
+    }
+
+    fn known_kinds(&self) -> MutexGuard<'_, BTreeMap<KindName, Kind>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,6 +201,18 @@ pub(super) fn is_unknown_kind(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_stand_for_kinds() {
+        let name = KindName::of("example.com/v1", "Color").expect("a kind");
+        for path in ["Namespaced/colors", "Cluster/colors"] {
+            let kind = Kind::at_path(&name, path).expect("a path");
+            assert_eq!((kind.path().as_str(), kind.resource.plural.as_str()), (path, "colors"));
+        }
+        for path in ["", "colors", "Namespaced/", "Namespaced/../colors", "Other/colors"] {
+            assert!(Kind::at_path(&name, path).is_none(), "{path}");
+        }
+    }
 
     #[test]
     fn knows_the_paths_of_built_in_kinds() {

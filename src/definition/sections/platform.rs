@@ -39,6 +39,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, mut value: Value, at: &str) {
     if let Some(argo_cd) = &argo_cd {
         delivery::begin(out, argo_cd);
     }
+    let outside: BTreeSet<&str> = selected.iter().flat_map(Selected::copied_secrets).filter(|secret| secret.starts_with("arn:")).collect();
     let (ends, before) = (BTreeMap::new(), Vec::new());
     let mut installer = Installer { out, surroundings, selected: &selected, argo_cd: argo_cd.as_ref(), ends, before };
     installer.add_namespaces();
@@ -53,6 +54,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, mut value: Value, at: &str) {
         argo_cd::check(&mut installer, argo_cd, at);
         argo_cd::add(&mut installer, argo_cd, at);
     }
+    permit_external_secrets(out, "outside", outside.into_iter());
 }
 
 /// Number of components of its wave that are installed before it, one after the other.
@@ -84,15 +86,15 @@ pub(super) fn require_identity_agent(out: &mut Expansion<'_, '_>, at: &str) {
     }
 }
 
-/// Lets External Secrets read secrets whose names don't begin with the stack's, such as those that RDS manages.
-pub(super) fn permit_external_secrets<'s>(out: &mut Expansion<'_, '_>, secrets: impl Iterator<Item = &'s str>) {
+/// Lets External Secrets read secrets whose names don't begin with the stack's, such as those that RDS manages, by a policy of this name.
+pub(super) fn permit_external_secrets<'s>(out: &mut Expansion<'_, '_>, policy: &str, secrets: impl Iterator<Item = &'s str>) {
     let secrets: Vec<&str> = secrets.collect();
     let mut roles = out.drafts.iter_mut().filter(|draft| draft.resource_type.name == "iam_role");
     let Some(role) = roles.find(|draft| draft.name == delivery::EXTERNAL_SECRETS).filter(|_| !secrets.is_empty()) else { return };
     let actions = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"];
     let statement = json!({ "Effect": "Allow", "Action": actions, "Resource": secrets });
     if let Some(Value::Object(policies)) = role.spec.get_mut("inline_policies") {
-        policies.insert("services".to_owned(), json!({ "Statement": [statement] }));
+        policies.insert(policy.to_owned(), json!({ "Statement": [statement] }));
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
         add(out, service, links, &services);
     }
     let managed: BTreeSet<&str> = links.iter().flat_map(|links| links.files.values()).map(|file| file.secret.as_str()).collect();
-    platform::permit_external_secrets(out, managed.into_iter().filter(|secret| secret.contains(".master_secret_arn}")));
+    platform::permit_external_secrets(out, "services", managed.into_iter().filter(|secret| secret.contains(".master_secret_arn}")));
 }
 
 /// Whether a section has declared a resource.

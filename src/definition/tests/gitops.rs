@@ -110,6 +110,14 @@ fn credentials_are_copied_from_secrets_manager() {
     let object = &spec(&stack, "kubernetes_object.argo-cd-externalsecret-gitops-repository")["manifest"]["spec"];
     assert_eq!(object["dataFrom"], json!([{ "extract": { "key": "${secret.gitops.arn}" } }]));
     assert_eq!(object["target"]["template"]["metadata"]["labels"]["argocd.argoproj.io/secret-type"], "repository");
+    let outside = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:git-AbCdEf";
+    let other = with(&format!(
+        "{}  external-secrets: {{}}\n",
+        credentials.replace("credentials: gitops", &format!("credentials: {{ arn: '{outside}' }}"))
+    ));
+    let object = &spec(&other, "kubernetes_object.argo-cd-externalsecret-gitops-repository")["manifest"]["spec"];
+    assert_eq!(object["dataFrom"], json!([{ "extract": { "key": outside } }]));
+    assert_eq!(spec(&other, "iam_role.external-secrets")["inline_policies"]["repository"]["Statement"][0]["Resource"], json!([outside]));
     // Argo CD can't install what it needs to read the repository.
     assert!(in_cluster(&stack).contains(&"helm_release.external-secrets".to_owned()));
     let before = depends_on(&stack, "kubernetes_object.argo-cd-externalsecret-gitops-repository");

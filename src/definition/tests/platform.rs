@@ -228,6 +228,71 @@ fn reports_components_that_can_not_be_installed_at_their_lines() {
 }
 
 #[test]
+fn a_component_names_resources_in_and_outside_the_stack() {
+    let outside = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/grafana-AbCdEf";
+    let components = |secret: &str| {
+        format!("  ebs-csi: {{}}\n  external-secrets: {{}}\n  prometheus-crds: {{}}\n  prometheus:\n    grafana_secret: {secret}\n")
+    };
+    let key = |stack: &Stack| {
+        let object = spec(stack, "kubernetes_object.prometheus-externalsecret-grafana-admin");
+        object["manifest"]["spec"]["data"][0]["remoteRef"]["key"].as_str().unwrap_or_default().to_owned()
+    };
+    for name in ["grafana", "secret.grafana", "'{{ secrets.grafana.arn }}'"] {
+        let stack = with(&components(name));
+        assert_eq!(key(&stack), "${secret.grafana.arn}");
+        assert_eq!(spec(&stack, "iam_role.external-secrets")["inline_policies"]["outside"], Value::Null);
+    }
+    for form in [format!("{{ arn: '{outside}' }}"), format!("'{outside}'")] {
+        let stack = with(&components(&form));
+        assert_eq!(key(&stack), outside);
+        // Its name does not begin with the stack's, so the permission names it.
+        let policy = &spec(&stack, "iam_role.external-secrets")["inline_policies"]["outside"];
+        assert_eq!(policy["Statement"][0]["Resource"], json!([outside]));
+    }
+    // A secret that no section declares.
+    let single = "resources:\n  secret: { sign-in: {} }\n";
+    assert_eq!(key(&with(&format!("{}{single}", components("sign-in")))), "${secret.sign-in.arn}");
+    // The bucket is a name, not an ARN.
+    let stack = with("  ebs-csi: {}\n  loki: { bucket: { id: other-logs } }\n");
+    assert_eq!(spec(&stack, "helm_release.loki")["values"]["loki"]["storage"]["bucketNames"]["chunks"], "other-logs");
+}
+
+#[test]
+fn an_optional_input_is_unset_if_its_resource_is_not_in_the_environment() {
+    let components = "  ebs-csi: {}\n  external-secrets: {}\n  prometheus-crds: {}\n  prometheus: { grafana_secret: grafana, pagerduty_secret: pager }\n";
+    let text = format!("{CLUSTER}{components}").replace("secrets: [grafana]", "secrets: { grafana: {}, pager: { when: false } }");
+    let stack = compile(&text, &located());
+    assert!(addresses(&stack).iter().all(|address| !address.contains("pagerduty")), "{:?}", addresses(&stack));
+    let needed = text.replace("grafana: {}, pager: { when: false }", "grafana: { when: false }, pager: {}");
+    let said = compile_problems(&needed, &located());
+    assert!(said.contains("refers to the secret `grafana`, whose `when` is false"), "{said}");
+}
+
+#[test]
+fn reports_names_that_no_resource_has_once_at_their_lines() {
+    let component = "  external-secrets: {}\n  ebs-csi: {}\n  prometheus-crds: {}\n  prometheus:\n    grafana_secret: ";
+    for (value, message, help) in [
+        (
+            "grafanaa",
+            "`grafana_secret` of `prometheus` refers to the unknown secret `grafanaa`",
+            "did you mean `grafana`? Or write `{arn: …}` for one outside the stack",
+        ),
+        ("pager", "`grafana_secret` of `prometheus` refers to the unknown secret `pager`", "names of type `secret`: grafana"),
+        ("{ arn: prod/grafana }", "`grafana_secret` of `prometheus` is not the name of a secret in the stack", "`{ arn: 'arn:…' }`"),
+        ("{ id: prod/grafana }", "`grafana_secret` of `prometheus` is not the name of a secret in the stack", "`{ arn: 'arn:…' }`"),
+        ("[grafana]", "`grafana_secret` of `prometheus` is not the name of a secret in the stack", "`{ arn: 'arn:…' }`"),
+    ] {
+        let said = problems_with(&format!("{component}{value}\n"));
+        assert!(said.contains(message) && said.contains(help) && said.contains("stack.yaml:13:"), "{value}: {said}");
+        assert_eq!(said.matches("stack.yaml:").count(), 1, "{said}");
+    }
+    // It is in the values, and in the permissions.
+    let said = problems_with("  ebs-csi: {}\n  loki: { bucket: log }\n");
+    assert!(said.contains("refers to the unknown s3 bucket `log`") && said.contains("did you mean `logs`?"), "{said}");
+    assert_eq!(said.matches("stack.yaml:").count(), 1, "{said}");
+}
+
+#[test]
 fn reports_misspelt_keys_of_values_at_their_lines() {
     let components = "  external-dns:
     values:

@@ -161,7 +161,8 @@ impl PolicyBuilder<'_> {
     fn add_grant(&mut self, kind: &ResourceType, declared: &[&DesiredResource], grant: &IamGrant) {
         let is_set =
             |field: FieldOfSpec| declared.iter().any(|one| one.spec.pointer(field().as_str()).is_some_and(|value| !value.is_null()));
-        if grant.needed_for.is_some_and(|field| !is_set(field)) {
+        let is_needed = |needs: fn(&Value) -> bool| declared.iter().any(|one| needs(&one.spec));
+        if grant.needed_for.is_some_and(|field| !is_set(field)) || grant.needed_if.is_some_and(|needs| !is_needed(needs)) {
             return;
         }
         match grant.target {

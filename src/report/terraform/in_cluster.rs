@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use super::mapping::{ResourceContext, ToTerraform};
 use crate::kubernetes::types::{helm_release::HelmRelease, kubernetes_object::KubernetesObject};
 
-/// The cluster is part of the provider's configuration.
+/// Annotation that names the sources of a Secret's values, as acme sets it.
+const SOURCES: &str = "acme/secret-data";
+
+/// The cluster is part of the provider's configuration. Values of a Secret are neither in a definition nor here: the annotation with their
+/// sources shows which ones change, and the field `data` is one that others set.
 impl ToTerraform for KubernetesObject {
     const TERRAFORM_TYPE: &'static str = "kubernetes_manifest";
     const ARN_ATTRIBUTE: &'static str = "";
@@ -15,8 +19,15 @@ impl ToTerraform for KubernetesObject {
     fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         let conditions: Vec<Value> = self.wait_for.iter().map(|one| json!({ "type": one.condition, "status": one.status })).collect();
         let wait = if conditions.is_empty() { json!([]) } else { json!([{ "condition": conditions }]) };
+        let mut manifest = self.manifest.value().clone();
+        let mut set_by_others: Vec<&str> = Vec::new();
+        if !self.secret_data.is_empty() {
+            manifest["metadata"]["annotations"][SOURCES] = json!(self.secret_data).to_string().into();
+            set_by_others = vec!["data", "metadata.annotations", "metadata.labels"];
+        }
         json!({
-            "manifest": self.manifest.value(),
+            "manifest": manifest,
+            "computed_fields": set_by_others,
             "field_manager": [{ "name": "acme", "force_conflicts": self.take_over_fields }],
             "wait": wait,
         })

@@ -1,13 +1,16 @@
 //! Clusters: `kubernetes_object` and `helm_release` against a real Kubernetes API and real Helm. EKS is moto, whose clusters have the endpoint of
 //! the tests' own gateway.
 
+mod calls;
 mod destroy;
 mod gateway;
 mod gitops;
+mod health;
 mod policies;
 mod secret_data;
 mod server;
 mod services;
+mod versions;
 
 use std::{
     path::{Path, PathBuf},
@@ -148,11 +151,7 @@ fn objects_pass_their_life_in_a_real_cluster() {
     lab.gateway.take_calls();
     lab.assert_no_changes(&stack);
     let calls = lab.gateway.take_calls();
-    assert_eq!(
-        calls.values().sum::<usize>(),
-        7,
-        "one for the inventory, one for each of 5 kinds, and one for the path of Color: {calls:#?}"
-    );
+    assert_eq!(calls.values().sum::<usize>(), 6, "one for the inventory, and one for each of 5 kinds: {calls:#?}");
 
     // One value changes one field of one object.
     let edited = lab.stack(&OBJECTS.replace("color: blue,", "color: green,"));
@@ -383,16 +382,22 @@ fn a_run_that_is_killed_at_a_write_to_the_cluster_is_continued_or_undone() {
     }
 }
 
-/// Takes half an hour.
+/// Takes ten minutes.
 #[test]
 #[ignore = "exhaustive"]
 fn exhaustive_kills_at_every_write_to_the_cluster() {
     let lab = Lab::start();
     lab.apply(&lab.stack(""));
-    let mut number = 1;
-    while COMMANDS.iter().all(|(before, command)| check_kill(&lab, number, *before, command)) {
+    let (mut number, mut kills) = (1, 0);
+    loop {
+        // A kind that a killed run added to the inventory saves a write of the next run.
+        let killed = COMMANDS.iter().filter(|(before, command)| check_kill(&lab, number, *before, command)).count();
+        if killed == 0 {
+            break;
+        }
         number += 1;
+        kills += killed;
     }
-    eprintln!("{} writes, each with 4 kills", number - 1);
+    eprintln!("{} writes, {kills} kills", number - 1);
     assert!(number > 10, "only {number} writes");
 }

@@ -7,7 +7,7 @@ mod manifest;
 mod public_secret;
 mod secret_data;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use acme_macros::spec;
 use kube::api::DynamicObject;
@@ -26,8 +26,8 @@ use crate::{
         types::eks_cluster::{EksCluster, contents},
     },
     core::{
-        ADDRESS_TAG, Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem,
-        Questions, Ref, Resource, Result, Scope, TagChange, Tags, TypeInfo, expression::has_reference,
+        ADDRESS_TAG, ConditionValues, Created, Cx, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant,
+        Observed, Phase, Problem, Questions, Ref, Resource, Result, Scope, TagChange, Tags, TypeInfo, expression::has_reference,
     },
     kubernetes::{
         self, Cluster, Kubernetes, ObjectId, applications,
@@ -85,6 +85,12 @@ pub struct Outputs {
     pub uid: String,
 }
 
+/// Secrets of databases whose passwords RDS manages.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html>
+const SECRETS_OF_RDS: &str = "secretsmanager:secret:rds!*";
+/// Services that decrypt values, in all regions and partitions. <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>
+const STORES: &[&str] = &["secretsmanager.*.amazonaws.com*", "ssm.*.amazonaws.com*"];
+
 impl Resource for KubernetesObject {
     const TYPE: TypeInfo = TypeInfo::new(
         "kubernetes_object",
@@ -106,6 +112,15 @@ impl Resource for KubernetesObject {
                 .needed_for(|| KubernetesObject::POINTERS.secret_data),
             IamGrant::change(&["secretsmanager:GetSecretValue"], GrantTarget::Referenced("secret"))
                 .needed_for(|| KubernetesObject::POINTERS.secret_data),
+            // Secrets that RDS manages have names of their own.
+            IamGrant::read(&["secretsmanager:DescribeSecret"], GrantTarget::Arn(SECRETS_OF_RDS))
+                .needed_if(secret_data::has_secret_of_database),
+            IamGrant::change(&["secretsmanager:GetSecretValue"], GrantTarget::Arn(SECRETS_OF_RDS))
+                .needed_if(secret_data::has_secret_of_database),
+            // The type of a source in the stack has the permission for its key.
+            IamGrant::change(&["kms:Decrypt"], GrantTarget::Arn("kms:key/*"))
+                .only_if(&[IamCondition { operator: "StringLike", key: "kms:ViaService", values: ConditionValues::Fixed(STORES) }])
+                .needed_if(secret_data::may_have_other_key),
         ]),
     );
     type Api = Kubernetes;
@@ -116,8 +131,8 @@ impl Resource for KubernetesObject {
         if let Some(ids) = scope.adopt.as_ref().map(|id| BTreeSet::from([id.clone()])).or_else(|| scope.ids.clone()) {
             let read = |id: String| async move {
                 let Ok(id) = ObjectId::parse(&id) else { return Ok(None) };
-                match get(api, &id).await? {
-                    Some(object) => read_with_sources(api, id, &object).await.map(Some),
+                match get_as_applied(api, &id).await? {
+                    Some((kind, object)) => read_with_sources(api, id, &kind, &object).await.map(Some),
                     None => Ok(None),
                 }
             };
@@ -132,18 +147,14 @@ impl Resource for KubernetesObject {
         }
         let selector = &inventory.selector();
         let listed = for_each_concurrent(kinds, |(cluster, name)| async move {
-            let kind = match cluster.kind(&name).await {
-                Err(error) if is_unknown_kind(&error) => return Ok(None),
-                kind => kind?,
-            };
-            let objects = cluster.list(&kind, selector).await?;
-            let mut found = Vec::new();
-            for object in &objects {
-                found.push(read_listed(api, cluster.name(), &name, object).await?);
-            }
-            Ok(Some(found))
+            let objects = cluster.list_kind(&name, selector).await?;
+            Ok(objects.map(|objects| Listed { cluster: cluster.name().to_owned(), kind: name, objects }))
         });
-        let mut found: Vec<_> = listed.await?.into_iter().flatten().filter(|one| scope.owns(&one.tags)).collect();
+        let mut found = Vec::new();
+        for (cluster, kind, object) in once_each(listed.await?) {
+            found.push(read_listed(api, &cluster, &kind, &object).await?);
+        }
+        found.retain(|one| scope.owns(&one.tags));
         add_phases_of_applications(api, &mut found).await?;
         Ok(found)
     }
@@ -153,6 +164,7 @@ impl Resource for KubernetesObject {
         let id = self.id()?;
         let cluster = cx.cluster(&id.cluster).await?;
         let kind = cluster.kind(&id.kind).await?;
+        let inventory = Inventory::new(&cx.call.stack, &cx.call.environment);
         if let Some(existing) = cluster.get(&kind, id.namespace.as_deref(), &id.name).await? {
             let tags = applied::tags(&existing);
             if cx.call.ownership().iter().any(|(key, value)| tags.get(key) != Some(value)) {
@@ -162,23 +174,37 @@ impl Resource for KubernetesObject {
                     format!("{} `{}` exists already", id.kind.kind, id.name),
                 ));
             }
-            // The answer to the call that created it was lost.
+            // The answer to the call that created it was lost, or the cluster no longer serves the version in the inventory.
+            cluster.add_to_inventory(&inventory, &id.kind).await?;
+            let before = applied::api_version(&existing).and_then(|version| id.kind.in_version(&version));
+            if let Some(before) = before.filter(|before| *before != id.kind) {
+                cluster.remove_from_inventory(&inventory, &before).await?;
+            }
             return Ok(id.to_string().into());
         }
-        let inventory = Inventory::new(&cx.call.stack, &cx.call.environment);
         cluster.add_to_inventory(&inventory, &id.kind).await?;
         let values = Values::read(cx.api, &self.secret_data).await?;
         let object = self.apply(&cluster, &id, &cx.call.tags, &|_| false, Some(&values)).await?;
-        Ok(Created::from_answer(id.to_string(), read(id, &object, self.secret_data.clone())))
+        let kind = id.kind.clone();
+        Ok(Created::from_answer(id.to_string(), read(id, &kind, &object, self.secret_data.clone())))
     }
 
+    /// In another version of its API, it is still the same object.
     async fn update(&self, cx: &Cx<'_, Kubernetes>, live: &Existing<Self>, _: KubernetesObjectChanges) -> Result<()> {
-        let id = ObjectId::parse(&live.id)?;
+        let found = ObjectId::parse(&live.id)?;
+        let id = ObjectId { kind: self.manifest.kind().unwrap_or_else(|| found.kind.clone()), ..found.clone() };
         let cluster = cx.cluster(&id.cluster).await?;
+        let inventory = Inventory::new(&cx.call.stack, &cx.call.environment);
+        cluster.add_to_inventory(&inventory, &id.kind).await?;
         let is_copied = |field: &str| field.strip_prefix(".data.").is_some_and(|key| self.secret_data.contains_key(key));
         let applied_before = |field: &str| live.spec.manifest.has_field(field) || is_copied(field);
         let values = Values::read(cx.api, &self.secret_data).await?;
-        self.apply(&cluster, &id, &cx.call.tags, &applied_before, Some(&values)).await.map(drop)
+        self.apply(&cluster, &id, &cx.call.tags, &applied_before, Some(&values)).await?;
+        let before = live.spec.manifest.kind().unwrap_or(found.kind);
+        if before != id.kind {
+            cluster.remove_from_inventory(&inventory, &before).await?;
+        }
+        Ok(())
     }
 
     async fn delete(cx: &Cx<'_, Kubernetes>, live: &Existing<Self>) -> Result<Deletion> {
@@ -186,7 +212,8 @@ impl Resource for KubernetesObject {
         let cluster = cx.cluster(&id.cluster).await?;
         let kind = cluster.kind(&id.kind).await.map_err(|error| Error { kind: ErrorKind::NotFound, ..error })?;
         let deleted = cluster.delete(&kind, id.namespace.as_deref(), &id.name, None).await;
-        cluster.remove_from_inventory(&Inventory::new(&cx.call.stack, &cx.call.environment), &id.kind).await?;
+        let applied = live.spec.manifest.kind().unwrap_or(id.kind);
+        cluster.remove_from_inventory(&Inventory::new(&cx.call.stack, &cx.call.environment), &applied).await?;
         deleted.map(|()| Deletion::Requested)
     }
 
@@ -334,14 +361,19 @@ impl KubernetesObject {
 /// Annotation with the conditions to wait for.
 const WAIT_FOR: &str = "acme/wait-for";
 
-/// An Application of Argo CD that installs others is ready when these are.
+/// An Application of Argo CD that installs others is ready when these are. One call for each namespace with Applications.
 async fn add_phases_of_applications(api: &Kubernetes, found: &mut [Observed<KubernetesObject>]) -> Result<()> {
+    let mut known: BTreeMap<(String, Option<String>), Vec<DynamicObject>> = BTreeMap::new();
     for one in found.iter_mut().filter(|one| one.phase == Phase::Ready) {
         let id = ObjectId::parse(&one.id)?;
-        if id.kind.is(applications::GROUP, applications::KIND) {
-            let cluster = api.cluster(&id.cluster).await?;
-            one.phase = applications::phase_of_children(&cluster, &id).await?;
+        if !id.kind.is(applications::GROUP, applications::KIND) {
+            continue;
         }
+        let all = match known.entry((id.cluster.clone(), id.namespace.clone())) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(applications::all_beside(&*api.cluster(&id.cluster).await?, &id).await?),
+        };
+        one.phase = applications::phase_of_children(all, &id);
     }
     Ok(())
 }
@@ -357,27 +389,70 @@ async fn get(api: &Kubernetes, id: &ObjectId) -> Result<Option<DynamicObject>> {
     }
 }
 
+/// An object with the kind in whose version acme applied it, which may be another one than the id has; in that of the id, if the cluster does
+/// not serve it.
+async fn get_as_applied(api: &Kubernetes, id: &ObjectId) -> Result<Option<(KindName, DynamicObject)>> {
+    let Some(object) = get(api, id).await? else { return Ok(None) };
+    let applied = applied::api_version(&object).and_then(|version| id.kind.in_version(&version));
+    if let Some(kind) = applied.filter(|kind| *kind != id.kind)
+        && let Some(object) = get(api, &ObjectId { kind: kind.clone(), ..id.clone() }).await?
+    {
+        return Ok(Some((kind, object)));
+    }
+    Ok(Some((id.kind.clone(), object)))
+}
+
+/// Objects of a kind in a cluster.
+struct Listed {
+    cluster: String,
+    kind: KindName,
+    objects: Vec<DynamicObject>,
+}
+
+/// Each object once: the API lists an object in every version of its kind, so only that counts in which acme applied it.
+fn once_each(listed: Vec<Listed>) -> Vec<(String, KindName, DynamicObject)> {
+    let served: BTreeSet<(String, KindName)> = listed.iter().map(|one| (one.cluster.clone(), one.kind.clone())).collect();
+    let mut found = Vec::new();
+    for Listed { cluster, kind, objects } in listed {
+        let versions: Vec<&KindName> =
+            served.iter().filter(|(other, one)| *other == cluster && one.is(&kind.group, &kind.kind)).map(|(_, one)| one).collect();
+        let counts = |object: &DynamicObject| {
+            let applied = applied::api_version(object).and_then(|version| kind.in_version(&version));
+            let applied = applied.filter(|applied| versions.contains(&applied));
+            applied.as_ref().or(versions.first().copied()) == Some(&kind)
+        };
+        let objects = objects.into_iter().filter(|object| versions.len() == 1 || counts(object));
+        found.extend(objects.map(|object| (cluster.clone(), kind.clone(), object)));
+    }
+    found
+}
+
 async fn read_listed(api: &Kubernetes, cluster: &str, kind: &KindName, object: &DynamicObject) -> Result<Observed<KubernetesObject>> {
     let manifest = Manifest::from(applied::manifest(object, kind)?);
-    read_with_sources(api, ObjectId::parse(&format!("{cluster}/{}", manifest.path()))?, object).await
+    read_with_sources(api, ObjectId::parse(&format!("{cluster}/{}", manifest.path()))?, kind, object).await
 }
 
-async fn read_with_sources(api: &Kubernetes, id: ObjectId, object: &DynamicObject) -> Result<Observed<KubernetesObject>> {
+async fn read_with_sources(api: &Kubernetes, id: ObjectId, kind: &KindName, object: &DynamicObject) -> Result<Observed<KubernetesObject>> {
     let sources = secret_data::current_sources(api, object).await;
-    read(id, object, sources)
+    read(id, kind, object, sources)
 }
 
-fn read(id: ObjectId, object: &DynamicObject, secret_data: BTreeMap<String, SecretSource>) -> Result<Observed<KubernetesObject>> {
+fn read(
+    id: ObjectId,
+    kind: &KindName,
+    object: &DynamicObject,
+    secret_data: BTreeMap<String, SecretSource>,
+) -> Result<Observed<KubernetesObject>> {
     let annotation = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(WAIT_FOR));
     let wait_for: BTreeSet<AwaitedCondition> = annotation.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let awaited: Vec<Awaited<'_>> = wait_for.iter().map(|one| Awaited { condition: &one.condition, status: &one.status }).collect();
-    let phase = phase(&id.kind, object, &awaited);
+    let phase = phase(kind, object, &awaited);
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let metadata = &object.metadata;
     let outputs = Outputs { name: text(&metadata.name), namespace: text(&metadata.namespace), uid: text(&metadata.uid) };
-    let mut manifest = applied::manifest(object, &id.kind)?;
+    let mut manifest = applied::manifest(object, kind)?;
     if !public_secret::is_public(&manifest) {
-        secret_data::without_values(&id.kind, &mut manifest);
+        secret_data::without_values(kind, &mut manifest);
     }
     let manifest = Manifest::from(manifest);
     let spec = KubernetesObject { cluster: Ref::to(&id.cluster), manifest, secret_data, wait_for, take_over_fields: false };

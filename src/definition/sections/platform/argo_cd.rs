@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Installer,
-    delivery::{ARGO_CD, ArgoCdDelivery, EXTERNAL_SECRETS},
-    namespace_object,
+    delivery::{ARGO_CD, ArgoCdDelivery, EXTERNAL_SECRETS, SecretName},
+    namespace_object, permit_external_secrets,
     registry::components,
-    selection::reference,
+    selection::{Target, reference},
 };
 use crate::definition::{
     child_pointer,
@@ -54,13 +54,18 @@ pub fn check(installer: &mut Installer<'_, '_, '_>, argo_cd: &ArgoCdDelivery, at
 /// Adds what the components in Git need, after everything else of the section.
 pub fn add(installer: &mut Installer<'_, '_, '_>, argo_cd: &ArgoCdDelivery, at: &str) {
     let settings = format!("{at}/argocd");
-    let credentials = argo_cd.credentials.as_deref().map(|name| reference(installer.out, name, Some("secret.arn")));
+    let place = format!("{settings}/credentials");
+    let named = argo_cd.credentials.as_ref().map(SecretName::to_value);
+    let credentials = named.and_then(|secret| reference(installer.out, &secret, Target::SECRET, "`credentials`", &place));
     let mut before = match &argo_cd.managed {
         Some(managed) => add_capability(installer, managed, credentials.as_deref(), &settings),
         None => installer.ends.get(ARGO_CD).cloned().unwrap_or_default(),
     };
     if let Some(credentials) = &credentials {
-        let place = format!("{settings}/credentials");
+        // A managed Argo CD reads it itself.
+        if argo_cd.managed.is_none() && credentials.starts_with("arn:") {
+            permit_external_secrets(installer.out, "repository", std::iter::once(credentials.as_str()));
+        }
         let added = match &argo_cd.managed {
             Some(_) => {
                 let values = json!({ "type": "git", "url": argo_cd.repository, "secretArn": credentials });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{component::AutoMode, namespace_object, registry::components, selection::Selected};
 use crate::{
@@ -54,13 +54,42 @@ pub struct ArgoCdDelivery {
     /// Branch, tag or commit. Default: `main`.
     #[serde(default = "default_revision")]
     pub revision: String,
-    /// Secret of Secrets Manager with the credentials for the repository, by its name in the stack or by its ARN. Its value is a JSON object
-    /// with the keys of Argo CD: `username` and `password`, or `sshPrivateKey`. Default: none, for a repository that everybody can read.
+    /// Secret of Secrets Manager with the credentials for the repository: its name in the stack, or `{arn: …}` for one outside it. Its value is a
+    /// JSON object with the keys of Argo CD: `username` and `password`, or `sshPrivateKey`. Default: none, for a repository that everybody can
+    /// read.
     #[serde(default)]
-    pub credentials: Option<String>,
+    pub credentials: Option<SecretName>,
     /// Argo CD as a capability that EKS runs, with the fields of `argocd` of `eks_capability`. Default: the component `argo-cd`.
     #[serde(default)]
     pub managed: Option<Map<String, Value>>,
+}
+
+/// A secret.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected the name of a `secret` in this stack, or `{arn: …}`")]
+pub enum SecretName {
+    /// In the stack.
+    InStack(String),
+    /// Outside the stack.
+    Outside(OutsideSecret),
+}
+
+/// A secret outside the stack.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutsideSecret {
+    /// Its ARN.
+    pub arn: String,
+}
+
+impl SecretName {
+    /// As the definition has it.
+    pub fn to_value(&self) -> Value {
+        match self {
+            SecretName::InStack(name) => name.as_str().into(),
+            SecretName::Outside(outside) => json!({ "arn": outside.arn }),
+        }
+    }
 }
 
 fn default_revision() -> String {

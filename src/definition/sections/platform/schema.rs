@@ -7,7 +7,7 @@ use super::{
     component::Component,
     delivery::DeliveryFields,
     registry::components,
-    selection::{DELIVERIES, SIZES, own_fields},
+    selection::{DELIVERIES, SIZES, Target, own_fields},
 };
 
 /// Schema with every component.
@@ -19,7 +19,7 @@ pub fn schema() -> Schema {
     schema
 }
 
-fn of_component(component: &Component) -> Value {
+fn of_component(component: &'static Component) -> Value {
     let own = own_fields(component).into_iter().map(|field| (field.to_owned(), own_field(component, field)));
     let inputs = component.inputs.iter().map(|(name, input)| {
         let default = match &input.default {
@@ -27,7 +27,14 @@ fn of_component(component: &Component) -> Value {
             Some(default) => format!(" Default: {}.", default.as_str().map_or_else(|| default.to_string(), |text| format!("`{text}`"))),
             None => String::new(),
         };
-        (name.clone(), json!({ "type": ["string", "number", "null"], "description": format!("{}.{default}", input.about) }))
+        let schema = match input.reference.as_deref().and_then(Target::of) {
+            Some(target) => named_resource(
+                target,
+                &format!("{}: its name in the stack, or `{{{}: …}}` for one outside it.{default}", input.about, target.output),
+            ),
+            None => json!({ "type": ["string", "number", "null"], "description": format!("{}.{default}", input.about) }),
+        };
+        (name.clone(), schema)
     });
     let mut fields: Map<String, Value> = own.chain(inputs).collect();
     fields.insert(
@@ -40,6 +47,13 @@ fn of_component(component: &Component) -> Value {
     json!({
         "type": types, "description": component.about, "properties": fields, "required": required, "additionalProperties": false,
     })
+}
+
+/// A resource, as references in resources have it, see [`crate::core::Ref`].
+fn named_resource(Target { kind, output }: Target, about: &str) -> Value {
+    let outside =
+        json!({ "type": "object", "properties": { output: { "type": "string" } }, "required": [output], "additionalProperties": false });
+    json!({ "description": about, "anyOf": [{ "type": ["string", "null"] }, outside], "x-acme-ref": kind })
 }
 
 fn own_field(component: &Component, field: &str) -> Value {

@@ -10,11 +10,14 @@ use super::{
     registry::{components, keys},
     values::unknown_keys,
 };
-use crate::definition::{
-    Diagnostic, child_pointer,
-    compiler::{describe_type, scalar_text},
-    sections::{Expansion, Fields, SectionEntry},
-    suggestion,
+use crate::{
+    core::Address,
+    definition::{
+        Diagnostic, child_pointer,
+        compiler::{NamedReference, describe_type, scalar_text},
+        sections::{Expansion, Fields, SectionEntry},
+        suggestion,
+    },
 };
 
 /// A component that the definition installs.
@@ -48,6 +51,11 @@ impl Selected {
         let mut lacks = false;
         for_each_placeholder(value, &mut |name| lacks |= self.component.inputs.contains_key(name) && !self.inputs.contains_key(name));
         lacks
+    }
+
+    /// Secrets that External Secrets copies for it.
+    pub fn copied_secrets(&self) -> impl Iterator<Item = &str> {
+        self.component.secrets.iter().filter_map(|secret| self.inputs.get(secret.from.as_str())?.as_str())
     }
 
     /// Components that it needs.
@@ -158,15 +166,20 @@ fn read_input(
 ) {
     let Some(input) = selected.component.inputs.get(name) else { return };
     let written = written.filter(|value| !value.is_null());
-    if let Some(value) = written.as_ref().filter(|value| scalar_text(value).is_none() || value.is_boolean()) {
-        let message = format!("`{name}` of `{}` must be text or a number, not {}", selected.name, describe_type(value));
-        out.compiler.problem("type", &child_pointer(&selected.pointer, name), message, format!("write `{name}: …`"));
-        return;
-    }
-    let value = match written {
-        Some(Value::String(text)) => Some(reference(out, &text, input.reference.as_deref()).into()),
-        Some(other) => Some(other),
-        None => input.default.as_ref().and_then(|default| default_value(default, surroundings)),
+    let at = child_pointer(&selected.pointer, name);
+    let shown = format!("`{name}` of `{}`", selected.name);
+    let value = match (written, input.reference.as_deref().and_then(Target::of)) {
+        (Some(value), Some(target)) if input.optional && target.is_absent(out, &value) => None,
+        (Some(value), Some(target)) => match reference(out, &value, target, &shown, &at) {
+            Some(reference) => Some(reference.into()),
+            None => return,
+        },
+        (Some(value), None) if scalar_text(&value).is_none() || value.is_boolean() => {
+            let message = format!("{shown} must be text or a number, not {}", describe_type(&value));
+            return out.compiler.problem("type", &at, message, format!("write `{name}: …`"));
+        }
+        (Some(value), None) => Some(value),
+        (None, _) => input.default.as_ref().and_then(|default| default_value(default, surroundings)),
     };
     match value {
         Some(value) => drop(selected.inputs.insert(name, value)),
@@ -180,11 +193,54 @@ fn read_input(
     }
 }
 
-/// The name of a resource of the stack as a reference to its output; any other text unchanged.
-pub fn reference(out: &Expansion<'_, '_>, text: &str, output: Option<&str>) -> String {
-    let Some((kind, output)) = output.and_then(|output| output.split_once('.')) else { return text.to_owned() };
-    let is_named = out.drafts.iter().any(|draft| draft.resource_type.name == kind && draft.name == text);
-    if is_named { format!("${{{kind}.{text}.{output}}}") } else { text.to_owned() }
+/// What an input names: resources of a type, by one of their outputs.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Name of the type.
+    pub kind: &'static str,
+    /// The output.
+    pub output: &'static str,
+}
+
+impl Target {
+    /// Secrets, by their ARNs.
+    pub const SECRET: Target = Target { kind: "secret", output: "arn" };
+
+    /// The target in a component's file: `secret.arn`.
+    pub fn of(text: &'static str) -> Option<Target> {
+        text.split_once('.').map(|(kind, output)| Target { kind, output })
+    }
+
+    /// Name of a resource in the stack; `None` for an ARN or an expression.
+    fn name(self, value: &Value) -> Option<&str> {
+        let text = value.as_str().filter(|text| !text.contains("${") && !text.starts_with("arn:"))?;
+        Some(text.strip_prefix(self.kind).and_then(|rest| rest.strip_prefix('.')).unwrap_or(text))
+    }
+
+    /// Whether `when` of the resource is false.
+    fn is_absent(self, out: &Expansion<'_, '_>, value: &Value) -> bool {
+        self.name(value).is_some_and(|name| out.compiler.absent.contains(&Address::new(self.kind, name)))
+    }
+}
+
+/// The output of a resource that an input names: a reference for a name in the stack, and the text of `{arn: …}` or `{id: …}` for a resource
+/// outside of it. Reports any other value. A name that no resource has is reported when all of them are known.
+pub fn reference(out: &mut Expansion<'_, '_>, value: &Value, target: Target, shown: &str, at: &str) -> Option<String> {
+    let Target { kind, output } = target;
+    if let Some(name) = target.name(value) {
+        let named = NamedReference { address: Address::new(kind, name), output, shown: shown.to_owned(), pointer: at.to_owned() };
+        out.compiler.named.push(named);
+        return Some(format!("${{{kind}.{name}.{output}}}"));
+    }
+    let outside = value.as_object().filter(|map| map.len() == 1).and_then(|map| map.get(output)?.as_str());
+    let found = value.as_str().or(outside).filter(|text| output != "arn" || text.contains("${") || text.starts_with("arn:"));
+    if found.is_none() {
+        let words = kind.replace('_', " ");
+        let message = format!("{shown} is not the name of a {words} in the stack, nor `{{{output}: …}}` for one outside it");
+        let help = format!("write the name, or `{{ {output}: {} }}`", if output == "arn" { "'arn:…'" } else { "…" });
+        out.compiler.problem("type", at, message, help);
+    }
+    found.map(str::to_owned)
 }
 
 /// A default, unless the stack lacks a property in it.

@@ -23,9 +23,9 @@ const FIELDS: &[(&str, &str, &[&str])] = &[
     ("storage.k8s.io", "StorageClass", &["/parameters", "/provisioner", "/reclaimPolicy", "/volumeBindingMode"]),
 ];
 
-/// Whether the object in one manifest can't become that in the other.
+/// Whether the object in one manifest can't become that in the other. It can in another version of its API, in which it is the same object.
 pub(super) fn differs(wanted: &Manifest, live: &Manifest) -> bool {
-    if wanted.path() != live.path() {
+    if wanted.identity() != live.identity() {
         return true;
     }
     // Nothing of an object that is marked immutable can change, except that it is deleted.
@@ -55,6 +55,8 @@ mod tests {
         assert!(!differ(deployment("a", 1, "x"), deployment("a", 2, "x")));
         assert!(differ(deployment("a", 1, "x"), deployment("b", 1, "x")));
         assert!(differ(deployment("a", 1, "x"), deployment("a", 1, "y")));
+        let budget = |api_version: &str| json!({ "apiVersion": api_version, "kind": "PodDisruptionBudget", "metadata": { "name": "a" }, "spec": { "minAvailable": 1 } });
+        assert!(!differ(budget("policy/v1"), budget("policy/v1beta1")) && differ(budget("policy/v1"), budget("example.com/v1")));
         let config = |immutable: bool, value: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" }, "immutable": immutable, "data": { "a": value } });
         assert!(differ(config(true, "1"), config(true, "2")));
         assert!(!differ(config(false, "1"), config(false, "2")) && !differ(config(true, "1"), config(false, "2")));

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{KubernetesObject, MANAGER};
 use crate::{
     aws::types::{parameter::Parameter, secret::Secret},
-    core::{ArnRef, Error, ErrorKind, Problem, Ref, Result},
+    core::{ArnRef, Error, ErrorKind, Problem, Ref, Result, expression::references},
     kubernetes::{Kubernetes, kinds::KindName},
 };
 
@@ -189,6 +189,24 @@ pub(super) fn without_values(kind: &KindName, manifest: &mut Value) {
     }
 }
 
+/// Types of the sources of the values in a spec; `None` for sources outside the stack.
+fn types_of_sources(spec: &Value) -> impl Iterator<Item = Option<&str>> {
+    let sources = spec.get("secret_data").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let named = sources.flat_map(|source| ["secret", "parameter"].map(|field| source.get(field))).flatten();
+    let texts = named.flat_map(|reference| reference.as_object().into_iter().flat_map(Map::values)).filter_map(Value::as_str);
+    texts.map(|text| references(text).first().map(|reference| reference.type_name))
+}
+
+/// Whether a value is the password that RDS manages for a database of the stack.
+pub(super) fn has_secret_of_database(spec: &Value) -> bool {
+    types_of_sources(spec).any(|name| matches!(name, Some("aurora_cluster" | "rds_instance")))
+}
+
+/// Whether the source of a value may be encrypted with a key that the definition does not name beside it.
+pub(super) fn may_have_other_key(spec: &Value) -> bool {
+    types_of_sources(spec).any(|name| !matches!(name, Some("parameter" | "secret")))
+}
+
 /// Problems of the sources.
 pub(super) fn problems(object: &KubernetesObject) -> Vec<Problem> {
     let at = KubernetesObject::POINTERS.secret_data;
@@ -235,6 +253,19 @@ mod tests {
         assert_eq!(manifest, json!({ "kind": "Secret", "stringData": {} }));
         let values = Values { data: [("password".to_owned(), "c2VjcmV0".to_owned())].into(), ..Values::default() };
         assert_eq!(format!("{values:?}"), "[\"password\"]");
+    }
+
+    #[test]
+    fn tells_sources_of_the_stack_from_others() {
+        let of = |source: Value| {
+            let spec = json!({ "secret_data": { "a": source } });
+            (has_secret_of_database(&spec), may_have_other_key(&spec))
+        };
+        assert_eq!(of(json!({ "secret": { "arn": "${secret.main.arn}" }, "parameter": null })), (false, false));
+        assert_eq!(of(json!({ "parameter": { "id": "${parameter.main.id}" } })), (false, false));
+        assert_eq!(of(json!({ "secret": { "arn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf" } })), (false, true));
+        assert_eq!(of(json!({ "parameter": { "id": "/prod/token" } })), (false, true));
+        assert_eq!(of(json!({ "secret": { "arn": "${rds_instance.main.master_secret_arn}" } })), (true, true));
     }
 
     #[test]
