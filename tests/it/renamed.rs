@@ -54,7 +54,8 @@ fn define(folder: &Path, edits: &[(&str, &str)]) -> PathBuf {
 
 fn outputs(acme: &Acme, stack: &Path) -> Value {
     let done = acme.run("outputs", stack, &["-o", "json"]).assert_success();
-    serde_json::from_str(&done.stdout).expect("JSON")
+    let document: Value = serde_json::from_str(&done.stdout).expect("JSON");
+    document["outputs"].clone()
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn a_new_name_renames_a_database_and_updates_what_refers_to_it() {
     assert!(text.contains("name: orders → purchases") && text.contains("its endpoint changes"), "{text}");
     acme.apply(&renamed);
     let after = outputs(&acme, &renamed);
-    assert_eq!(before["database"], after["database"], "it is the same database");
+    assert!(before["database"].is_string() && before["database"] == after["database"], "it is the same database: {before} {after}");
     assert!(after["host"].to_string().contains("purchases"), "{after}");
     acme.assert_no_changes(&renamed);
     acme.run("rollback", &renamed, &["--yes"]).assert_success();
@@ -107,7 +108,6 @@ fn a_rename_never_replaces_a_replica() {
       storage_gib: 50
       security_groups: [data]
       subnet_group: main
-      password_secret: orders
     orders:
       password_secret: orders
       name: orders",
