@@ -9,6 +9,7 @@ use super::{
     cloud::Cloud,
     discover::{LiveState, address_of},
     gates::check_gates,
+    journal::TouchedResource,
     plan::{Action, Obstacle, Plan, ReplacementOrder},
 };
 use crate::{
@@ -28,12 +29,13 @@ struct AskedResource<'a> {
 }
 
 /// Asks about the values that the plan sets, and adds an obstacle for each one that AWS would reject, and a prerequisite for each one that
-/// the account lacks. `locate` returns the line of a field in the definition.
+/// the account lacks. `touched` are the resources of unfinished runs; `locate` returns the line of a field in the definition.
 pub async fn preflight(
     cloud: &Cloud,
     answers: &Answers,
     stack: &Stack,
     plan: &mut Plan,
+    touched: &BTreeMap<Address, TouchedResource>,
     locate: impl Fn(&DesiredResource, &str) -> Option<String>,
 ) {
     let asked = asked_resources(stack, plan);
@@ -56,7 +58,7 @@ pub async fn preflight(
         exceeded_quotas(cloud, context, stack, plan, &locate)
     );
     let (placed, following) =
-        tokio::join!(place_updates(cloud, context, stack, plan, &asked), following_steps(cloud, context, stack, plan));
+        tokio::join!(place_updates(cloud, context, stack, plan, &asked), following_steps(cloud, context, stack, plan, touched));
     let effects: BTreeMap<Address, Vec<String>> =
         asked.iter().zip(effects).map(|(one, effects)| (one.declared.address.clone(), effects)).collect();
     let mut obstacles = exceeded;
@@ -69,8 +71,8 @@ pub async fn preflight(
     for change in &mut plan.changes {
         change.effects = effects.get(&change.address).cloned().unwrap_or_default();
     }
-    for (change, followed, stages) in following {
-        plan.follow(stack, change, followed, stages);
+    for FollowingSteps { change, followed: (followed, passed), stages } in following {
+        plan.follow(stack, change, (followed, &passed), stages);
     }
     for (change, version) in placed {
         // A change that follows another has its place.
@@ -101,24 +103,34 @@ async fn place_updates(
     join_all(questions).await.into_iter().flatten().collect()
 }
 
-/// Steps of the resources that follow one that passes versions: the numbers of both changes, and the steps.
+/// Steps of a resource that follows one that passes versions.
+struct FollowingSteps {
+    /// Number of its change.
+    change: usize,
+    /// Number of the other change, and the versions that it passes.
+    followed: (usize, Vec<String>),
+    /// Steps, each with the version at which it comes.
+    stages: Vec<(String, StageFields)>,
+}
+
+/// Asks for the steps of resources that follow others. `touched` are the resources of unfinished runs.
 async fn following_steps(
     cloud: &Cloud,
     context: PreflightContext<'_>,
     stack: &Stack,
     plan: &Plan,
-) -> Vec<(usize, usize, Vec<(String, StageFields)>)> {
+    touched: &BTreeMap<Address, TouchedResource>,
+) -> Vec<FollowingSteps> {
+    let before_runs = |address: &Address| touched.get(address)?.before.as_ref();
     let questions = plan.changes.iter().enumerate().filter_map(|(number, change)| {
-        let followed = plan.followed_by(stack, number)?;
-        let passed = plan.versions_passed_by(followed);
-        let followed = plan.changes.iter().position(|other| other.address == followed.address)?;
+        let followed = plan.versions_to_follow(stack, number, before_runs)?;
         let (declared, live) = stack.resources.get(&change.address).zip(change.before.as_ref())?;
         let (kind, region) = (declared.resource_type, declared.region.as_deref());
         let wanted = plan.desired_spec(declared);
         let live = kind.comparable(&wanted, &live.spec);
         Some(async move {
-            let stages = cloud.follow(kind, region, context, (&wanted, &live), &passed).await;
-            (!stages.is_empty()).then_some((number, followed, stages))
+            let stages = cloud.follow(kind, region, context, (&wanted, &live), &followed.1).await;
+            (!stages.is_empty()).then_some(FollowingSteps { change: number, followed, stages })
         })
     });
     join_all(questions).await.into_iter().flatten().collect()

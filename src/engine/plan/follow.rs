@@ -5,6 +5,8 @@ use petgraph::{
     graph::{DiGraph, NodeIndex},
 };
 
+use serde_json::Value;
+
 use super::{
     Action, Change, FieldDiff, Op, Plan, Reason, Step,
     diff::flag_important_and_risky,
@@ -13,26 +15,54 @@ use super::{
     stages::{between, passed_versions},
 };
 use crate::{
-    core::{ReachedVersion, StageFields},
+    aws::types::resource_type,
+    core::{Address, Direction, LiveResource, ReachedVersion, StageFields},
     definition::Stack,
 };
 
+/// The version of a resource if it differs from that before: of a field that AWS changes by one minor version at a time.
+fn reached_version(before: &LiveResource, live: &LiveResource) -> Option<String> {
+    let kind = resource_type(&live.type_name).filter(|_| before.is_same_as(live))?;
+    let field = kind.one_way.iter().find(|one_way| matches!(one_way.direction, Direction::OneMinorVersion))?.field;
+    let [was, is] = [before, live].map(|live| live.spec.pointer(field).and_then(Value::as_str));
+    is.filter(|_| was.is_some() && was != is).map(str::to_owned)
+}
+
 impl Plan {
-    /// A resource whose versions a resource may follow that exists and stays, and that has no steps of its own.
-    pub(in crate::engine) fn followed_by(&self, stack: &Stack, change: usize) -> Option<&Change> {
+    /// The change whose versions a resource may follow that exists, stays and has no steps of its own, and the versions that it passes, from the
+    /// present one on. After an unfinished run, the only one may be the version that this has reached. `before` returns a resource as it was
+    /// before the unfinished runs.
+    pub(in crate::engine) fn versions_to_follow<'a>(
+        &self,
+        stack: &Stack,
+        change: usize,
+        before: impl Fn(&Address) -> Option<&'a LiveResource>,
+    ) -> Option<(usize, Vec<String>)> {
         let stays =
             |entry: &&Change| matches!(entry.action, Action::None | Action::Update) && entry.stages.is_empty() && entry.before.is_some();
-        self.staged_dependency(stack, &self.changes.get(change).filter(stays)?.address)
-    }
-
-    /// Versions that it passes, from the present one on.
-    pub(in crate::engine) fn versions_passed_by(&self, change: &Change) -> Vec<String> {
-        passed_versions(change)
+        let user = &self.changes.get(change).filter(stays)?.address;
+        if let Some(staged) = self.staged_dependency(stack, user) {
+            let number = self.changes.iter().position(|other| other.address == staged.address)?;
+            return Some((number, passed_versions(staged)));
+        }
+        let needs = &stack.resources.get(user)?.depends_on;
+        let reached = |(number, other): (usize, &Change)| {
+            let version = reached_version(before(&other.address)?, other.before.as_ref()?)?;
+            Some((number, vec![version]))
+        };
+        let stay = self.changes.iter().enumerate().filter(|(_, other)| needs.contains(&other.address) && stays(other));
+        stay.filter_map(reached).next()
     }
 
     /// Divides a change, or makes one, into steps that come at versions of `followed`: after that has reached the version, before it starts the
     /// next one, and before others that follow it reach that version.
-    pub(in crate::engine) fn follow(&mut self, stack: &Stack, change: usize, followed: usize, stages: Vec<(String, StageFields)>) {
+    pub(in crate::engine) fn follow(
+        &mut self,
+        stack: &Stack,
+        change: usize,
+        (followed, passed): (usize, &[String]),
+        stages: Vec<(String, StageFields)>,
+    ) {
         let address = self.changes[followed].address.clone();
         let at = |version: String| Some(ReachedVersion { address: address.clone(), version });
         let stages: Vec<StageFields> = stages.into_iter().map(|(version, stage)| StageFields { at: at(version), ..stage }).collect();
@@ -40,7 +70,7 @@ impl Plan {
             return;
         }
         self.changes[change].stages = stages;
-        let graph = self.with_following_steps(stack, change, followed);
+        let graph = self.with_following_steps(stack, change, (followed, passed));
         self.apply = graph;
     }
 
@@ -68,7 +98,7 @@ impl Plan {
     }
 
     /// The steps of a plan with those of a change that follows another.
-    fn with_following_steps(&self, stack: &Stack, change: usize, followed: usize) -> DiGraph<Step, ()> {
+    fn with_following_steps(&self, stack: &Stack, change: usize, (followed, passed): (usize, &[String])) -> DiGraph<Step, ()> {
         let (entry, root) = (&self.changes[change], &self.changes[followed]);
         let mut graph = self.apply.clone();
         let stages = entry.stages.len();
@@ -89,11 +119,10 @@ impl Plan {
             let before: Vec<NodeIndex> = graph.neighbors_directed(present, Incoming).collect();
             edges.extend(before.into_iter().map(|node| (node, first)));
         }
-        let passed = passed_versions(root);
         let number = |version: &str| passed.iter().position(|passed| passed == version);
         let placed: Vec<(NodeIndex, usize)> =
             steps.iter().zip(&entry.stages).filter_map(|(step, stage)| Some((*step, number(&stage.at.as_ref()?.version)?))).collect();
-        let root_steps = self.steps_of(followed);
+        let root_steps = if root.stages.is_empty() { Vec::new() } else { self.steps_of(followed) };
         edges.extend(placed.iter().flat_map(|(step, at)| between(&root_steps, *step, *at)));
         let depends_on = |user: &Change, used: &Change| {
             stack.resources.get(&user.address).is_some_and(|declared| declared.depends_on.contains(&used.address))

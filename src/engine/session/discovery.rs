@@ -169,7 +169,7 @@ impl Session {
         plan.warnings.extend(self.lost_resource_warnings(state, goal));
         if let (Goal::Apply, Some(answers)) = (goal, &self.answers) {
             let locate = |declared: &DesiredResource, pointer: &str| self.line_of(&declared.definition_pointer(pointer));
-            preflight(&self.cloud, answers, &self.stack, &mut plan, locate).await;
+            preflight(&self.cloud, answers, &self.stack, &mut plan, &state.history.unfinished.touched, locate).await;
         }
         self.add_obstacles(&mut plan).await?;
         let addresses = recorded_addresses(&plan);

@@ -198,6 +198,29 @@ fn an_addon_without_a_version_for_both_sides_is_updated_after_the_control_plane(
     assert_eq!(endpoint.request_bodies(UPDATE_ADDON)[0]["addonVersion"], "v1.12.4-eksbuild.1");
 }
 
+/// The first run ends after the control plane, which has its version.
+#[test]
+fn an_addon_that_an_unfinished_run_left_behind_is_updated_by_the_next_one() {
+    let versions = offered(&[("v1.12.4-eksbuild.1", &["1.34"], true), ("v1.11.0-eksbuild.1", &["1.33"], true)]);
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [at("1.33")])
+        .on("GET /clusters/-/addons", [ok(json!({ "addons": ["coredns"] }))])
+        .on(ADDONS, [addon_at("v1.11.0-eksbuild.1")])
+        .on("GET /addons/-?addonName", [versions])
+        .on(UPDATE_ADDON, [json_error(400, "InvalidParameterException", "not now"), update_started("AddonUpdate")])
+        .on(UPDATE, [update_started("VersionUpdate")])
+        .after(UPDATE)
+        .on("GET /clusters/-", [updating("1.33"), at("1.34")])
+        .after(UPDATE_ADDON)
+        .on(ADDONS, [addon_at("v1.12.4-eksbuild.1")])
+        .start(&format!("{CLUSTER}{ADDON}"));
+    let ended = endpoint.run("apply", &["--yes", "--no-rollback"]);
+    assert_eq!(ended.code, 3, "{}", ended.combined_output());
+    assert_eq!(endpoint.writes(), [format!("200 {UPDATE}"), format!("400 {UPDATE_ADDON}")]);
+    endpoint.apply();
+    assert_eq!(endpoint.writes()[2..], [format!("200 {UPDATE_ADDON}")]);
+}
+
 #[test]
 fn an_addon_stays_without_an_upgrade_of_the_cluster() {
     let endpoint = Script::new()

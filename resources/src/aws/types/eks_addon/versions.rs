@@ -103,7 +103,8 @@ fn numbers(version: &str) -> Vec<u64> {
 }
 
 /// The updates of an add-on while its cluster passes these versions of Kubernetes, from the present one on: each with the version that the
-/// cluster has then. One that runs with the next version stays, unless the definition wants another.
+/// cluster has then. One that runs with the next version stays, unless the definition wants another. With a single version, which the cluster
+/// has already, one that does not run with it is updated now.
 pub(super) fn updates(offered: &[OfferedVersion], installed: &str, wanted: Option<&str>, passed: &[String]) -> Vec<(String, String)> {
     let arrival = match wanted {
         // The definition keeps it, so a gate decides.
@@ -131,6 +132,8 @@ pub(super) fn updates(offered: &[OfferedVersion], installed: &str, wanted: Optio
                 (None, Some(to)) if !reaches => update(kubernetes, to),
                 _ => {}
             }
+        } else if let ([_], false, None, Some(to)) = (passed, runs, arrival, default_for(offered, kubernetes)) {
+            update(kubernetes, to);
         }
         if let Some((_, wanted)) = arrival.filter(|_| reaches) {
             update(kubernetes, wanted);
@@ -180,6 +183,17 @@ mod tests {
     fn updates_after_the_control_plane_where_no_version_runs_on_both_sides() {
         let offered = [version("v3", &["1.35", "1.36"], &[]), version("v2", &["1.35", "1.36"], &["1.35"]), version("v1", &["1.34"], &[])];
         assert_eq!(path(&offered, "v1", None), ["1.35:v2"]);
+    }
+
+    /// A run ended between the control plane and the add-on.
+    #[test]
+    fn catches_up_with_a_version_that_the_cluster_has() {
+        let offered = [version("v2", &["1.35", "1.36"], &["1.35"]), version("v1", &["1.34"], &[])];
+        let catch_up = |installed: &str, wanted: Option<&str>| updates(&offered, installed, wanted, &["1.35".to_owned()]);
+        let expected = [("1.35".to_owned(), "v2".to_owned())];
+        assert_eq!(catch_up("v1", None), expected);
+        assert_eq!(catch_up("v1", Some("v2")), expected);
+        assert!(catch_up("v2", None).is_empty() && catch_up("v1", Some("v1")).is_empty());
     }
 
     #[test]
