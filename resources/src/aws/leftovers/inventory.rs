@@ -101,6 +101,9 @@ impl Inventory {
     }
 }
 
+/// Tags of the AWS Load Balancer Controller with the Gateway for which it has made something.
+const GATEWAY_TAGS: [&str; 2] = ["gateway.k8s.aws.alb/stack", "gateway.k8s.aws.nlb/stack"];
+
 /// Object of the cluster for which something was made, from the tags of its controller.
 fn purpose(tags: &Tags) -> String {
     let tag = |key: &str| tags.get(key).map(String::as_str).filter(|value| !value.is_empty());
@@ -110,6 +113,7 @@ fn purpose(tags: &Tags) -> String {
         .map(|(namespace, name)| of("claim", &format!("{namespace}/{name}")))
         .or_else(|| tag("ingress.k8s.aws/stack").map(|name| of("Ingress", name)))
         .or_else(|| tag("service.k8s.aws/stack").or_else(|| tag("kubernetes.io/service-name")).map(|name| of("Service", name)))
+        .or_else(|| GATEWAY_TAGS.iter().find_map(|key| tag(key)).map(|name| of("Gateway", name)))
         .or_else(|| tag("karpenter.sh/nodepool").map(|name| of("node pool", name)))
         .unwrap_or_default()
 }

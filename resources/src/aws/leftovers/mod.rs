@@ -65,7 +65,7 @@ pub(super) async fn of_cluster(aws: &Aws, live: &Observed<EksCluster>, request: 
     let inventory::Inventory { found, kept, unread } = inventory::inventory(aws, &search).await;
     let mut leftovers = Leftovers::default();
     if live.outputs.endpoint.is_some() && live.phase != Phase::Deleting {
-        leftovers.found.push(ClusterCleanup::leftover(&live.id, search.volumes, request.patience));
+        leftovers.found.push(ClusterCleanup::leftover(&live.id, search.volumes, request.wait_limit));
     }
     let found = found.into_iter().filter(|found| !request.owns(&found.id));
     leftovers.found.extend(found.map(|found| found.into_leftover(&search)));

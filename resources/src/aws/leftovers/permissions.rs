@@ -10,12 +10,14 @@ const fn tagged(key: &'static str) -> IamCondition {
 /// Reads everything.
 pub const FIND: IamGrant = IamGrant::read(
     &[
+        "ec2:DescribeImages",
         "ec2:DescribeInstances",
         "ec2:DescribeLaunchTemplates",
         "ec2:DescribeNetworkInterfaces",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSnapshots",
         "ec2:DescribeVolumes",
+        "ec2:DescribeVpcEndpointServiceConfigurations",
         "elasticloadbalancing:DescribeLoadBalancers",
         "elasticloadbalancing:DescribeTags",
         "elasticloadbalancing:DescribeTargetGroups",

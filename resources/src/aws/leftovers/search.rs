@@ -79,7 +79,7 @@ const MAKERS: &[(&str, &str)] = &[
     ("elbv2.k8s.aws/", LOAD_BALANCER_CONTROLLER),
     ("ingress.k8s.aws/", LOAD_BALANCER_CONTROLLER),
     ("service.k8s.aws/", LOAD_BALANCER_CONTROLLER),
-    ("gateway.k8s.aws/", LOAD_BALANCER_CONTROLLER),
+    ("gateway.k8s.aws", LOAD_BALANCER_CONTROLLER),
 ];
 
 impl Search {
@@ -135,9 +135,13 @@ impl Search {
         // A tag that names another cluster says more than those of the stack.
         let names_other =
             NAMING.iter().any(|(key, _)| tags.contains_key(*key)) || tags.keys().any(|key| key.starts_with("kubernetes.io/cluster/"));
-        let is_of_stack = tags.get(STACK_TAG) == Some(&self.stack) && tags.get(ENVIRONMENT_TAG) == Some(&self.environment);
         let is_of_controller = tags.keys().any(|key| is_controller_tag(key) || key.starts_with("CSIVolume"));
-        if self.is_last && is_of_stack && is_of_controller && !names_other { by_tags().or(Some("a controller")) } else { None }
+        if self.is_last && self.is_of_stack(tags) && is_of_controller && !names_other { by_tags().or(Some("a controller")) } else { None }
+    }
+
+    /// Whether a resource has the tags of the stack.
+    pub(super) fn is_of_stack(&self, tags: &Tags) -> bool {
+        tags.get(STACK_TAG) == Some(&self.stack) && tags.get(ENVIRONMENT_TAG) == Some(&self.environment)
     }
 
     /// Owner ids of external-dns: that of the platform's component, if no other cluster has it, and the name of the cluster.
