@@ -80,6 +80,11 @@ fn rules_that_the_controller_added_to_groups_of_others_are_revoked() {
 }
 
 const BALANCER: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/k8s-web/0123456789abcdef";
+const ACCELERATOR: &str = "arn:aws:globalaccelerator::123456789012:accelerator/0123abcd-0123-0123-0123-0123456789ab";
+const OTHER: &str = "arn:aws:globalaccelerator::123456789012:accelerator/9876abcd-0123-0123-0123-0123456789ab";
+const LISTENER: &str = "arn:aws:globalaccelerator::123456789012:accelerator/0123abcd-0123-0123-0123-0123456789ab/listener/0123";
+const GROUP: &str =
+    "arn:aws:globalaccelerator::123456789012:accelerator/0123abcd-0123-0123-0123-0123456789ab/listener/0123/endpoint-group/0123";
 
 fn answer(action: &str, inner: &str) -> Answer {
     xml(format!("<{action}Response><{action}Result>{inner}</{action}Result></{action}Response>"))
@@ -107,6 +112,70 @@ fn script_with_balancer() -> Script {
         .on("GET /clusters/-", [cluster(json!({ "deletionProtection": false }))])
         .on_containing("DescribeLoadBalancers", "2015-12-01", [balancers])
         .on_containing("DescribeTags", "2015-12-01", [tags])
+}
+
+fn accelerator(arn: &str, name: &str, status: &str, enabled: bool) -> serde_json::Value {
+    json!({ "AcceleratorArn": arn, "Name": name, "Enabled": enabled, "Status": status })
+}
+
+#[test]
+fn an_accelerator_of_the_controller_is_deleted_before_its_load_balancer() {
+    let list = |status, enabled| {
+        ok(json!({ "Accelerators": [accelerator(ACCELERATOR, "web", status, enabled), accelerator(OTHER, "edge", "DEPLOYED", true)] }))
+    };
+    let described = |status, enabled| ok(json!({ "Accelerator": accelerator(ACCELERATOR, "web", status, enabled) }));
+    let tags = json!([
+        { "Key": "elbv2.k8s.aws/cluster", "Value": "shop-main" }, { "Key": "aga.k8s.aws/resource", "Value": "GlobalAccelerator" },
+        { "Key": "aga.k8s.aws/stack", "Value": "web/web" },
+    ]);
+    let listener = json!({
+        "ListenerArn": LISTENER, "PortRanges": [{ "FromPort": 80, "ToPort": 80 }], "Protocol": "TCP", "ClientAffinity": "NONE",
+    });
+    let groups = json!([{
+        "EndpointGroupArn": GROUP, "EndpointGroupRegion": "us-east-1", "TrafficDialPercentage": 100.0, "HealthCheckPort": 80,
+        "HealthCheckProtocol": "TCP", "HealthCheckIntervalSeconds": 30, "ThresholdCount": 3,
+        "EndpointDescriptions": [{ "EndpointId": BALANCER, "Weight": 128, "HealthState": "HEALTHY", "ClientIPPreservationEnabled": true }],
+    }]);
+    let none = || answer("DescribeLoadBalancers", "<LoadBalancers/>");
+    let endpoint = script_with_balancer()
+        .on("ListAccelerators", [list("DEPLOYED", true)])
+        .on_containing("ListTagsForResource", OTHER, [ok(json!({ "Tags": [{ "Key": "team", "Value": "edge" }] }))])
+        .on_containing("ListTagsForResource", ACCELERATOR, [ok(json!({ "Tags": tags }))])
+        .on("ListListeners", [ok(json!({ "Listeners": [listener] }))])
+        .on("ListEndpointGroups", [ok(json!({ "EndpointGroups": groups }))])
+        .on("DescribeAccelerator", [described("DEPLOYED", true)])
+        .on("UpdateAccelerator", [described("IN_PROGRESS", false)])
+        .after("UpdateAccelerator")
+        .on("DescribeAccelerator", [described("IN_PROGRESS", false), described("DEPLOYED", false)])
+        .on("DeleteEndpointGroup", [ok(json!({}))])
+        .on("DeleteListener", [ok(json!({}))])
+        .after("DeleteListener")
+        .on("ListListeners", [ok(json!({ "Listeners": [] }))])
+        .on("DeleteAccelerator", [ok(json!({}))])
+        .after("DeleteAccelerator")
+        .on("ListAccelerators", [ok(json!({ "Accelerators": [accelerator(OTHER, "edge", "DEPLOYED", true)] }))])
+        .on("DescribeAccelerator", [json_error(400, "AcceleratorNotFoundException", "The accelerator was not found.")])
+        .on("DeleteLoadBalancer", [answer("DeleteLoadBalancer", "")])
+        .after("DeleteLoadBalancer")
+        .on_containing("DescribeLoadBalancers", "2015-12-01", [none()])
+        .on("DELETE /clusters/-", [ok(json!({}))])
+        .after("DELETE /clusters/-")
+        .on("GET /clusters/-", [gone_cluster()])
+        .start(&unprotected());
+    let plan = endpoint.run("plan", &["--destroy"]).assert_success().combined_output();
+    for text in [
+        "accelerator web, of the GlobalAccelerator web/web, made by AWS Load Balancer Controller",
+        "its static addresses are lost",
+        "endpoints of the accelerators `edge`, which stay in AWS",
+    ] {
+        assert!(plan.contains(text), "`{text}` is missing in\n{plan}");
+    }
+    endpoint.run("destroy", &["--yes"]).assert_success();
+    let steps =
+        ["UpdateAccelerator", "DeleteEndpointGroup", "DeleteListener", "DeleteAccelerator", "DeleteLoadBalancer", "DELETE /clusters/-"];
+    assert_eq!(endpoint.writes(), steps.map(|step| format!("200 {step}")));
+    let regions = endpoint.request_headers("DeleteAccelerator", "authorization");
+    assert!(regions.iter().all(|header| header.contains("/us-west-2/globalaccelerator/")), "{regions:?}");
 }
 
 /// AWS refuses to delete a load balancer that is part of an endpoint service.

@@ -1,7 +1,7 @@
 //! Deletes a leftover.
 
 use super::{
-    LeftoverKind, Search, balancers,
+    LeftoverKind, Search, accelerators, balancers,
     cluster_leftover::ClusterLeftover,
     groups,
     inventory::{Inventory, inventory},
@@ -23,6 +23,7 @@ pub(super) async fn remove(cx: &Cx<'_>, live: &Existing<ClusterLeftover>) -> Res
 
 async fn remove_one(aws: &Aws, call: &CallContext, search: &Search, kind: LeftoverKind, id: &str) -> Result<Deletion> {
     match kind {
+        LeftoverKind::Accelerator => accelerators::remove(aws, id).await,
         LeftoverKind::LoadBalancer => balancers::remove(aws, id).await,
         LeftoverKind::ClassicLoadBalancer => balancers::remove_classic(aws, id).await,
         LeftoverKind::TargetGroup => balancers::remove_target_group(aws, id).await,
