@@ -86,7 +86,7 @@ fn destroy_deletes_what_controllers_made() {
     assert_has_all(&output, PLANTED);
     assert_has_all(&output, &["waiting for controllers to delete", "Ingress web/dead"]);
     // The controllers that lived have done their part.
-    for action in ["deleted k8s-live", "deleted k8s-gateway", "deleted k8s-mesh", "terminated the node"] {
+    for action in ["deleted the accelerator", "deleted k8s-live", "deleted k8s-gateway", "deleted k8s-mesh", "terminated the node"] {
         assert_eq!(controllers.count(action), if action == "deleted k8s-mesh" { 2 } else { 1 }, "{action}\n{output}");
     }
     let kept = lab.kept();

@@ -312,3 +312,26 @@ fn a_snapshot_of_which_an_image_is_made_is_named_with_it() {
     assert_eq!(stuck.code, 3, "{told}");
     assert!(told.contains("`snap-0123` is still used by image ami-0123"), "{told}");
 }
+
+/// EKS Auto Mode deletes its instances with the cluster, and EC2 the disks of nodes with these.
+#[test]
+fn what_aws_deletes_by_itself_has_no_steps() {
+    let disk = format!(
+        "<item><volumeId>vol-1</volumeId><size>20</size><status>in-use</status>{OWNED}<attachmentSet><item><instanceId>i-1</instanceId>\
+         <volumeId>vol-1</volumeId><deleteOnTermination>true</deleteOnTermination></item></attachmentSet></item>"
+    );
+    let claim = format!("<item><volumeId>vol-2</volumeId><size>5</size><status>available</status>{OWNED}</item>");
+    let instance = |id: &str, operator: &str| {
+        format!("<item><instanceId>{id}</instanceId><instanceState><name>running</name></instanceState>{OWNED}{operator}</item>")
+    };
+    let operated = "<operator><managed>true</managed><principal>eks.amazonaws.com</principal></operator>";
+    let instances = format!("<item><instancesSet>{}{}</instancesSet></item>", instance("i-1", operated), instance("i-2", ""));
+    let endpoint = script_with_volumes("snapshot")
+        .on("DescribeVolumes", [list("DescribeVolumes", "volumeSet", &(disk + &claim))])
+        .on("DescribeInstances", [list("DescribeInstances", "reservationSet", &instances)])
+        .start(&unprotected().replace("version:", "volumes: snapshot\n      version:"));
+    let plan = endpoint.run("plan", &["--destroy"]).assert_success().stdout;
+    let planned = |name: &str| plan.contains(&format!("cluster_leftover.{name}"));
+    assert!(planned("instance-i-2") && planned("volume-vol-2"), "{plan}");
+    assert!(!planned("instance-i-1") && !planned("volume-vol-1"), "{plan}");
+}

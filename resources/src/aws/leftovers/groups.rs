@@ -37,7 +37,9 @@ pub(super) async fn find_groups(aws: &Aws, search: &Search) -> Result<Vec<Found>
 pub(super) async fn find_interfaces(aws: &Aws, search: &Search) -> Result<Vec<Found>> {
     let call = aws.ec2.describe_network_interfaces().filters(tagged(search));
     let interfaces: Vec<_> = call.into_paginator().items().send().try_collect().await?;
-    let is_free = |interface: &NetworkInterface| interface.status() == Some(&NetworkInterfaceStatus::Available);
+    let is_free = |interface: &NetworkInterface| {
+        interface.status() == Some(&NetworkInterfaceStatus::Available) && !machines::is_operated(interface.operator())
+    };
     let found = interfaces.into_iter().filter(is_free).filter_map(|interface| {
         let tags = services::ec2::from_tags(interface.tag_set());
         let groups: Vec<String> = interface.groups().iter().filter_map(|group| group.group_id.clone()).collect();

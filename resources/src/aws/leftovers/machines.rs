@@ -1,6 +1,6 @@
 //! Instances and launch templates of Karpenter.
 
-use aws_sdk_ec2::types::InstanceStateName;
+use aws_sdk_ec2::types::{InstanceStateName, OperatorResponse};
 
 use super::{
     LeftoverKind, Search,
@@ -12,14 +12,16 @@ use crate::{
     core::{Deletion, Error, Phase, Result, ok_or_not_found},
 };
 
-/// Instances that exist. Those of node groups and Auto Scaling groups are deleted with these.
+/// Instances that exist. Those of node groups and Auto Scaling groups are deleted with these, and those that EKS operates with the cluster: EC2
+/// refuses to terminate them for others. <https://docs.aws.amazon.com/eks/latest/userguide/delete-cluster.html>
 pub(super) async fn find_instances(aws: &Aws, search: &Search) -> Result<Vec<Found>> {
     let pages = aws.ec2.describe_instances().filters(tagged(search)).into_paginator().items().send();
     let reservations: Vec<_> = pages.try_collect().await?;
     let instances = reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default());
     let found = instances.filter_map(|instance| {
         let state = instance.state().and_then(|state| state.name().cloned());
-        let leaves = matches!(state, Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated));
+        let leaves =
+            matches!(state, Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated)) || is_operated(instance.operator());
         let tags = services::ec2::from_tags(instance.tags());
         let (id, maker) = instance.instance_id.clone().filter(|_| !leaves).zip(search.maker(&tags))?;
         let groups = instance.security_groups().iter().filter_map(|group| group.group_id());
@@ -33,11 +35,16 @@ pub(super) async fn find_instances(aws: &Aws, search: &Search) -> Result<Vec<Fou
     Ok(found.collect())
 }
 
+/// Whether a service operates something, such as EKS Auto Mode, and deletes it.
+pub(super) fn is_operated(operator: Option<&OperatorResponse>) -> bool {
+    operator.and_then(|operator| operator.managed) == Some(true)
+}
+
 /// Launch templates.
 pub(super) async fn find_launch_templates(aws: &Aws, search: &Search) -> Result<Vec<Found>> {
     let templates: Vec<_> =
         aws.ec2.describe_launch_templates().filters(tagged(search)).into_paginator().items().send().try_collect().await?;
-    let found = templates.into_iter().filter_map(|template| {
+    let found = templates.into_iter().filter(|template| !is_operated(template.operator())).filter_map(|template| {
         let tags = services::ec2::from_tags(template.tags());
         let (id, maker) = template.launch_template_id.zip(search.maker(&tags))?;
         let name = template.launch_template_name.unwrap_or_else(|| id.clone());

@@ -29,11 +29,16 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Beginning of the tags that name the claim of a volume.
 const CLAIM_TAGS: &str = "kubernetes.io/created-for/";
 
-/// Volumes.
+/// Volumes, without those that EC2 deletes with their instances.
 pub(super) async fn find_volumes(aws: &Aws, search: &Search) -> Result<Vec<Found>> {
     let volumes: Vec<Volume> = aws.ec2.describe_volumes().filters(tagged(search)).into_paginator().items().send().try_collect().await?;
-    let is_wanted =
-        |volume: &Volume| volume.state() != Some(&VolumeState::Deleting) && search.is_recent(volume.create_time().map(DateTime::secs));
+    let is_wanted = |volume: &Volume| {
+        let goes_with_instance = volume.attachments().iter().any(|attachment| attachment.delete_on_termination() == Some(true));
+        volume.state() != Some(&VolumeState::Deleting)
+            && !goes_with_instance
+            && !machines::is_operated(volume.operator())
+            && search.is_recent(volume.create_time().map(DateTime::secs))
+    };
     let found = volumes.into_iter().filter(is_wanted).filter_map(|volume| {
         let tags = services::ec2::from_tags(volume.tags());
         let (id, maker) = volume.volume_id.zip(search.maker(&tags))?;

@@ -18,8 +18,9 @@ use serde_json::{Value, json};
 use super::super::{Lab, server::programs};
 use crate::standin::run_boto3;
 
-/// Kinds of Argo CD, Flux, Karpenter and the Gateway API, with any fields.
+/// Kinds of Argo CD, Flux, Karpenter, Global Accelerator and the Gateway API, with any fields.
 const KINDS: &[(&str, &str, &str, &str, &str)] = &[
+    ("aga.k8s.aws", "v1beta1", "GlobalAccelerator", "globalaccelerators", "Namespaced"),
     ("argoproj.io", "v1alpha1", "Application", "applications", "Namespaced"),
     ("argoproj.io", "v1alpha1", "ApplicationSet", "applicationsets", "Namespaced"),
     ("gateway.networking.k8s.io", "v1", "Gateway", "gateways", "Namespaced"),
@@ -31,7 +32,8 @@ const KINDS: &[(&str, &str, &str, &str, &str)] = &[
 
 /// All that the loop looks at.
 const WATCHED: &str = "services,gateways.gateway.networking.k8s.io,applications.argoproj.io,applicationsets.argoproj.io,\
-                       kustomizations.kustomize.toolkit.fluxcd.io,helmreleases.helm.toolkit.fluxcd.io,nodeclaims.karpenter.sh,persistentvolumes";
+                       kustomizations.kustomize.toolkit.fluxcd.io,helmreleases.helm.toolkit.fluxcd.io,globalaccelerators.aga.k8s.aws,\
+                       nodeclaims.karpenter.sh,persistentvolumes";
 
 /// Objects of live controllers, and an Ingress whose controller is dead. `VOLUME` stands for the id of the volume.
 const OBJECTS: &str = r#"
@@ -56,6 +58,10 @@ apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: { name: dead, namespace: web, finalizers: [ingress.k8s.aws/resources] }
 spec: { defaultBackend: { service: { name: live, port: { number: 80 } } } }
+---
+apiVersion: aga.k8s.aws/v1beta1
+kind: GlobalAccelerator
+metadata: { name: web, namespace: web, finalizers: [aga.k8s.aws/resources] }
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
@@ -314,6 +320,12 @@ impl StubCluster {
             calls.push("delete('k8s-gateway')".to_owned());
             done.push("deleted k8s-gateway".to_owned());
             released.push(("gateways.gateway.networking.k8s.io/gateway".to_owned(), "web"));
+        }
+        if objects.find("GlobalAccelerator", "web").is_some_and(is_deleting) {
+            // The stand-in has no accelerators.
+            calls.push("pass".to_owned());
+            done.push("deleted the accelerator".to_owned());
+            released.push(("globalaccelerators.aga.k8s.aws/web".to_owned(), "web"));
         }
         if objects.find("NodeClaim", "default-1").is_some_and(is_deleting) {
             calls.push(format!("ec2.terminate_instances(InstanceIds=['{}'])", self.node));
