@@ -12,8 +12,8 @@ use crate::{
     core::{Deletion, Error, Phase, Result, ok_or_not_found},
 };
 
-/// Instances that exist. Those of node groups and Auto Scaling groups are deleted with these, and those that EKS operates with the cluster: EC2
-/// refuses to terminate them for others. <https://docs.aws.amazon.com/eks/latest/userguide/delete-cluster.html>
+/// Instances that exist. Those of node groups and Auto Scaling groups are deleted with these, and EKS deletes those that it operates with the
+/// cluster: <https://docs.aws.amazon.com/eks/latest/userguide/delete-cluster.html>.
 pub(super) async fn find_instances(aws: &Aws, search: &Search) -> Result<Vec<Found>> {
     let pages = aws.ec2.describe_instances().filters(tagged(search)).into_paginator().items().send();
     let reservations: Vec<_> = pages.try_collect().await?;
