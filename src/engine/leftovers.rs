@@ -34,7 +34,7 @@ impl LeftoverSearch<'_> {
     /// # Errors
     /// Fails without a connection.
     pub(in crate::engine) async fn find(&self, plan: &Plan, live_state: &LiveState) -> Result<Vec<OwnedLeftovers>> {
-        self.find_of(&self.owners(plan, live_state), plan, live_state, |_| None).await
+        self.find_for(&self.owners(plan, live_state), plan, live_state, |_| None).await
     }
 
     /// Same for a rollback, whose live state has only the resources that it restores or deletes. Nobody has confirmed its plan, so data from
@@ -59,10 +59,10 @@ impl LeftoverSearch<'_> {
             let created = self.touched.get(address)?.first_created_at?;
             Some(UNIX_EPOCH + Duration::from_millis(created))
         };
-        self.find_of(&owners, plan, &live_state, since).await
+        self.find_for(&owners, plan, &live_state, since).await
     }
 
-    async fn find_of(
+    async fn find_for(
         &self,
         owners: &[(&Address, &LiveResource)],
         plan: &Plan,
@@ -72,11 +72,11 @@ impl LeftoverSearch<'_> {
         let mut found = Vec::new();
         for (address, live) in owners {
             let Some(kind) = resource_type(&live.type_name) else { continue };
-            let is_planned = |change: &Change| change.address.type_name == kind.name && !is_leaving(change);
+            let is_planned = |change: &Change| change.address.type_name == kind.name && !is_deletion(change);
             let is_deleted = |other: &LiveResource| {
                 plan.changes
                     .iter()
-                    .any(|change| is_leaving(change) && change.before.as_ref().is_some_and(|before| before.is_same_as(other)))
+                    .any(|change| is_deletion(change) && change.before.as_ref().is_some_and(|before| before.is_same_as(other)))
             };
             let exists = |other: &&LiveResource| {
                 other.type_name == kind.name && other.phase != Phase::Deleting && self.stack.owns(&other.tags) && !is_deleted(other)
@@ -87,7 +87,7 @@ impl LeftoverSearch<'_> {
                 environment: self.stack.environment.to_string(),
                 owned: self.owned_ids(live_state),
                 is_last_of_type: !stays,
-                patience: self.stack.resources.get(*address).and_then(|declared| declared.timeouts.delete),
+                wait_limit: self.stack.resources.get(*address).and_then(|declared| declared.timeouts.delete),
                 since: since(address),
             };
             let leftovers = self.cloud.leftovers(kind, live, &request).await?;
@@ -99,7 +99,7 @@ impl LeftoverSearch<'_> {
     /// Resources that leave something behind, and are deleted by this plan, or were by an unfinished run.
     fn owners<'a>(&'a self, plan: &'a Plan, live_state: &LiveState) -> Vec<(&'a Address, &'a LiveResource)> {
         let leaves = |live: &LiveResource| resource_type(&live.type_name).is_some_and(|kind| kind.leaves_leftovers);
-        let deleted = plan.changes.iter().filter(|change| is_leaving(change));
+        let deleted = plan.changes.iter().filter(|change| is_deletion(change));
         let deleted = deleted.filter_map(|change| Some((&change.address, change.before.as_ref()?)));
         let exists = |before: &LiveResource| live_state.iter().any(|live| live.is_same_as(before) && live.phase != Phase::Deleting);
         // A resource that is wanted again takes over what was made for it.
@@ -122,6 +122,6 @@ impl LeftoverSearch<'_> {
     }
 }
 
-fn is_leaving(change: &Change) -> bool {
+fn is_deletion(change: &Change) -> bool {
     matches!(change.action, Action::Delete | Action::Replace)
 }

@@ -69,7 +69,10 @@ pub async fn preflight(
     let failures = answers.failures().into_iter().chain(failures);
     let warnings: Vec<String> = failures.map(|(action, error)| warning(action, &error)).collect();
     for change in &mut plan.changes {
-        change.effects = effects.get(&change.address).cloned().unwrap_or_default();
+        // Those of what deletions leave behind are known already.
+        if let Some(effects) = effects.get(&change.address) {
+            change.effects.clone_from(effects);
+        }
     }
     for FollowingSteps { change, followed: (followed, passed), stages } in following {
         plan.follow(stack, change, (followed, &passed), stages);

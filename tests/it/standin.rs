@@ -133,6 +133,15 @@ if which == 'moto':
     from moto.autoscaling.responses import AutoScalingResponse
     AutoScalingResponse.describe_instance_refreshes = lambda response: ActionResult({'InstanceRefreshes': []})
     AutoScalingResponse.describe_notification_configurations = lambda response: ActionResult({'NotificationConfigurations': []})
+    # It has no Global Accelerator, and answers with status 500: there are no accelerators.
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication as Dispatcher
+    dispatch = Dispatcher.__call__
+    def without_accelerators(app, environ, start_response):
+        if not environ.get('HTTP_X_AMZ_TARGET', '').startswith('GlobalAccelerator'):
+            return dispatch(app, environ, start_response)
+        start_response('200 OK', [('Content-Type', 'application/x-amz-json-1.1')])
+        return [b'{}']
+    Dispatcher.__call__ = without_accelerators
     from moto.server import main
     main(['-H', '127.0.0.1', '-p', port])
 else:
@@ -189,6 +198,9 @@ else:
         return 200, {'Content-Type': 'application/x-amz-json-1.1'}, b'{}'
     SERVICE_PATTERNS['application-autoscaling'] = {'target_prefixes': ['AnyScaleFrontendService']}
     app.SERVICE_HANDLERS['application-autoscaling'] = nothing_scaled
+    # Nor Global Accelerator: there are no accelerators.
+    SERVICE_PATTERNS['globalaccelerator'] = {'target_prefixes': ['GlobalAccelerator']}
+    app.SERVICE_HANDLERS['globalaccelerator'] = nothing_scaled
     # Its groups have no notifications and are not replaced.
     from ministack.services import autoscaling
     for action in ['DescribeNotificationConfigurations', 'DescribeInstanceRefreshes']:

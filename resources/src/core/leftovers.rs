@@ -22,7 +22,7 @@ pub struct LeftoverRequest {
     /// Whether no other resource of this type stays in the stack.
     pub is_last_of_type: bool,
     /// Maximum wait for others to delete what they made, as the definition sets it.
-    pub patience: Option<Duration>,
+    pub wait_limit: Option<Duration>,
     /// Time from which on data counts as left behind; `None` for all. A rollback deletes only what is newer than the run.
     pub since: Option<SystemTime>,
 }

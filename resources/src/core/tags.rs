@@ -36,7 +36,7 @@ pub fn ownership_tags(text: &str) -> Tags {
 /// Beginnings of keys that AWS and controllers in a cluster set on resources which they don't own.
 ///
 /// Sources: `aws:` and `eks:` <https://docs.aws.amazon.com/eks/latest/userguide/eks-using-tags.html>; `kubernetes.io/` and `elbv2.k8s.aws/`,
-/// `ingress.k8s.aws/`, `service.k8s.aws/` and `gateway.k8s.aws/` of the AWS Load Balancer Controller
+/// `ingress.k8s.aws/`, `service.k8s.aws/`, `gateway.k8s.aws` and `aga.k8s.aws/` of the AWS Load Balancer Controller
 /// <https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/subnet_discovery/>; `k8s.io/cluster-autoscaler/`
 /// <https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/aws/README.md>; `karpenter.sh/` and
 /// `karpenter.k8s.aws/` <https://karpenter.sh/docs/concepts/nodeclasses/#spectags>; `ebs.csi.aws.com/`
@@ -45,11 +45,14 @@ pub fn ownership_tags(text: &str) -> Tags {
 /// <https://github.com/aws/amazon-vpc-cni-k8s>; `services.k8s.aws/` of the AWS Controllers for Kubernetes
 /// <https://aws-controllers-k8s.github.io/community/docs/user-docs/ack-tags/>.
 const CONTROLLER_PREFIXES: &[&str] = &[
+    "aga.k8s.aws/",
     "aws:",
     "ebs.csi.aws.com/",
     "efs.csi.aws.com/",
     "eks:",
     "elbv2.k8s.aws/",
+    "gateway.k8s.aws.alb/",
+    "gateway.k8s.aws.nlb/",
     "gateway.k8s.aws/",
     "ingress.k8s.aws/",
     "k8s.io/",

@@ -94,17 +94,39 @@ fn names_interfaces_and_rules_blocking_a_security_group() {
     held.assert_blocked_by(named, &format!("{INTERFACES}, security group sg-8 (bastion), security group sg-9 (k8s-traffic-shop)"));
 }
 
-#[test]
-fn names_foreign_resources_blocking_a_vpc() {
+const VPC: &str = "  vpc: { main: { cidr: 10.1.0.0/16 } }\n";
+
+fn vpcs() -> Answer {
     let vpc = format!(
         "<item><vpcId>vpc-1</vpcId><ownerId>123456789012</ownerId><state>available</state><cidrBlock>10.1.0.0/16</cidrBlock>\
          <instanceTenancy>default</instanceTenancy><tagSet>{}</tagSet></item>",
         tags("vpc.main")
     );
+    list("DescribeVpcs", "vpcSet", &vpc)
+}
+
+#[test]
+fn deletes_the_group_that_global_accelerator_leaves_in_a_vpc() {
+    let groups = group("sg-8", "default", "") + &group("sg-9", "GlobalAccelerator", "");
+    let endpoint = Script::new()
+        .on("DescribeVpcs", [vpcs()])
+        .on("DescribeSecurityGroups", [list("DescribeSecurityGroups", "securityGroupInfo", &groups)])
+        .on("DeleteVpc", [ec2_error(400, "DependencyViolation", "The vpc 'vpc-1' has dependencies and cannot be deleted.")])
+        .on("DeleteSecurityGroup", [success("DeleteSecurityGroup")])
+        .after("DeleteSecurityGroup")
+        .on("DeleteVpc", [success("DeleteVpc")])
+        .start(VPC);
+    endpoint.run("destroy", &["--yes"]).assert_success();
+    assert_eq!(endpoint.writes(), ["400 DeleteVpc", "200 DeleteSecurityGroup", "200 DeleteVpc"]);
+    assert_eq!(endpoint.request_bodies("DeleteSecurityGroup")[0]["GroupId"], "sg-9");
+}
+
+#[test]
+fn names_foreign_resources_blocking_a_vpc() {
     let groups = group("sg-8", "default", "") + &group("sg-9", "k8s-traffic-shop", "");
     let held = BlockedDeletion {
-        resource: "  vpc: { main: { cidr: 10.1.0.0/16 } }\n",
-        read: ("DescribeVpcs", list("DescribeVpcs", "vpcSet", &vpc)),
+        resource: VPC,
+        read: ("DescribeVpcs", vpcs()),
         delete: ("DeleteVpc", "DependencyViolation", "The vpc 'vpc-1' has dependencies and cannot be deleted."),
         filters: &[("vpc-id", "vpc-1")],
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     LeftoverKind, Search,
     inventory::{Found, filter},
-    removal::protected,
+    removal::{protected, still_used},
 };
 use crate::{
     aws::{Aws, services},
@@ -56,11 +56,15 @@ pub(super) async fn find_classic(aws: &Aws, search: &Search) -> Result<Vec<Found
     let names: Vec<String> = in_network.keys().cloned().collect();
     let mut found = Vec::new();
     for some in names.chunks(PER_CALL) {
-        // One that was deleted after the first call fails the call for all: the next pass finds the others.
-        let Some(reply) = ok_or_not_found(aws.elb.describe_tags().set_load_balancer_names(Some(some.to_vec())).send().await)? else {
-            continue;
-        };
-        for description in reply.tag_descriptions.unwrap_or_default() {
+        let call = |names: &[String]| aws.elb.describe_tags().set_load_balancer_names(Some(names.to_vec())).send();
+        let mut replies: Vec<_> = ok_or_not_found(call(some).await)?.into_iter().collect();
+        if replies.is_empty() {
+            // One that was deleted after the first call fails the call for all.
+            for name in some {
+                replies.extend(ok_or_not_found(call(std::slice::from_ref(name)).await)?);
+            }
+        }
+        for description in replies.into_iter().flat_map(|reply| reply.tag_descriptions.unwrap_or_default()) {
             let tags = services::elb::from_tags(description.tags());
             let Some((name, maker)) = description.load_balancer_name.zip(search.maker(&tags)) else { continue };
             let Some(balancer) = in_network.get(&name) else { continue };
@@ -78,17 +82,14 @@ pub(super) async fn find_classic(aws: &Aws, search: &Search) -> Result<Vec<Found
 async fn tags(aws: &Aws, arns: Vec<String>) -> Result<BTreeMap<String, Tags>> {
     let mut all = BTreeMap::new();
     for some in arns.chunks(PER_CALL) {
-        let replies = match ok_or_not_found(aws.elbv2.describe_tags().set_resource_arns(Some(some.to_vec())).send().await)? {
-            Some(reply) => vec![reply],
+        let call = |arns: &[String]| aws.elbv2.describe_tags().set_resource_arns(Some(arns.to_vec())).send();
+        let mut replies: Vec<_> = ok_or_not_found(call(some).await)?.into_iter().collect();
+        if replies.is_empty() {
             // One that was deleted after the first call fails the call for all.
-            None => {
-                let mut replies = Vec::new();
-                for arn in some {
-                    replies.extend(ok_or_not_found(aws.elbv2.describe_tags().resource_arns(arn).send().await)?);
-                }
-                replies
+            for arn in some {
+                replies.extend(ok_or_not_found(call(std::slice::from_ref(arn)).await)?);
             }
-        };
+        }
         for description in replies.into_iter().flat_map(|reply| reply.tag_descriptions.unwrap_or_default()) {
             let tags = services::elbv2::from_tags(description.tags());
             all.extend(description.resource_arn.map(|arn| (arn, tags)));
@@ -97,12 +98,35 @@ async fn tags(aws: &Aws, arns: Vec<String>) -> Result<BTreeMap<String, Tags>> {
     Ok(all)
 }
 
-/// Deletes a load balancer, unless a person has protected it.
+/// Deletes a load balancer, unless a person has protected it or shares it with others.
 pub(super) async fn remove(aws: &Aws, arn: &str) -> Result<Deletion> {
     match aws.elbv2.delete_load_balancer().load_balancer_arn(arn).send().await.map_err(Error::from) {
         Err(error) if error.code.starts_with("OperationNotPermitted") => Err(protected(arn, "deletion protection")),
+        Err(error) if error.kind == ErrorKind::Conflict => {
+            // Without permission to read them, AWS's message must do.
+            let services = endpoint_services(aws, arn).await.unwrap_or_default();
+            Err(if services.is_empty() { error } else { still_used(arn, &services) })
+        }
         deleted => Deletion::requested(deleted),
     }
+}
+
+/// VPC endpoint services that are associated with a load balancer: AWS does not delete it before them.
+async fn endpoint_services(aws: &Aws, arn: &str) -> Result<Vec<String>> {
+    let services: Vec<_> = aws.ec2.describe_vpc_endpoint_service_configurations().into_paginator().items().send().try_collect().await?;
+    let has_it = |service: &aws_sdk_ec2::types::ServiceConfiguration| {
+        let all = service.network_load_balancer_arns().iter().chain(service.gateway_load_balancer_arns());
+        all.into_iter().any(|one| one == arn)
+    };
+    let named = services.iter().filter(|service| has_it(service));
+    Ok(named.map(|service| format!("VPC endpoint service {}", service.service_id().unwrap_or_default())).collect())
+}
+
+/// Load balancers that still use a target group, for the message of a deletion that waits.
+pub(super) async fn target_group_blockers(aws: &Aws, arn: &str) -> Result<Vec<String>> {
+    let reply = ok_or_not_found(aws.elbv2.describe_target_groups().target_group_arns(arn).send().await)?;
+    let groups = reply.and_then(|reply| reply.target_groups).unwrap_or_default();
+    Ok(groups.iter().flat_map(|group| group.load_balancer_arns()).map(|arn| format!("load balancer {arn}")).collect())
 }
 
 /// Deletes a target group. A listener that is being deleted still uses it.

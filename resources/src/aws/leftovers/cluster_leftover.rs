@@ -6,7 +6,7 @@ use acme_macros::spec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LeftoverKind, Search, groups, inventory, removal, state};
+use super::{LeftoverKind, Search, balancers, groups, inventory, removal, state};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{Created, Deletion, Error, ErrorKind, Existing, Observed, Phase, Resource, Result, Scope, Tags, TypeInfo},
@@ -57,20 +57,26 @@ impl Resource for ClusterLeftover {
     }
 
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
-        let all = match LeftoverKind::of_id(&live.id) {
-            Some((LeftoverKind::SecurityGroup, id)) => groups::holders(aws, id).await?,
-            Some((LeftoverKind::Rest, _)) => {
-                let mut all = Vec::new();
-                for one in inventory::inventory(aws, &live.spec.search).await.found {
-                    let holders = if one.kind == LeftoverKind::SecurityGroup { groups::holders(aws, &one.id).await? } else { Vec::new() };
-                    let used_by = if holders.is_empty() { String::new() } else { format!(", used by {}", holders.join(" and ")) };
-                    all.push(format!("{} {}{used_by}", one.kind.noun(), one.name));
-                }
-                all
-            }
-            _ => Vec::new(),
-        };
+        let Some((kind, id)) = LeftoverKind::of_id(&live.id) else { return Ok(None) };
+        if kind != LeftoverKind::Rest {
+            return Ok(services::ec2::join_blockers(blockers(aws, kind, id).await?));
+        }
+        let mut all = Vec::new();
+        for one in inventory::inventory(aws, &live.spec.search).await.found {
+            let users = blockers(aws, one.kind, &one.id).await?;
+            let used_by = if users.is_empty() { String::new() } else { format!(", used by {}", users.join(" and ")) };
+            all.push(format!("{} {}{used_by}", one.kind.noun(), one.name));
+        }
         Ok(services::ec2::join_blockers(all))
+    }
+}
+
+/// What uses a leftover. The other kinds have no users, or their deletions name them.
+async fn blockers(aws: &Aws, kind: LeftoverKind, id: &str) -> Result<Vec<String>> {
+    match kind {
+        LeftoverKind::SecurityGroup => groups::blockers(aws, id).await,
+        LeftoverKind::TargetGroup => balancers::target_group_blockers(aws, id).await,
+        _ => Ok(Vec::new()),
     }
 }
 

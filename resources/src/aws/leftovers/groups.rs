@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     aws::{Aws, services},
-    core::{CallContext, Deletion, Error, ErrorKind, Phase, Result, STACK_TAG, ok_or_not_found},
+    core::{Deletion, Error, ErrorKind, Phase, Result, ok_or_not_found},
 };
 
 /// Beginning of the descriptions of rules that the AWS Load Balancer Controller adds to the groups of others.
@@ -37,7 +37,9 @@ pub(super) async fn find_groups(aws: &Aws, search: &Search) -> Result<Vec<Found>
 pub(super) async fn find_interfaces(aws: &Aws, search: &Search) -> Result<Vec<Found>> {
     let call = aws.ec2.describe_network_interfaces().filters(tagged(search));
     let interfaces: Vec<_> = call.into_paginator().items().send().try_collect().await?;
-    let is_free = |interface: &NetworkInterface| interface.status() == Some(&NetworkInterfaceStatus::Available);
+    let is_free = |interface: &NetworkInterface| {
+        interface.status() == Some(&NetworkInterfaceStatus::Available) && !machines::is_operated(interface.operator())
+    };
     let found = interfaces.into_iter().filter(is_free).filter_map(|interface| {
         let tags = services::ec2::from_tags(interface.tag_set());
         let groups: Vec<String> = interface.groups().iter().filter_map(|group| group.group_id.clone()).collect();
@@ -59,17 +61,17 @@ pub(super) async fn remove_interface(aws: &Aws, id: &str) -> Result<Deletion> {
 
 /// Deletes a security group, and before it the rules that refer to it in groups of the cluster and the stack, and those that the controller
 /// has added to groups of others: groups that refer to each other could not be deleted.
-pub(super) async fn remove_group(aws: &Aws, call: &CallContext, search: &Search, id: &str) -> Result<Deletion> {
+pub(super) async fn remove_group(aws: &Aws, search: &Search, id: &str) -> Result<Deletion> {
     let referring = referring_groups(aws, id).await?;
     for group in &referring {
-        revoke(aws, call, search, group, id).await?;
+        revoke(aws, search, group, id).await?;
     }
     let error = match aws.ec2.delete_security_group().group_id(id).send().await.map_err(Error::from) {
         Err(error) if error.kind == ErrorKind::Conflict => error,
         deleted => return Deletion::requested(deleted),
     };
-    let holders = permanent_holders(aws, call, search, id).await?;
-    Err(if holders.is_empty() { error } else { still_used(id, &holders) })
+    let blockers = permanent_blockers(aws, search, id).await?;
+    Err(if blockers.is_empty() { error } else { still_used(id, &blockers) })
 }
 
 async fn referring_groups(aws: &Aws, id: &str) -> Result<Vec<SecurityGroup>> {
@@ -88,15 +90,15 @@ async fn referring_groups(aws: &Aws, id: &str) -> Result<Vec<SecurityGroup>> {
 }
 
 /// Whether the cluster or the stack has this group, so that its rules may be changed.
-fn is_own(group: &SecurityGroup, call: &CallContext, search: &Search) -> bool {
+fn is_own(group: &SecurityGroup, search: &Search) -> bool {
     let tags = services::ec2::from_tags(group.tags());
     let of_eks = tags.get(&format!("kubernetes.io/cluster/{}", search.cluster)).is_some_and(|value| value == "owned");
-    of_eks || search.maker(&tags).is_some() || tags.get(STACK_TAG) == Some(&call.stack)
+    of_eks || search.maker(&tags).is_some() || search.is_of_stack(&tags)
 }
 
 /// Revokes the rules of a group that refer to the one with this id.
-async fn revoke(aws: &Aws, call: &CallContext, search: &Search, group: &SecurityGroup, id: &str) -> Result<()> {
-    let own = is_own(group, call, search);
+async fn revoke(aws: &Aws, search: &Search, group: &SecurityGroup, id: &str) -> Result<()> {
+    let own = is_own(group, search);
     let permissions = |all: &[aws_sdk_ec2::types::IpPermission]| {
         let mut reduced = Vec::new();
         for permission in all {
@@ -124,10 +126,10 @@ async fn revoke(aws: &Aws, call: &CallContext, search: &Search, group: &Security
 }
 
 /// What will use the group until a person releases it: groups of others, and interfaces of instances that are not the cluster's.
-async fn permanent_holders(aws: &Aws, call: &CallContext, search: &Search, id: &str) -> Result<Vec<String>> {
+async fn permanent_blockers(aws: &Aws, search: &Search, id: &str) -> Result<Vec<String>> {
     let referring = referring_groups(aws, id).await?;
-    let others = referring.iter().filter(|group| group.group_id() != Some(id) && !is_own(group, call, search));
-    let mut holders: Vec<String> = others
+    let others = referring.iter().filter(|group| group.group_id() != Some(id) && !is_own(group, search));
+    let mut blockers: Vec<String> = others
         .map(|group| format!("security group {} ({})", group.group_id().unwrap_or_default(), group.group_name().unwrap_or_default()))
         .collect();
     let interfaces = aws.ec2.describe_network_interfaces().filters(filter("group-id", id));
@@ -135,10 +137,10 @@ async fn permanent_holders(aws: &Aws, call: &CallContext, search: &Search, id: &
     for interface in &interfaces {
         let machine = interface.attachment().and_then(|attachment| attachment.instance_id());
         if let Some(owner) = permanent_owner(aws, search, interface, machine).await? {
-            holders.push(format!("network interface {} ({owner})", interface.network_interface_id().unwrap_or_default()));
+            blockers.push(format!("network interface {} ({owner})", interface.network_interface_id().unwrap_or_default()));
         }
     }
-    Ok(holders)
+    Ok(blockers)
 }
 
 /// Owner of an interface that does not go by itself. AWS services delete theirs with what they belong to.
@@ -152,11 +154,11 @@ async fn permanent_owner(aws: &Aws, search: &Search, interface: &NetworkInterfac
         let described = interface.description().filter(|text| !text.is_empty()).unwrap_or("made outside acme");
         return Ok(is_free.then(|| described.to_owned()));
     };
-    machines::foreign(aws, search, machine).await
+    machines::describe_foreign(aws, search, machine).await
 }
 
 /// What uses a group, for the message of a deletion that waits.
-pub(super) async fn holders(aws: &Aws, id: &str) -> Result<Vec<String>> {
+pub(super) async fn blockers(aws: &Aws, id: &str) -> Result<Vec<String>> {
     let mut all = services::ec2::network_interfaces(aws, &[("group-id", id)]).await?;
     for direction in REFERRING {
         all.extend(services::ec2::security_groups(aws, &[(direction, id)], |group| group.group_id() != Some(id)).await?);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::Filter;
 
-use super::{LeftoverKind, Search, VolumePolicy, balancers, groups, machines, named, records, volumes};
+use super::{LeftoverKind, Search, VolumePolicy, accelerators, balancers, groups, machines, named, records, volumes};
 use crate::{
     aws::Aws,
     core::{Error, Result, Tags},
@@ -57,7 +57,8 @@ pub(super) struct Inventory {
 
 /// Looks for everything at once.
 pub(super) async fn inventory(aws: &Aws, search: &Search) -> Inventory {
-    let (v2, classic, machines, templates, profiles, interfaces, groups, volumes, snapshots, records, logs) = tokio::join!(
+    let (accelerators, v2, classic, machines, templates, profiles, interfaces, groups, volumes, snapshots, records, logs) = tokio::join!(
+        accelerators::find(aws, search),
         balancers::find(aws, search),
         balancers::find_classic(aws, search),
         machines::find_instances(aws, search),
@@ -71,6 +72,7 @@ pub(super) async fn inventory(aws: &Aws, search: &Search) -> Inventory {
         named::find_log_groups(aws, search),
     );
     let mut inventory = Inventory::default();
+    inventory.add("accelerators", accelerators);
     inventory.add("load balancers", v2);
     inventory.add("classic load balancers", classic);
     inventory.add("instances", machines);
@@ -101,6 +103,9 @@ impl Inventory {
     }
 }
 
+/// Tags of the AWS Load Balancer Controller with the Gateway for which it has made something.
+const GATEWAY_TAGS: [&str; 2] = ["gateway.k8s.aws.alb/stack", "gateway.k8s.aws.nlb/stack"];
+
 /// Object of the cluster for which something was made, from the tags of its controller.
 fn purpose(tags: &Tags) -> String {
     let tag = |key: &str| tags.get(key).map(String::as_str).filter(|value| !value.is_empty());
@@ -110,6 +115,8 @@ fn purpose(tags: &Tags) -> String {
         .map(|(namespace, name)| of("claim", &format!("{namespace}/{name}")))
         .or_else(|| tag("ingress.k8s.aws/stack").map(|name| of("Ingress", name)))
         .or_else(|| tag("service.k8s.aws/stack").or_else(|| tag("kubernetes.io/service-name")).map(|name| of("Service", name)))
+        .or_else(|| tag("aga.k8s.aws/stack").map(|name| of("GlobalAccelerator", name)))
+        .or_else(|| GATEWAY_TAGS.iter().find_map(|key| tag(key)).map(|name| of("Gateway", name)))
         .or_else(|| tag("karpenter.sh/nodepool").map(|name| of("node pool", name)))
         .unwrap_or_default()
 }

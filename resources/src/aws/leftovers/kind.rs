@@ -8,6 +8,8 @@ use crate::core::LeftoverStage;
 #[spec]
 #[derive(Copy)]
 pub enum LeftoverKind {
+    /// An accelerator of Global Accelerator.
+    Accelerator,
     /// An application, network or gateway load balancer.
     LoadBalancer,
     /// A classic load balancer.
@@ -37,13 +39,17 @@ pub enum LeftoverKind {
 }
 
 use LeftoverKind::{
-    ClassicLoadBalancer, DnsRecord, Instance, InstanceProfile, LaunchTemplate, LoadBalancer, LogGroup, NetworkInterface, Rest,
+    Accelerator, ClassicLoadBalancer, DnsRecord, Instance, InstanceProfile, LaunchTemplate, LoadBalancer, LogGroup, NetworkInterface, Rest,
     SecurityGroup, Snapshot, TargetGroup, Volume,
 };
 
 /// Beginnings of the ids of AWS that tell the kind.
 const PREFIXES: &[(&str, LeftoverKind)] =
     &[("eni-", NetworkInterface), ("i-", Instance), ("lt-", LaunchTemplate), ("sg-", SecurityGroup), ("snap-", Snapshot), ("vol-", Volume)];
+
+/// Parts of the ARNs that tell the kind.
+const ARN_PARTS: &[(&str, LeftoverKind)] =
+    &[(":accelerator/", Accelerator), (":loadbalancer/", LoadBalancer), (":targetgroup/", TargetGroup)];
 
 /// Kinds whose ids are acme's own, because AWS has only names: `<word>/<parts>`.
 const NAMED: &[LeftoverKind] = &[ClassicLoadBalancer, DnsRecord, InstanceProfile, LogGroup, Rest];
@@ -52,7 +58,7 @@ impl LeftoverKind {
     /// Kind of the leftover with this id, and the part of the id that AWS knows.
     pub(super) fn of_id(id: &str) -> Option<(LeftoverKind, &str)> {
         if id.starts_with("arn:") {
-            let kind = if id.contains(":targetgroup/") { TargetGroup } else { LoadBalancer };
+            let kind = ARN_PARTS.iter().find(|(part, _)| id.contains(part)).map(|(_, kind)| *kind)?;
             return Some((kind, id));
         }
         let named = || NAMED.iter().find_map(|kind| Some((*kind, id.strip_prefix(kind.word())?.strip_prefix('/')?)));
@@ -67,7 +73,9 @@ impl LeftoverKind {
     /// Place of its deletion.
     pub(super) fn stage(self) -> LeftoverStage {
         match self {
-            LoadBalancer | ClassicLoadBalancer | TargetGroup | Instance | LaunchTemplate | InstanceProfile => LeftoverStage::BeforeOwner,
+            Accelerator | LoadBalancer | ClassicLoadBalancer | TargetGroup | Instance | LaunchTemplate | InstanceProfile => {
+                LeftoverStage::BeforeOwner
+            }
             NetworkInterface | SecurityGroup | Volume | Snapshot | DnsRecord | LogGroup => LeftoverStage::AfterOwner,
             Rest => LeftoverStage::Last,
         }
@@ -76,6 +84,7 @@ impl LeftoverKind {
     /// As part of a name.
     pub(super) fn word(self) -> &'static str {
         match self {
+            Accelerator => "accelerator",
             LoadBalancer => "load-balancer",
             ClassicLoadBalancer => "classic-load-balancer",
             TargetGroup => "target-group",
@@ -106,10 +115,13 @@ mod tests {
     fn ids_tell_the_kind() {
         let balancer = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/k8s-web/0123";
         let group = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/k8s-web/0123";
+        let accelerator = "arn:aws:globalaccelerator::123456789012:accelerator/0123";
         let log_group = LogGroup.id(&["/aws/eks/main/cluster"]);
         for (id, expected) in [
             (balancer, Some((LoadBalancer, balancer))),
             (group, Some((TargetGroup, group))),
+            (accelerator, Some((Accelerator, accelerator))),
+            ("arn:aws:sns:eu-west-1:123456789012:news", None),
             ("i-0123", Some((Instance, "i-0123"))),
             ("vol-0123", Some((Volume, "vol-0123"))),
             (log_group.as_str(), Some((LogGroup, "/aws/eks/main/cluster"))),

@@ -1,6 +1,7 @@
 //! What the controllers of an EKS cluster make in AWS, and what its deletion therefore leaves behind: found by the tags of the controllers,
 //! and deleted in steps of the plan that deletes the cluster.
 
+mod accelerators;
 mod balancers;
 pub mod cluster_leftover;
 mod groups;
@@ -23,14 +24,14 @@ use std::{
 use acme_macros::spec;
 
 pub(super) use self::permissions::{
-    DELETE_BALANCERS, DELETE_IN_ZONES, DELETE_INTERFACES, DELETE_LOG_GROUPS, DELETE_MACHINES, DELETE_PROFILES, DELETE_VOLUMES, FIND,
-    SNAPSHOT_VOLUMES,
+    DELETE_ACCELERATORS, DELETE_BALANCERS, DELETE_IN_ZONES, DELETE_INTERFACES, DELETE_LOG_GROUPS, DELETE_MACHINES, DELETE_PROFILES,
+    DELETE_VOLUMES, FIND, SNAPSHOT_VOLUMES,
 };
 use self::{cluster_leftover::ClusterLeftover, inventory::Found};
 pub use self::{kind::LeftoverKind, search::Search};
 use super::{Aws, types::eks_cluster::EksCluster};
 use crate::{
-    core::{Leftover, LeftoverRequest, LeftoverStage, Leftovers, LiveResource, Named, Observed, Phase},
+    core::{Leftover, LeftoverRequest, LeftoverStage, Leftovers, LiveResource, Named, Observed, Phase, Result},
     kubernetes::cleanup::ClusterCleanup,
 };
 
@@ -62,10 +63,14 @@ pub(super) async fn of_cluster(aws: &Aws, live: &Observed<EksCluster>, request: 
         volumes: live.spec.volumes.unwrap_or(VolumePolicy::Snapshot),
         since: request.since.map_or(0, seconds),
     };
-    let inventory::Inventory { found, kept, unread } = inventory::inventory(aws, &search).await;
+    let inventory::Inventory { found, kept, mut unread } = inventory::inventory(aws, &search).await;
     let mut leftovers = Leftovers::default();
+    match accelerators_in_use(aws, &search, &found).await {
+        Ok(warning) => leftovers.warnings.extend(warning),
+        Err(error) => unread.push(("accelerators", error)),
+    }
     if live.outputs.endpoint.is_some() && live.phase != Phase::Deleting {
-        leftovers.found.push(ClusterCleanup::leftover(&live.id, search.volumes, request.patience));
+        leftovers.found.push(ClusterCleanup::leftover(&live.id, search.volumes, request.wait_limit));
     }
     let found = found.into_iter().filter(|found| !request.owns(&found.id));
     leftovers.found.extend(found.map(|found| found.into_leftover(&search)));
@@ -74,6 +79,22 @@ pub(super) async fn of_cluster(aws: &Aws, live: &Observed<EksCluster>, request: 
     let unread = unread.into_iter().map(|(noun, error)| format!("Can't look for {noun} that controllers of `{}` made: {error}.", live.id));
     leftovers.warnings.extend(unread);
     leftovers
+}
+
+/// Warning about accelerators outside the cluster with endpoints that are deleted.
+async fn accelerators_in_use(aws: &Aws, search: &Search, found: &[Found]) -> Result<Option<String>> {
+    let balancers: BTreeSet<String> = found.iter().filter(|one| one.kind == LeftoverKind::LoadBalancer).map(|one| one.id.clone()).collect();
+    if balancers.is_empty() {
+        return Ok(None);
+    }
+    let names = accelerators::other_users(aws, search, &balancers).await?;
+    Ok((!names.is_empty()).then(|| {
+        format!(
+            "Load balancers of `{}` are endpoints of the accelerators {}, which stay in AWS: remove the endpoints, or their network              interfaces keep the subnets from being deleted.",
+            search.cluster,
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        )
+    }))
 }
 
 /// Seconds since 1970, less what the clock of this machine may be ahead of that of AWS.

@@ -10,15 +10,22 @@ const fn tagged(key: &'static str) -> IamCondition {
 /// Reads everything.
 pub const FIND: IamGrant = IamGrant::read(
     &[
+        "ec2:DescribeImages",
         "ec2:DescribeInstances",
         "ec2:DescribeLaunchTemplates",
         "ec2:DescribeNetworkInterfaces",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSnapshots",
         "ec2:DescribeVolumes",
+        "ec2:DescribeVpcEndpointServiceConfigurations",
         "elasticloadbalancing:DescribeLoadBalancers",
         "elasticloadbalancing:DescribeTags",
         "elasticloadbalancing:DescribeTargetGroups",
+        "globalaccelerator:DescribeAccelerator",
+        "globalaccelerator:ListAccelerators",
+        "globalaccelerator:ListEndpointGroups",
+        "globalaccelerator:ListListeners",
+        "globalaccelerator:ListTagsForResource",
         "iam:GetInstanceProfile",
         "iam:ListInstanceProfiles",
         "logs:DescribeLogGroups",
@@ -29,6 +36,18 @@ pub const FIND: IamGrant = IamGrant::read(
 
 /// Records of external-dns. Zones have no conditions on tags.
 pub const DELETE_IN_ZONES: IamGrant = IamGrant::change(&["route53:ChangeResourceRecordSets"], GrantTarget::AllResources);
+
+/// Accelerators of the AWS Load Balancer Controller. Calls about their listeners are authorized with the tags of the accelerator.
+pub const DELETE_ACCELERATORS: IamGrant = IamGrant::change(
+    &[
+        "globalaccelerator:DeleteAccelerator",
+        "globalaccelerator:DeleteEndpointGroup",
+        "globalaccelerator:DeleteListener",
+        "globalaccelerator:UpdateAccelerator",
+    ],
+    GrantTarget::AllResources,
+)
+.only_if(&[tagged("aws:ResourceTag/elbv2.k8s.aws/cluster")]);
 
 /// Load balancers, target groups and security groups of the AWS Load Balancer Controller.
 pub const DELETE_BALANCERS: IamGrant = IamGrant::change(

@@ -90,8 +90,7 @@ fn owned_sets<'a>(sets: &'a [ResourceRecordSet], ownership: &ResourceRecordSet) 
 
 /// The sets to delete for a leftover: the TXT record and what it owns.
 async fn sets_of(aws: &Aws, search: &Search, rest: &str) -> Result<(String, Vec<ResourceRecordSet>)> {
-    let mut parts = rest.splitn(3, '/');
-    let (zone, name, identifier) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (zone, name, identifier) = parts(rest);
     let all = sets(aws, zone).await?;
     let is_it =
         |set: &&ResourceRecordSet| set.name == name && set.set_identifier().unwrap_or_default() == identifier && is_ownership(set, search);
@@ -113,12 +112,20 @@ pub(super) async fn remove(aws: &Aws, search: &Search, rest: &str) -> Result<Del
 
 /// Phase of a TXT record with the records that it owns.
 pub(super) async fn phase(aws: &Aws, rest: &str) -> Result<Option<Phase>> {
-    let mut parts = rest.splitn(3, '/');
-    let (zone, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (zone, name, identifier) = parts(rest);
     let call = aws.route53.list_resource_record_sets().hosted_zone_id(zone).start_record_name(name).start_record_type(RrType::Txt);
+    // Other clusters may have records of this name, each with an identifier of its own.
+    let call = call.set_start_record_identifier((!identifier.is_empty()).then(|| identifier.to_owned()));
     let reply = ok_or_not_found(call.max_items(1).send().await)?;
-    let exists = reply.is_some_and(|reply| reply.resource_record_sets.iter().any(|set| set.name == name && set.r#type == RrType::Txt));
-    Ok(exists.then_some(Phase::Ready))
+    let is_it =
+        |set: &ResourceRecordSet| set.name == name && set.r#type == RrType::Txt && set.set_identifier().unwrap_or_default() == identifier;
+    Ok(reply.is_some_and(|reply| reply.resource_record_sets.iter().any(is_it)).then_some(Phase::Ready))
+}
+
+/// Zone, name and set identifier in the id of a leftover. Route 53 writes a `/` in a name as `\057`.
+fn parts(id: &str) -> (&str, &str, &str) {
+    let mut parts = id.splitn(3, '/').chain(std::iter::repeat(""));
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! Sources: AWS Load Balancer Controller <https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/>,
 //! cloud provider <https://cloud-provider-aws.sigs.k8s.io/>, Karpenter <https://karpenter.sh/docs/concepts/nodeclasses/#spectags>, EBS CSI
 //! driver <https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/tagging.md>, VPC CNI
-//! <https://github.com/aws/amazon-vpc-cni-k8s>.
+//! <https://github.com/aws/amazon-vpc-cni-k8s>, AWS Global Accelerator Controller
+//! <https://github.com/h3poteto/aws-global-accelerator-controller>.
 
 use std::collections::BTreeSet;
 
@@ -59,12 +60,14 @@ const NAMING: &[(&str, &str)] = &[
     ("KubernetesCluster", EBS_CSI),
     ("cluster.k8s.amazonaws.com/name", VPC_CNI),
     ("eks:eks-cluster-name", "EKS Auto Mode"),
+    ("aws-global-accelerator-cluster", ACCELERATOR_CONTROLLER),
 ];
 
 const LOAD_BALANCER_CONTROLLER: &str = "AWS Load Balancer Controller";
 const KARPENTER: &str = "Karpenter";
 const EBS_CSI: &str = "the EBS CSI driver";
 const VPC_CNI: &str = "the VPC CNI";
+const ACCELERATOR_CONTROLLER: &str = "AWS Global Accelerator Controller";
 const CLOUD_PROVIDER: &str = "the cloud provider";
 
 /// Controllers by the beginnings of their tags, the more specific ones first.
@@ -76,10 +79,11 @@ const MAKERS: &[(&str, &str)] = &[
     ("kubernetes.io/created-for/", EBS_CSI),
     ("node.k8s.amazonaws.com/", VPC_CNI),
     ("eks:eni:owner", VPC_CNI),
+    ("aga.k8s.aws/", LOAD_BALANCER_CONTROLLER),
     ("elbv2.k8s.aws/", LOAD_BALANCER_CONTROLLER),
     ("ingress.k8s.aws/", LOAD_BALANCER_CONTROLLER),
     ("service.k8s.aws/", LOAD_BALANCER_CONTROLLER),
-    ("gateway.k8s.aws/", LOAD_BALANCER_CONTROLLER),
+    ("gateway.k8s.aws", LOAD_BALANCER_CONTROLLER),
 ];
 
 impl Search {
@@ -135,9 +139,13 @@ impl Search {
         // A tag that names another cluster says more than those of the stack.
         let names_other =
             NAMING.iter().any(|(key, _)| tags.contains_key(*key)) || tags.keys().any(|key| key.starts_with("kubernetes.io/cluster/"));
-        let is_of_stack = tags.get(STACK_TAG) == Some(&self.stack) && tags.get(ENVIRONMENT_TAG) == Some(&self.environment);
         let is_of_controller = tags.keys().any(|key| is_controller_tag(key) || key.starts_with("CSIVolume"));
-        if self.is_last && is_of_stack && is_of_controller && !names_other { by_tags().or(Some("a controller")) } else { None }
+        if self.is_last && self.is_of_stack(tags) && is_of_controller && !names_other { by_tags().or(Some("a controller")) } else { None }
+    }
+
+    /// Whether a resource has the tags of the stack.
+    pub(super) fn is_of_stack(&self, tags: &Tags) -> bool {
+        tags.get(STACK_TAG) == Some(&self.stack) && tags.get(ENVIRONMENT_TAG) == Some(&self.environment)
     }
 
     /// Owner ids of external-dns: that of the platform's component, if no other cluster has it, and the name of the cluster.
@@ -176,6 +184,7 @@ mod tests {
         assert_eq!(maker(false, &[("elbv2.k8s.aws/cluster", "other")]), None);
         assert_eq!(maker(false, &[("kubernetes.io/cluster/main", "owned")]), Some(CLOUD_PROVIDER));
         assert_eq!(maker(false, &[("kubernetes.io/cluster/main", "owned"), ("karpenter.sh/nodepool", "default")]), Some(KARPENTER));
+        assert_eq!(maker(false, &[("aws-global-accelerator-cluster", "main")]), Some(ACCELERATOR_CONTROLLER));
         assert_eq!(maker(false, &[("kubernetes.io/cluster/main", "shared"), ("elbv2.k8s.aws/cluster", "main")]), None);
         assert_eq!(maker(false, &[("kubernetes.io/cluster/main2", "owned")]), None);
         // The stack's own resources, node groups and the group of EKS have steps of their own.

@@ -1,6 +1,6 @@
 //! Phases of leftovers, for the steps that wait for their deletion.
 
-use super::{LeftoverKind, balancers, groups, machines, named, records, volumes};
+use super::{LeftoverKind, accelerators, balancers, groups, machines, named, records, volumes};
 use crate::{
     aws::Aws,
     core::{Phase, Result},
@@ -10,6 +10,7 @@ use crate::{
 pub(super) async fn phase(aws: &Aws, id: &str) -> Result<Option<Phase>> {
     let Some((kind, id)) = LeftoverKind::of_id(id) else { return Ok(None) };
     match kind {
+        LeftoverKind::Accelerator => accelerators::phase(aws, id).await,
         LeftoverKind::LoadBalancer => balancers::phase(aws, id).await,
         LeftoverKind::ClassicLoadBalancer => balancers::classic_phase(aws, id).await,
         LeftoverKind::TargetGroup => balancers::target_group_phase(aws, id).await,

@@ -32,8 +32,15 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("ec2", "EC2")
         ErrorRule::new("InvalidCidrBlock.InUse", ErrorKind::Conflict),
         ErrorRule::new("InvalidGroup.InUse", ErrorKind::Conflict),
         ErrorRule::new("InvalidIPAddress.InUse", ErrorKind::Conflict),
+        ErrorRule::new("InvalidNetworkInterface.InUse", ErrorKind::Conflict),
+        ErrorRule::new("InvalidSnapshot.InUse", ErrorKind::Conflict),
         ErrorRule::new("InvalidState", ErrorKind::Conflict),
         ErrorRule::new("Resource.AlreadyAssociated", ErrorKind::Conflict),
+        ErrorRule::new("VolumeInUse", ErrorKind::Conflict),
+        // CreateSnapshot accepts a volume again after 15 seconds, or after a pending snapshot of it.
+        // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+        ErrorRule::new("ConcurrentSnapshotLimitExceeded", ErrorKind::Throttled),
+        ErrorRule::new("SnapshotCreationPerVolumeRateExceeded", ErrorKind::Throttled),
         // Mostly this is protection from deletion; these messages are about something that passes.
         ErrorRule::with_message("OperationNotPermitted", "ela-attach", ErrorKind::Conflict),
         ErrorRule::with_message("OperationNotPermitted", "in progress", ErrorKind::Conflict),

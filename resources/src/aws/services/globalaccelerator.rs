@@ -1,11 +1,14 @@
 //! Global Accelerator, whose API is in us-west-2 alone.
 
-use aws_sdk_globalaccelerator::types::Tag;
+use aws_sdk_globalaccelerator::{config::Region, types::Tag};
 
 use crate::{
     aws::Aws,
     core::{ArnParts, ErrorCodes, ErrorKind, ErrorRule, Result, ServiceInfo, TagChange},
 };
+
+/// Region of the API: <https://docs.aws.amazon.com/general/latest/gr/global_accelerator.html>.
+const REGION: &str = "us-west-2";
 
 /// The facts of the service.
 pub static SERVICE: ServiceInfo = ServiceInfo::new("globalaccelerator", "Global Accelerator")
@@ -25,7 +28,13 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("globalaccelerator", "Global 
         ErrorRule::new("TransactionInProgressException", ErrorKind::Conflict),
     ]);
 
-sdk_client!(aws_sdk_globalaccelerator);
+pub use aws_sdk_globalaccelerator::Client;
+
+/// The client of the only region with this API, also for what is found from another one.
+pub(super) fn connect(connector: &super::Connector) -> Client {
+    Client::from_conf(client_config!(aws_sdk_globalaccelerator, connector).region(Region::new(REGION)).build())
+}
+
 tag_conversions!(Tag, key, value, Result::ok);
 
 pub(super) async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {

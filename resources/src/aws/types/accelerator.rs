@@ -206,22 +206,8 @@ impl Resource for Accelerator {
         Ok(())
     }
 
-    /// Only a disabled accelerator without listeners can be deleted, and each of these changes must be deployed before the next.
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
-        let client = &cx.globalaccelerator;
-        let reply = client.describe_accelerator().accelerator_arn(&live.id).send().await?;
-        let accelerator = reply.accelerator.ok_or_else(|| Error::missing_field("Accelerator"))?;
-        if accelerator.enabled == Some(true) {
-            client.update_accelerator().accelerator_arn(&live.id).enabled(false).send().await?;
-            return Ok(Deletion::NeedsAnotherCall("being disabled".to_owned()));
-        }
-        if accelerator.status == Some(sdk::AcceleratorStatus::InProgress) {
-            return Ok(Deletion::NeedsAnotherCall("being disabled".to_owned()));
-        }
-        if reconcile::delete_listeners(cx, &live.id).await? {
-            return Ok(Deletion::NeedsAnotherCall("its listeners are being deleted".to_owned()));
-        }
-        Deletion::requested(client.delete_accelerator().accelerator_arn(&live.id).send().await)
+        remove(cx.api, &live.id).await
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -243,6 +229,25 @@ impl Resource for Accelerator {
         let addresses = addresses(&accelerator);
         Ok((!addresses.is_empty()).then(|| format!("the static addresses {}, which AWS does not return", addresses.join(", "))))
     }
+}
+
+/// Deletes an accelerator step by step: only a disabled one without listeners can be deleted, and each of these changes must be deployed before
+/// the next.
+pub(in crate::aws) async fn remove(aws: &Aws, arn: &str) -> Result<Deletion> {
+    let client = &aws.globalaccelerator;
+    let reply = client.describe_accelerator().accelerator_arn(arn).send().await?;
+    let accelerator = reply.accelerator.ok_or_else(|| Error::missing_field("Accelerator"))?;
+    if accelerator.enabled == Some(true) {
+        client.update_accelerator().accelerator_arn(arn).enabled(false).send().await?;
+        return Ok(Deletion::NeedsAnotherCall("being disabled".to_owned()));
+    }
+    if accelerator.status == Some(sdk::AcceleratorStatus::InProgress) {
+        return Ok(Deletion::NeedsAnotherCall("being disabled".to_owned()));
+    }
+    if reconcile::delete_listeners(aws, arn).await? {
+        return Ok(Deletion::NeedsAnotherCall("its listeners are being deleted".to_owned()));
+    }
+    Deletion::requested(client.delete_accelerator().accelerator_arn(arn).send().await)
 }
 
 /// Reads tags, listeners and logs, which the list lacks. `None`: it was deleted, or is not part of the stack.

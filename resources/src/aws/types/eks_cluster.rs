@@ -210,6 +210,7 @@ impl Resource for EksCluster {
                     // What controllers made, see `leftovers`.
                     leftovers::FIND,
                     leftovers::DELETE_IN_ZONES,
+                    leftovers::DELETE_ACCELERATORS,
                     leftovers::DELETE_BALANCERS,
                     leftovers::DELETE_MACHINES,
                     leftovers::DELETE_PROFILES,

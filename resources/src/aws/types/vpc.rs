@@ -14,7 +14,14 @@ pub use default_group::DefaultSecurityGroup;
 pub use ipv6::VpcIpv6;
 
 use super::prelude::*;
-use crate::{aws::for_each_concurrent, core::ok_or_not_found};
+use crate::{
+    aws::for_each_concurrent,
+    core::{ErrorKind, ok_or_not_found},
+};
+
+/// Name of the security group that Global Accelerator makes in the VPC of endpoints whose clients' addresses it preserves.
+/// <https://docs.aws.amazon.com/global-accelerator/latest/dg/about-endpoints.sipp-caveats.html>
+const ACCELERATOR_GROUP: &str = "GlobalAccelerator";
 
 /// A virtual private cloud.
 #[spec]
@@ -137,8 +144,13 @@ impl Resource for Vpc {
     }
 
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
-        cx.ec2.delete_vpc().vpc_id(&live.id).send().await?;
-        Ok(Deletion::Requested)
+        match cx.ec2.delete_vpc().vpc_id(&live.id).send().await.map_err(Error::from) {
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                delete_accelerator_group(cx.api, &live.id).await;
+                Err(error)
+            }
+            deleted => Deletion::requested(deleted),
+        }
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -167,6 +179,17 @@ impl Resource for Vpc {
         let subnets = aws.ec2.describe_subnets().filters(filter).into_paginator().items().send().try_collect().await?;
         all.extend(subnets.iter().filter_map(|subnet| subnet.subnet_id()).map(|id| format!("subnet {id}")));
         Ok(services::ec2::join_blockers(all))
+    }
+}
+
+/// Deletes the group that Global Accelerator made for the interfaces of its endpoints, and leaves behind. While interfaces use it, EC2 refuses
+/// that, and without permission, too: [`Vpc::blockers`] then names it.
+async fn delete_accelerator_group(aws: &Aws, vpc: &str) {
+    let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
+    let call = aws.ec2.describe_security_groups().filters(filter("vpc-id", vpc)).filters(filter("group-name", ACCELERATOR_GROUP));
+    let Ok(reply) = call.send().await else { return };
+    for group in reply.security_groups().iter().filter(|group| group.group_name() == Some(ACCELERATOR_GROUP)) {
+        let _refused = aws.ec2.delete_security_group().set_group_id(group.group_id.clone()).send().await;
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Wait for the controllers of a stage, where the definition sets none.
-const DEFAULT_PATIENCE: Duration = Duration::from_secs(300);
+const DEFAULT_WAIT_LIMIT: Duration = Duration::from_secs(300);
 
 /// Objects of a stage that others create again are deleted so many times.
 const MAX_ROUNDS: u32 = 5;
@@ -57,7 +57,7 @@ pub struct ClusterCleanup {
 /// Part of the cleanup. The parts follow each other, because a controller may run on the nodes of another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Argo CD stops to apply.
+    /// Argo CD and Flux stop to apply.
     GitOps,
     /// Load balancers of Services, Ingresses and Gateways, and what registers targets.
     Edge,
@@ -71,11 +71,11 @@ const STAGES: [Stage; 4] = [Stage::GitOps, Stage::Edge, Stage::Storage, Stage::N
 
 impl Stage {
     /// Maximum wait: draining nodes takes longest, and stopping GitOps waits only for operations that run.
-    fn patience(self, patience: Duration) -> Duration {
+    fn wait_limit(self, longest: Duration) -> Duration {
         match self {
-            Stage::GitOps => patience.min(Duration::from_secs(60)),
-            Stage::Edge | Stage::Storage => patience,
-            Stage::Nodes => patience * 2,
+            Stage::GitOps => longest.min(Duration::from_secs(60)),
+            Stage::Edge | Stage::Storage => longest,
+            Stage::Nodes => longest * 2,
         }
     }
 }
@@ -97,8 +97,8 @@ pub(super) struct Progress {
 
 impl ClusterCleanup {
     /// The step of a plan that deletes a cluster.
-    pub(crate) fn leftover(cluster: &str, volumes: VolumePolicy, patience: Option<Duration>) -> Leftover {
-        let seconds = patience.unwrap_or(DEFAULT_PATIENCE).as_secs();
+    pub(crate) fn leftover(cluster: &str, volumes: VolumePolicy, wait_limit: Option<Duration>) -> Leftover {
+        let seconds = wait_limit.unwrap_or(DEFAULT_WAIT_LIMIT).as_secs();
         let spec = ClusterCleanup { cluster: cluster.to_owned(), seconds, volumes };
         Leftover {
             stage: LeftoverStage::BeforeDependents,
@@ -165,7 +165,7 @@ impl Cluster {
             let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline) || rounds >= MAX_ROUNDS;
             if is_over {
                 let left = self.awaited(stage).await.unwrap_or_default();
-                unreported = (!left.is_empty()).then(|| format!("stopped waiting for {}", named(&left))).or(unreported);
+                unreported = (!left.is_empty()).then(|| format!("stopped waiting for {}", list_names(&left))).or(unreported);
                 self.next_stage();
                 continue;
             }
@@ -173,12 +173,12 @@ impl Cluster {
                 Ok(awaited) if awaited.is_empty() => self.next_stage(),
                 Ok(awaited) => {
                     self.progress(|progress| {
-                        let patience = stage.patience(Duration::from_secs(spec.seconds));
-                        progress.deadline.get_or_insert_with(|| Instant::now() + patience);
+                        let limit = stage.wait_limit(Duration::from_secs(spec.seconds));
+                        progress.deadline.get_or_insert_with(|| Instant::now() + limit);
                         progress.rounds += 1;
                         progress.failures = 0;
                     });
-                    let waits = format!("waiting for controllers to delete {}", named(&awaited));
+                    let waits = format!("waiting for controllers to delete {}", list_names(&awaited));
                     return Some(unreported.map_or(waits.clone(), |words| format!("{words}; {waits}")));
                 }
                 Err(error) => {
@@ -213,7 +213,7 @@ impl Cluster {
         }
         match self.awaited(*stage).await {
             Ok(awaited) if !awaited.is_empty() => {
-                Some(Phase::Progressing(format!("waiting for controllers to delete {}", named(&awaited))))
+                Some(Phase::Progressing(format!("waiting for controllers to delete {}", list_names(&awaited))))
             }
             // The next call finds the reason of an error.
             _ => Some(Phase::Ready),
@@ -233,7 +233,7 @@ impl Cluster {
     /// The objects for which a stage waits.
     async fn awaited(&self, stage: Stage) -> Result<Vec<String>> {
         match stage {
-            Stage::GitOps => self.running_syncs().await,
+            Stage::GitOps => self.running_gitops().await,
             Stage::Edge => self.deleting(objects::EDGE).await,
             Stage::Storage => self.claims_being_deleted().await,
             Stage::Nodes => self.deleting(objects::NODES).await,
@@ -242,7 +242,7 @@ impl Cluster {
 }
 
 /// Names the first objects, and counts the others.
-fn named(objects: &[String]) -> String {
+fn list_names(objects: &[String]) -> String {
     list_first(objects, MAX_NAMED)
 }
 

@@ -15,13 +15,14 @@ use crate::{
 /// A kind with its versions, of which the first that the cluster has is used.
 pub(super) type Versions = &'static [(&'static str, &'static str)];
 
-/// Objects with load balancers and targets.
+/// Objects with accelerators, load balancers and targets. A mesh creates the Service of a Gateway again while that exists.
 pub(super) const EDGE: &[Versions] = &[
+    &[("aga.k8s.aws/v1beta1", "GlobalAccelerator")],
     &[("elbv2.k8s.aws/v1beta1", "TargetGroupBinding")],
     &[("eks.amazonaws.com/v1", "TargetGroupBinding")],
-    &[("v1", "Service")],
-    &[("networking.k8s.io/v1", "Ingress")],
     &[("gateway.networking.k8s.io/v1", "Gateway"), ("gateway.networking.k8s.io/v1beta1", "Gateway")],
+    &[("networking.k8s.io/v1", "Ingress")],
+    &[("v1", "Service")],
 ];
 
 /// Objects with nodes.
@@ -31,12 +32,12 @@ pub(super) const NODES: &[Versions] = &[
 ];
 
 /// An object with its kind.
-pub(super) struct Found {
+pub(super) struct ClusterObject {
     pub kind: Kind,
     pub object: DynamicObject,
 }
 
-impl Found {
+impl ClusterObject {
     pub(super) fn name(&self) -> &str {
         self.object.metadata.name.as_deref().unwrap_or_default()
     }
@@ -67,16 +68,16 @@ impl Cluster {
     }
 
     /// All objects of a kind. Without the permission to list them, acme can't do anything about them.
-    pub(super) async fn all(&self, versions: Versions) -> Result<Vec<Found>> {
+    pub(super) async fn all(&self, versions: Versions) -> Result<Vec<ClusterObject>> {
         let Some(kind) = self.known_kind(versions).await? else { return Ok(Vec::new()) };
         match self.list(&kind, "").await {
             Err(error) if is_denied(&error) => Ok(Vec::new()),
-            objects => Ok(objects?.into_iter().map(|object| Found { kind: kind.clone(), object }).collect()),
+            objects => Ok(objects?.into_iter().map(|object| ClusterObject { kind: kind.clone(), object }).collect()),
         }
     }
 
-    /// Those of these kinds that controllers work for.
-    async fn worked_for(&self, kinds: &[Versions]) -> Result<Vec<Found>> {
+    /// Objects of these kinds that controllers work for.
+    async fn with_controllers(&self, kinds: &[Versions]) -> Result<Vec<ClusterObject>> {
         let mut found = Vec::new();
         for versions in kinds {
             found.extend(self.all(versions).await?.into_iter().filter(has_controller));
@@ -87,7 +88,7 @@ impl Cluster {
     /// Requests the deletion of all objects of these kinds, and returns those that wait for a controller.
     pub(super) async fn delete_all(&self, kinds: &[Versions]) -> Result<Vec<String>> {
         let mut awaited = Vec::new();
-        for found in self.worked_for(kinds).await? {
+        for found in self.with_controllers(kinds).await? {
             if found.is_deleting() || self.try_delete(&found).await {
                 awaited.push(found.label());
             }
@@ -96,17 +97,17 @@ impl Cluster {
     }
 
     /// Requests a deletion. False if the cluster refuses it, for example because the webhook of a dead controller does not answer.
-    pub(super) async fn try_delete(&self, found: &Found) -> bool {
+    pub(super) async fn try_delete(&self, found: &ClusterObject) -> bool {
         self.delete(&found.kind, found.namespace(), found.name(), None).await.is_ok()
     }
 
-    /// Those of these kinds that are being deleted.
+    /// Objects of these kinds that are being deleted.
     pub(super) async fn deleting(&self, kinds: &[Versions]) -> Result<Vec<String>> {
-        Ok(self.worked_for(kinds).await?.iter().filter(|found| found.is_deleting()).map(Found::label).collect())
+        Ok(self.with_controllers(kinds).await?.iter().filter(|found| found.is_deleting()).map(ClusterObject::label).collect())
     }
 }
 
 /// Whether a controller may have made something for an object: for a Service, only as a load balancer.
-fn has_controller(found: &Found) -> bool {
+fn has_controller(found: &ClusterObject) -> bool {
     found.kind.resource.kind != "Service" || found.object.data.pointer("/spec/type").and_then(Value::as_str) == Some("LoadBalancer")
 }

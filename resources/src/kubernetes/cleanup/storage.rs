@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::objects::{Found, Versions};
+use super::objects::{ClusterObject, Versions};
 use crate::{
     aws::leftovers::VolumePolicy,
     core::{Result, ok_or_not_found},
@@ -50,8 +50,8 @@ impl Cluster {
     }
 
     /// What pods with claims belong to, at the end of the chain of owners: an operator would create anything below it again.
-    async fn users_of_claims(&self) -> Result<Vec<Found>> {
-        let mut users: BTreeMap<String, Found> = BTreeMap::new();
+    async fn users_of_claims(&self) -> Result<Vec<ClusterObject>> {
+        let mut users: BTreeMap<String, ClusterObject> = BTreeMap::new();
         for pod in self.all(PODS).await?.into_iter().filter(mounts_claim) {
             let mut user = pod;
             for _ in 0..MAX_OWNERS {
@@ -67,39 +67,39 @@ impl Cluster {
         Ok(users.into_values().collect())
     }
 
-    async fn controller_of(&self, found: &Found) -> Result<Option<Found>> {
+    async fn controller_of(&self, found: &ClusterObject) -> Result<Option<ClusterObject>> {
         let owners = found.object.metadata.owner_references.iter().flatten();
         let Some(owner) = owners.into_iter().find(|owner| owner.controller == Some(true)) else { return Ok(None) };
         let Some(name) = KindName::of(&owner.api_version, &owner.kind) else { return Ok(None) };
         // Without the owner, or without the permission to read it, this is the last one.
         let Ok(kind) = self.kind(&name).await else { return Ok(None) };
         let object = ok_or_not_found(self.get(&kind, found.namespace(), &owner.name).await).unwrap_or_default().flatten();
-        Ok(object.map(|object| Found { kind, object }))
+        Ok(object.map(|object| ClusterObject { kind, object }))
     }
 
     /// Claims that are being deleted, and volumes that the driver deletes after them.
     pub(super) async fn claims_being_deleted(&self) -> Result<Vec<String>> {
-        let claims = self.all(CLAIMS).await?.into_iter().filter(Found::is_deleting);
+        let claims = self.all(CLAIMS).await?.into_iter().filter(ClusterObject::is_deleting);
         let volumes = self.all(VOLUMES).await?.into_iter().filter(|volume| is_ebs(volume) && is_deleted_with_claim(volume));
         let released = volumes.filter(|volume| volume.is_deleting() || text(volume, "/status/phase") == Some("Released"));
         Ok(claims.chain(released).map(|found| found.label()).collect())
     }
 }
 
-fn text<'a>(found: &'a Found, pointer: &str) -> Option<&'a str> {
+fn text<'a>(found: &'a ClusterObject, pointer: &str) -> Option<&'a str> {
     found.object.data.pointer(pointer).and_then(Value::as_str)
 }
 
-fn is_ebs(volume: &Found) -> bool {
+fn is_ebs(volume: &ClusterObject) -> bool {
     text(volume, "/spec/csi/driver").is_some_and(|driver| DRIVERS.contains(&driver))
         || volume.object.data.pointer("/spec/awsElasticBlockStore").is_some()
 }
 
-fn is_deleted_with_claim(volume: &Found) -> bool {
+fn is_deleted_with_claim(volume: &ClusterObject) -> bool {
     text(volume, "/spec/persistentVolumeReclaimPolicy") == Some("Delete")
 }
 
-fn mounts_claim(pod: &Found) -> bool {
+fn mounts_claim(pod: &ClusterObject) -> bool {
     let volumes = pod.object.data.pointer("/spec/volumes").and_then(Value::as_array);
     volumes.into_iter().flatten().any(|volume| volume.get("persistentVolumeClaim").is_some())
 }
