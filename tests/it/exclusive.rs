@@ -178,7 +178,7 @@ resources:
 }
 
 #[test]
-fn another_name_of_a_database_is_refused() {
+fn another_name_of_a_database_cluster_is_refused() {
     let text = "resources:
   vpc: { main: { cidr: 10.0.0.0/16 } }
   subnet:
@@ -186,12 +186,11 @@ fn another_name_of_a_database_is_refused() {
     b: { vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1b }
   security_group: { web: { vpc: main } }
   rds_subnet_group: { main: { subnets: [a, b] } }
-  rds_instance:
-    main: { name: orders, engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 20, subnet_group: main, security_groups: [web],
-      deletion_protection: false }
+  aurora_cluster:
+    main: { name: orders, engine: aurora-postgresql, version: '16', subnet_group: main, security_groups: [web], deletion_protection: false }
 ";
     let plans = apply_all(&[text, &text.replace("name: orders", "name: sales")]);
-    assert_eq!(codes(&plans[1]), ["renamed rds_instance.main"], "{:#}", plans[1].0);
+    assert_eq!(codes(&plans[1]), ["renamed aurora_cluster.main"], "{:#}", plans[1].0);
 }
 
 /// The simulated cloud refuses an update that adds entries beyond the quota before it removes others.
