@@ -272,22 +272,23 @@ impl StepTask {
             let _under_way = self.poller.in_flight();
             let normalized = self.target.kind.operations.normalize(&self.target.spec, &before.spec);
             let missing = self.remaining_changes(&normalized);
-            // A new name changes the ARN.
-            let is_renamed = self.id_after_rename(&before.id).is_some();
-            if is_renamed {
-                self.tag(before).await?;
-            }
-            let applied = if missing.is_empty() {
-                Some(missing)
-            } else {
-                self.apply_changes(&LiveResource { spec: normalized.into(), ..before.clone() }, missing).await?
-            };
-            if !is_renamed {
-                self.tag(before).await?;
-            }
-            applied
+            self.apply_with_tags(&LiveResource { spec: normalized.into(), ..before.clone() }, missing).await?
         };
         self.verify(&before.id, Some(before.phase.clone()), None, applied).await
+    }
+
+    /// Makes the calls for remaining differences and for the tags, and returns those differences; `None` if a response was lost.
+    pub(super) async fn apply_with_tags(&self, live: &LiveResource, missing: Vec<FieldDiff>) -> Result<Option<Vec<FieldDiff>>> {
+        // A new name changes the ARN by which AWS sets tags.
+        let is_renamed = self.id_after_rename(&live.id).is_some();
+        if is_renamed {
+            self.tag(live).await?;
+        }
+        let applied = if missing.is_empty() { Some(missing) } else { self.apply_changes(live, missing).await? };
+        if !is_renamed {
+            self.tag(live).await?;
+        }
+        Ok(applied)
     }
 
     /// The id that a resource with this id gets from the update, if that renames it, see [`crate::core::TypeInfo::permanent_id`].

@@ -91,12 +91,8 @@ impl StepTask {
                 return Err(self.not_applied_error(&state.0, &live).await);
             }
             let _under_way = self.poller.in_flight();
-            // A new name changes the ARN.
-            if !tagged {
-                self.tag(&live).await?;
-            }
-            let answered = state.0.is_empty()
-                || self.apply_changes(&LiveResource { spec: normalized.into(), ..live.clone() }, state.0.clone()).await?.is_some();
+            let answered =
+                self.apply_with_tags(&LiveResource { spec: normalized.into(), ..live.clone() }, state.0.clone()).await?.is_some();
             if answered && rounds == 0 && accepted.is_empty() {
                 accepted.clone_from(&state.0);
             }

@@ -360,6 +360,8 @@ fn evaluate(request: &WaitRequest, found: &BTreeMap<String, LiveResource>, lag: 
                 Phase::Progressing(status) => (id, status.clone(), limits.progressing),
                 Phase::Deleting => (id, "deleting".to_owned(), limits.progressing),
             },
+            // Between its old name and its new one, reads may show it nowhere.
+            None if awaited.renamed.is_some() => (id, "renaming".to_owned(), limits.idle),
             None if request.last_seen.is_some_and(|at| at.elapsed() > lag.max(MISSING_TIMEOUT)) => {
                 let message = format!("`{id}` was deleted outside acme while this run waited for it");
                 return Some(Err(Error::new(ErrorKind::Rejected, "DeletedOutside", message)));

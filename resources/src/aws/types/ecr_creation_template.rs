@@ -119,14 +119,11 @@ impl Resource for EcrCreationTemplate {
         read.collect()
     }
 
-    /// Records the ownership first: otherwise an interrupted run would leave a template without an owner.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         if template(cx.api, &self.prefix).await?.is_some() {
             let message = format!("there is a repository creation template for `{}`", self.prefix);
             return Err(Error::new(ErrorKind::AlreadyExists, Self::TYPE.error_codes.already_exists, message));
         }
-        // Without a template, an earlier owner has none any more.
-        ownership::set(cx.api, Self::TYPE.name, &self.prefix, &cx.call.ownership()).await?;
         let (mutability, exceptions) = tag_mutability(self.immutable_tags, &self.tag_exceptions)?;
         let call = cx.ecr.create_repository_creation_template().prefix(&self.prefix).set_applied_for(Some(self.creations()));
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
@@ -136,15 +133,8 @@ impl Resource for EcrCreationTemplate {
         let call = call.set_repository_policy(Some(self.policy_text()).filter(|text| !text.is_empty()));
         let call = call.set_resource_tags(Some(self.tags()).filter(|tags| !tags.is_empty()));
         let call = call.set_custom_role_arn(self.role.as_ref().map(|role| role.get().to_owned()));
-        match call.send().await.map_err(Error::from) {
-            Ok(_) => Ok(self.prefix.clone().into()),
-            // A call that failed without an answer may have created it.
-            Err(error) if error.kind == ErrorKind::Unavailable => Err(error),
-            Err(error) => {
-                ownership::release(cx.api, Self::TYPE.name, &self.prefix).await?;
-                Err(error)
-            }
-        }
+        ownership::create_owned(cx.api, (Self::TYPE.name, &self.prefix), &cx.call.ownership(), call.send()).await?;
+        Ok(self.prefix.clone().into())
     }
 
     /// One call; ECR keeps what it omits, except the mutability of tags, which it would reset. An empty text removes a policy or the role.

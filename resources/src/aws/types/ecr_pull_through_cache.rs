@@ -137,29 +137,19 @@ impl Resource for EcrPullThroughCache {
         read.collect()
     }
 
-    /// Records the ownership first: otherwise an interrupted run would leave a rule without an owner.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         if rule(cx.api, &self.prefix).await?.is_some() {
             let message = format!("there is a pull-through cache for `{}`", self.prefix);
             return Err(Error::new(ErrorKind::AlreadyExists, Self::TYPE.error_codes.already_exists, message));
         }
-        // Without a rule, an earlier owner has none any more.
-        ownership::set(cx.api, Self::TYPE.name, &self.prefix, &cx.call.ownership()).await?;
         let call = cx.ecr.create_pull_through_cache_rule().ecr_repository_prefix(&self.prefix);
         let call = call.upstream_registry(UpstreamRegistry::from(to_aws(&self.upstream).as_str()));
         let call =
             call.set_upstream_registry_url(self.host().map(str::to_owned)).set_upstream_repository_prefix(self.upstream_prefix.clone());
         let call = call.set_credential_arn(self.secret.as_ref().map(|secret| secret.get().to_owned()));
         let call = call.set_custom_role_arn(self.role.as_ref().map(|role| role.get().to_owned()));
-        match call.send().await.map_err(Error::from) {
-            Ok(_) => Ok(self.prefix.clone().into()),
-            // A call that failed without an answer may have created it.
-            Err(error) if error.kind == ErrorKind::Unavailable => Err(error),
-            Err(error) => {
-                ownership::release(cx.api, Self::TYPE.name, &self.prefix).await?;
-                Err(error)
-            }
-        }
+        ownership::create_owned(cx.api, (Self::TYPE.name, &self.prefix), &cx.call.ownership(), call.send()).await?;
+        Ok(self.prefix.clone().into())
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EcrPullThroughCacheChanges) -> Result<()> {

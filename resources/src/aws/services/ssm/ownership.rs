@@ -8,7 +8,7 @@ use aws_sdk_ssm::types::ParameterType;
 
 use crate::{
     aws::Aws,
-    core::{ErrorKind, Result, STACK_TAG, TagChange, Tags, ok_or_not_found, ownership_tags, ownership_text},
+    core::{Error, ErrorKind, Result, STACK_TAG, TagChange, Tags, ok_or_not_found, ownership_tags, ownership_text},
 };
 
 /// Folder of the parameters.
@@ -47,7 +47,7 @@ pub async fn read_all(aws: &Aws, type_name: &str) -> Result<BTreeMap<String, Tag
 /// Fails if another stack or address has claimed it.
 pub async fn claim(aws: &Aws, type_name: &str, id: &str, tags: &Tags) -> Result<()> {
     let call = aws.ssm.put_parameter().name(parameter(type_name, id)).value(ownership_text(tags)).r#type(ParameterType::String);
-    match call.description(DESCRIPTION).overwrite(false).send().await.map_err(crate::core::Error::from) {
+    match call.description(DESCRIPTION).overwrite(false).send().await.map_err(Error::from) {
         // An earlier attempt without a response may have claimed it.
         Err(error) if error.kind == ErrorKind::AlreadyExists => {
             let owner = read(aws, type_name, id).await?;
@@ -80,6 +80,29 @@ pub async fn set(aws: &Aws, type_name: &str, id: &str, tags: &Tags) -> Result<()
     let call = aws.ssm.put_parameter().name(parameter(type_name, id)).value(ownership_text(tags)).r#type(ParameterType::String);
     call.description(DESCRIPTION).overwrite(true).send().await?;
     Ok(())
+}
+
+/// Sets the owner, and then creates the resource: otherwise an interrupted run would leave one without an owner. An earlier owner has none any
+/// more, since there is no such resource. A creation that AWS rejects leaves no owner.
+///
+/// # Errors
+/// Returns errors of both calls.
+pub async fn create_owned<T, E: Into<Error>>(
+    aws: &Aws,
+    (type_name, id): (&str, &str),
+    tags: &Tags,
+    creation: impl Future<Output = Result<T, E>>,
+) -> Result<()> {
+    set(aws, type_name, id, tags).await?;
+    match creation.await.map_err(Into::into) {
+        Ok(_) => Ok(()),
+        // A call without an answer may have created it.
+        Err(error) if error.kind == ErrorKind::Unavailable => Err(error),
+        Err(error) => {
+            release(aws, type_name, id).await?;
+            Err(error)
+        }
+    }
 }
 
 /// Removes the owner.
