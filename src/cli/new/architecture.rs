@@ -1,9 +1,6 @@
 //! Definitions that start from a reference architecture in `stacks/`.
 
-use std::sync::LazyLock;
-
 use clap::ValueEnum;
-use regex_lite::{Captures, Regex};
 
 /// A reference architecture.
 pub struct Architecture {
@@ -64,11 +61,6 @@ const COPY_REGIONS: &[(&str, [&str; 2])] = &[
 /// Sizes of machines in ascending order, each about twice as large as the one before.
 const MACHINE_SIZES: &[&str] = &["nano", "micro", "small", "medium", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge"];
 
-/// Types of machines: `m6i.large`, `db.t4g.micro`.
-#[allow(clippy::expect_used, reason = "a constant pattern")]
-static MACHINE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\b((?:db\.|cache\.)?[a-z][a-z0-9]*)\.(nano|micro|small|medium|\d*x?large)\b").expect("a valid pattern"));
-
 impl Architecture {
     /// Returns the architecture with this name.
     pub fn find(name: &str) -> Option<&'static Architecture> {
@@ -82,7 +74,7 @@ impl Architecture {
 
     /// Whether its environments have machines of different types: otherwise it has no sizes.
     pub fn has_sizes(&self) -> bool {
-        self.environment("production").any(|line| MACHINE.is_match(line))
+        self.environment("production").any(|line| !machines(line).is_empty())
     }
 
     /// Lines of the values of an environment.
@@ -127,12 +119,12 @@ const DOCS_URL: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/v", env!("CA
 fn resized(line: &str, staging: &[&str], size: Size) -> String {
     match size {
         Size::Medium => line.to_owned(),
-        Size::Large => MACHINE.replace_all(line, |found: &Captures<'_>| format!("{}.{}", &found[1], next_size(&found[2]))).into_owned(),
+        Size::Large => replace_machines(line, |family, size| format!("{family}.{}", next_size(size))),
         Size::Small => {
             let key = line.split(':').next().unwrap_or_default();
             let same = staging.iter().find(|other| other.split(':').next() == Some(key)).copied().unwrap_or(line);
-            let mut types = MACHINE.find_iter(same).map(|found| found.as_str());
-            MACHINE.replace_all(line, |found: &Captures<'_>| types.next().unwrap_or(&found[0]).to_owned()).into_owned()
+            let mut types = machines(same).into_iter();
+            replace_machines(line, |family, size| types.next().unwrap_or_else(|| format!("{family}.{size}")))
         }
     }
 }
@@ -140,6 +132,33 @@ fn resized(line: &str, staging: &[&str], size: Size) -> String {
 fn next_size(size: &str) -> &str {
     let position = MACHINE_SIZES.iter().position(|known| *known == size);
     position.and_then(|position| MACHINE_SIZES.get(position + 1)).copied().unwrap_or(size)
+}
+
+/// Types of machines in a line: `m6i.large`, `db.t4g.micro`.
+fn machines(line: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    replace_machines(line, |family, size| {
+        found.push(format!("{family}.{size}"));
+        String::new()
+    });
+    found
+}
+
+/// The line with other types of machines: `replace` gets the family (`db.t4g`) and the size (`micro`) of each.
+fn replace_machines(line: &str, mut replace: impl FnMut(&str, &str) -> String) -> String {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.';
+    let (mut text, mut rest) = (String::new(), line);
+    while let Some(start) = rest.find(is_part) {
+        let (before, words) = rest.split_at(start);
+        let (word, after) = words.split_at(words.find(|c| !is_part(c)).unwrap_or(words.len()));
+        text.push_str(before);
+        match word.rsplit_once('.').filter(|(family, size)| !family.is_empty() && MACHINE_SIZES.contains(size)) {
+            Some((family, size)) => text.push_str(&replace(family, size)),
+            None => text.push_str(word),
+        }
+        rest = after;
+    }
+    text + rest
 }
 
 /// Numbers of the lines that have a name of the example: an address, a host or a repository.
@@ -194,14 +213,13 @@ mod tests {
     #[test]
     fn sizes_are_those_of_production() {
         let gitops = Architecture::find("gitops").expect("an architecture");
-        let machines = |size| -> Vec<String> {
+        let of_size = |size| -> Vec<String> {
             let text = render(gitops, REGION, size);
-            let lines = text.lines().skip_while(|line| !line.starts_with("  production:")).take(5);
-            lines.flat_map(|line| MACHINE.find_iter(line).map(|found| found.as_str().to_owned()).collect::<Vec<_>>()).collect()
+            text.lines().skip_while(|line| !line.starts_with("  production:")).take(5).flat_map(machines).collect()
         };
-        assert_eq!(machines(Size::Small), ["t3.medium", "db.t4g.micro", "cache.t4g.micro"]);
-        assert_eq!(machines(Size::Medium), ["m6i.large", "db.m6g.large", "cache.m7g.large"]);
-        assert_eq!(machines(Size::Large), ["m6i.xlarge", "db.m6g.xlarge", "cache.m7g.xlarge"]);
+        assert_eq!(of_size(Size::Small), ["t3.medium", "db.t4g.micro", "cache.t4g.micro"]);
+        assert_eq!(of_size(Size::Medium), ["m6i.large", "db.m6g.large", "cache.m7g.large"]);
+        assert_eq!(of_size(Size::Large), ["m6i.xlarge", "db.m6g.xlarge", "cache.m7g.xlarge"]);
         let with_sizes: Vec<&str> = ARCHITECTURES.iter().filter(|one| one.has_sizes()).map(|one| one.name).collect();
         assert_eq!(with_sizes, ["alb-eks-rds", "devops-platform", "gitops", "highly-available"]);
     }
