@@ -131,12 +131,15 @@ fn target(stack: &Stack, service: &str) -> Result<Target> {
             "acme itself installs the services of this stack: set their `version` and apply, or `deliver: argocd` in `platform`"
         )
     };
-    if gitops.service(service).is_none() {
+    let Some(found) = gitops.service(service) else {
         refuse!(
             "unknown-service",
             "there is no service `{service}` in Git: {}",
             suggestion(service, "services", gitops.services().collect::<Vec<_>>())
         );
+    };
+    if !found.is_promoted {
+        refuse!("not-in-git", "the image of `{service}` is in the definition: change `image` there, render and push");
     }
     let environment = &stack.environment;
     Ok(Target {

@@ -51,14 +51,10 @@ impl GitClone {
     pub fn revert_promotion(&self, folder: &str, file: &str) -> Result<Revert, RevertError> {
         let base = self.fetch()?;
         let promotion = self.last_promotion(&base, folder, file)?;
+        self.refuse_first(&promotion)?;
         self.refuse_mixed(&promotion)?;
         let commit = self.revert(&promotion, &base)?;
         let (before, after) = (self.image_at(&base, file)?, self.image_at(&commit, file)?);
-        if after.is_empty() {
-            let short = short(&promotion.commit);
-            let message = format!("{short} brought the first image, so there is none to return to; `acme render` and Git have its files");
-            return Err(RevertError::Nothing(message));
-        }
         Ok(Revert { promotion, commit, base, before, after })
     }
 
@@ -111,13 +107,19 @@ impl GitClone {
         Err(RevertError::Nothing(format!("no commit of {} has changed `{folder}` that is not reverted already", self.branch())))
     }
 
+    fn refuse_first(&self, promotion: &Promotion) -> Result<(), RevertError> {
+        let parent = format!("{}^1", promotion.commit);
+        let has_parent = self.run(&["rev-parse", "--verify", "--quiet", &parent]).is_ok();
+        if has_parent && !self.image_at(&parent, &promotion.file)?.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{} brought the first image, so there is none to return to", short(&promotion.commit));
+        Err(RevertError::Nothing(message))
+    }
+
     fn refuse_mixed(&self, promotion: &Promotion) -> Result<(), RevertError> {
         let Promotion { commit, folder, .. } = promotion;
         let parent = format!("{commit}^1");
-        if self.run(&["rev-parse", "--verify", "--quiet", &parent]).is_err() {
-            let message = format!("{} is the first commit of the repository, so there is nothing to return to", short(commit));
-            return Err(RevertError::Nothing(message));
-        }
         let changed = self.run(&["diff", "--name-only", "-z", "--no-renames", &parent, commit])?;
         let below = format!("{folder}/");
         let others: Vec<&str> = changed.split('\0').filter(|path| !path.is_empty() && !path.starts_with(&below)).collect();
