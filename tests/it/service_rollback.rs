@@ -63,13 +63,7 @@ impl Releases {
     fn roll_back(&self, service: &str, more: &[&str]) -> CommandOutput {
         let clone = self.clone.to_str().expect("a path");
         let arguments = [&["--service", service, "--repo", clone][..], more].concat();
-        let identity = [
-            ("GIT_AUTHOR_NAME", "a"),
-            ("GIT_AUTHOR_EMAIL", "a@example.com"),
-            ("GIT_COMMITTER_NAME", "a"),
-            ("GIT_COMMITTER_EMAIL", "a@example.com"),
-        ];
-        self.shop.acme("production").run_with_env(&identity, "rollback", &self.shop.stack(SERVICES), &arguments)
+        self.shop.acme("production").run_with_env(&IDENTITY, "rollback", &self.shop.stack(SERVICES), &arguments)
     }
     #[track_caller]
     fn assert_refused(&self, service: &str, code: &str, more: &str) {
@@ -80,6 +74,14 @@ impl Releases {
         assert_eq!(run(&self.remote, Command::new("git").args(["rev-parse", "main"])), before, "nothing is pushed");
     }
 }
+
+/// Name of the author of commits that acme makes.
+pub const IDENTITY: [(&str, &str); 4] = [
+    ("GIT_AUTHOR_NAME", "a"),
+    ("GIT_AUTHOR_EMAIL", "a@example.com"),
+    ("GIT_COMMITTER_NAME", "a"),
+    ("GIT_COMMITTER_EMAIL", "a@example.com"),
+];
 
 /// Runs Git as somebody.
 pub fn git(folder: &Path, arguments: &[&str]) -> String {
