@@ -21,10 +21,9 @@ use crate::{
         gitops::{overlay_file, overlay_folder, service_application},
     },
     engine::{
-        discover::address_of,
         gitops::{GitClone, Revert, RevertError, short},
         graph::status_text,
-        session::{Session, StackState},
+        session::Session,
     },
     kubernetes::{Application, Cluster},
     report::{self, Style},
@@ -57,17 +56,16 @@ struct Times {
 
 pub async fn run(arguments: &Arguments, service: &str) -> Result<u8> {
     let global = &arguments.global;
-    let mut session = open::open(&arguments.target, global).await?;
+    let session = open::open(&arguments.target, global).await?;
     let target = target(session.stack(), service)?;
-    // The repository and the stack are read at the same time.
+    // The repository and the cluster are read at the same time, and nothing else: a rollback is urgent.
     let started = Instant::now();
     let (repo, wanted) = (arguments.repo.clone(), target.clone());
     let prepared = tokio::task::spawn_blocking(move || prepare(repo, &wanted));
-    let (state, prepared) = tokio::join!(session.discover(), prepared);
-    let state = state?;
+    let (cluster, prepared) = tokio::join!(cluster(&session, &target), prepared);
     let (clone, mut revert) = prepared?.map_err(refusal)?;
+    let cluster = cluster?;
     let mut times = Times { git: started.elapsed(), ..Times::default() };
-    let cluster = cluster(&session, &state, &target).await?;
     report::eprint(&describe(session.stack(), service, &clone, &revert));
     if !arguments.yes && !confirm("Revert it?")? {
         report::eprint("No changes made.");
@@ -174,13 +172,16 @@ fn refusal(error: RevertError) -> Refusal {
 }
 
 /// The cluster, if the service is installed there by Argo CD; `None` in the simulated cloud. Otherwise nobody would install the revert.
-async fn cluster(session: &Session, state: &StackState, target: &Target) -> Result<Option<Arc<Cluster>>> {
+async fn cluster(session: &Session, target: &Target) -> Result<Option<Arc<Cluster>>> {
     let Some(kubernetes) = session.cloud().kubernetes() else { return Ok(None) };
-    let main = Address::new("eks_cluster", "main");
-    let Some(live) = state.live_state().iter().find(|live| address_of(live).as_ref() == Some(&main)) else {
-        refuse!("no-cluster", "the stack has no cluster that is ready")
+    let main = session.stack().resources.get(&Address::new("eks_cluster", "main"));
+    let Some(name) = main.and_then(|declared| declared.spec.get("name")?.as_str()) else {
+        refuse!("no-cluster", "the stack has no cluster `main`")
     };
-    let cluster = kubernetes.cluster(&live.id).await?;
+    let cluster = match kubernetes.cluster(name).await {
+        Err(error) if error.is_not_found() => refuse!("no-cluster", "there is no cluster `{name}` in this account and region"),
+        cluster => cluster?,
+    };
     if cluster.application(&target.application).await?.is_none() {
         let application = &target.application;
         refuse!("not-applied", "Argo CD has no Application `{application}`: push the files of `acme render`, and run `acme apply` first");

@@ -91,7 +91,7 @@ fn rendered_services_fit_the_kinds_of_argo_cd_and_give_the_objects_that_helm_giv
 const WITH_SERVICES: &str = "stack: shop
 region: us-east-1
 network: { cidr: 10.0.0.0/16, zones: 2, nat: none }
-cluster: { version: '1.36', auto_mode: true }
+cluster: { version: '1.36', auto_mode: {} }
 platform:
   deliver: argocd
   argocd: { repository: 'https://git.example.com/platform.git' }
