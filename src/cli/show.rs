@@ -15,7 +15,7 @@ use crate::{
         discover::address_of,
         session::{Session, StackState},
     },
-    kubernetes::Application,
+    kubernetes::{Application, ObjectId},
     report,
 };
 
@@ -45,8 +45,8 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     if arguments.global.output == OutputFormat::Json {
         let health = report::health::count(live.iter().map(|live| &live.phase));
         let mut shown = json!({ "format": "acme-show/2", "health": health, "resources": live });
-        if session.stack().gitops.is_some() {
-            shown["applications"] = json!(applications.as_ref().unwrap_or(&Vec::new()));
+        if let Some(applications) = applications.as_ref().ok().filter(|applications| !applications.is_empty()) {
+            shown["applications"] = json!(applications);
         }
         report::print_json(&shown)?;
     } else {
@@ -62,14 +62,13 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     Ok(DONE)
 }
 
-/// What Argo CD installs: the Applications of the stack's cluster. None without delivery through Git, and in the simulated cloud.
+/// What Argo CD installs: all Applications of the cluster in which the stack has one. None in the simulated cloud.
 async fn applications(session: &Session, state: &StackState) -> crate::core::Result<Vec<Application>> {
-    let main = Address::new("eks_cluster", "main");
-    let cluster = state.live_state().iter().find(|live| address_of(live).as_ref() == Some(&main));
-    match (session.cloud().kubernetes(), cluster) {
-        (Some(kubernetes), Some(cluster)) if session.stack().gitops.is_some() => {
-            kubernetes.cluster(&cluster.id).await?.applications().await
-        }
+    let objects = state.live_state().live.get("kubernetes_object").into_iter().flatten();
+    let mut ids = objects.filter(|live| session.stack().owns(&live.tags)).filter_map(|live| ObjectId::parse(&live.id).ok());
+    let own = ids.find(|id| id.kind.is("argoproj.io", "Application"));
+    match (session.cloud().kubernetes(), own) {
+        (Some(kubernetes), Some(own)) => kubernetes.cluster(&own.cluster).await?.applications().await,
         _ => Ok(Vec::new()),
     }
 }
