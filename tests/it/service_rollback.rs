@@ -117,6 +117,7 @@ fn reverts_one_release_after_the_other() {
     assert_eq!((&told["image"]["before"], &told["image"]["after"]), (&"a:2".into(), &"a:1".into()));
     assert_eq!(releases.image("web"), "a:1");
     // A release that comes back counts again.
+    releases.git(&["pull", "--quiet", "origin", "main"]);
     releases.release("web", "a:3");
     releases.roll_back("web", &["--yes"]).assert_success();
     assert_eq!(releases.image("web"), "a:1");
