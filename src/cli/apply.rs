@@ -220,17 +220,34 @@ fn stop_on_interrupt(events: mpsc::WeakUnboundedSender<execute::Event>) -> StopS
     stop
 }
 
+/// Waits for an interrupt, the end of the terminal, or the end of a CI job.
 async fn wait_for_signal() {
     let ctrl_c = tokio::signal::ctrl_c();
     #[cfg(unix)]
-    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let wait = async |kind: SignalKind| match signal(kind) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        };
+        let hang_up = async || if ignores_hang_up() { std::future::pending().await } else { wait(SignalKind::hangup()).await };
         tokio::select! {
             _ = ctrl_c => {}
-            _ = terminate.recv() => {}
+            () = wait(SignalKind::terminate()) => {}
+            () = hang_up() => {}
         }
-        return;
     }
+    #[cfg(not(unix))]
     drop(ctrl_c.await);
+}
+
+/// Whether the process was started by `nohup`: a handler would take that away. Only Linux tells.
+#[cfg(unix)]
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // SIGHUP is signal 1, so it has the lowest bit.
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Reports the outcome of a run, with remedies if it failed.

@@ -75,7 +75,7 @@ enum Command {
     /// Create a stack definition.
     New(new::Arguments),
     /// Check a definition without any calls.
-    Validate(StackArguments),
+    Validate(validate::Arguments),
     /// Show the changes apply would make.
     Plan(plan::Arguments),
     /// Apply a definition, or a plan saved by `plan --out`.
@@ -153,7 +153,7 @@ pub struct StackArguments {
     #[arg(value_name = "STACK.yaml")]
     pub file: PathBuf,
     /// Environment of the definition.
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", env = "ACME_ENV", hide_env_values = true)]
     pub env: Option<EnvironmentName>,
     /// Value for expressions in the definition; repeatable. Saved plans and the shell history store it, so don't pass secrets.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_key_value)]
@@ -269,7 +269,7 @@ impl Cli {
 pub async fn run(cli: Cli) -> u8 {
     let ended = match cli.command {
         Command::New(arguments) => new::run(&arguments),
-        Command::Validate(target) => validate::run(&target),
+        Command::Validate(arguments) => validate::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments).await,
         Command::Apply(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Apply).await,
         Command::Destroy(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Destroy).await,

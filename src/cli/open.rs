@@ -27,8 +27,12 @@ pub fn read(target: &StackArguments) -> Result<Source> {
 /// Loads a definition without a connection.
 pub fn load(target: &StackArguments) -> Result<Stack> {
     let source = read(target)?;
-    definition::load(&source, &load_options(target))
-        .map_err(|problems| SessionError::InvalidDefinition { definition: source, problems }.into())
+    load_source(&source, target).map_err(|problems| SessionError::InvalidDefinition { definition: source, problems }.into())
+}
+
+/// Same, for a definition that was read before.
+pub fn load_source(source: &Source, target: &StackArguments) -> Result<Stack, Vec<Diagnostic>> {
+    definition::load(source, &load_options(target))
 }
 
 /// Opens a session.

@@ -215,6 +215,16 @@ pub const TOP_LEVEL_KEYS: &[&str] = &[
     "outputs",
 ];
 
+/// Names of the environments of a definition, in alphabetical order; [`load`] reports invalid ones.
+///
+/// # Errors
+/// Returns the syntax errors of the text.
+pub fn environment_names(source: &Source) -> Result<Vec<EnvironmentName>, Vec<Diagnostic>> {
+    let (document, _) = parse::parse(source)?;
+    let environments = document.get("environments").and_then(Value::as_object);
+    Ok(environments.into_iter().flat_map(Map::keys).filter_map(|name| name.parse().ok()).collect())
+}
+
 /// Compiles a definition for one environment. Makes no calls and reads only the text.
 ///
 /// # Errors
@@ -228,7 +238,8 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         _ => return Err(vec![Diagnostic::new("type", "a definition must be a map").at(Some(0..0)).help("start with `stack: <name>`")]),
     };
     let known = || TOP_LEVEL_KEYS.iter().chain(sections::SECTION_NAMES).copied();
-    for key in document.keys().filter(|key| !known().any(|k| k == key.as_str())) {
+    // Keys with this prefix are the user's own, for anchors, for example.
+    for key in document.keys().filter(|key| !key.starts_with("x-") && !known().any(|k| k == key.as_str())) {
         let message = format!("there is no section `{key}`");
         c.problem_at_key("unknown-section", &child_pointer("", key), message, nearest::suggestion(key, "sections", known()));
     }

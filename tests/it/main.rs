@@ -30,6 +30,7 @@ mod launch_templates;
 mod library;
 mod mistakes;
 mod new;
+mod not_applied;
 mod outside;
 #[allow(dead_code)] // `main` is for `cargo run --example`.
 #[path = "../../examples/plan_and_apply.rs"]

@@ -87,6 +87,23 @@ impl Session {
         Ok(StackState::new(account?, live_state.map_err(SessionError::Discovery)?, RunHistory::default()))
     }
 
+    /// Refuses a question about the resources of a stack of which nothing exists.
+    ///
+    /// # Errors
+    /// Fails if the definition has resources and none of them is live.
+    pub fn require_live(&self, state: &StackState) -> Result<()> {
+        if self.stack.resources.is_empty() || state.live_state.iter().next().is_some() {
+            return Ok(());
+        }
+        Err(SessionError::NotApplied {
+            stack: self.stack.name.to_string(),
+            environment: self.stack.environment.to_string(),
+            region: self.region().to_owned(),
+            account: state.account.clone(),
+            apply: self.command_line("apply"),
+        })
+    }
+
     /// Same, with the history if it needs no optional call.
     ///
     /// # Errors

@@ -86,6 +86,20 @@ pub enum SessionError {
     /// An unfinished run prevents a rollback to a revision.
     #[error("the last run is unfinished: undo it with `acme rollback`, or finish it with `acme apply`, then try again")]
     UnfinishedRun,
+    /// Question about the resources of a stack that has none.
+    #[error("nothing of {stack} ({environment}) exists in {region}, account {account}: create it with `{apply}`")]
+    NotApplied {
+        /// Stack.
+        stack: String,
+        /// Environment.
+        environment: String,
+        /// Region.
+        region: String,
+        /// Account.
+        account: String,
+        /// Command line that applies the stack.
+        apply: String,
+    },
     /// No run to undo.
     #[error("there is no run of {stack} ({environment}) to undo")]
     NothingToUndo {
@@ -174,6 +188,7 @@ impl SessionError {
             SessionError::Blocked { .. } => "blocked",
             SessionError::StaleDefinition { .. } | SessionError::StalePlan { .. } => "stale-plan",
             SessionError::UnfinishedRun => "unfinished-run",
+            SessionError::NotApplied { .. } => "not-applied",
             SessionError::NothingToUndo { .. } => "nothing-to-undo",
             SessionError::LostJournal { .. } => "lost-journal",
             SessionError::UnknownRevision { .. } => "no-revision",
