@@ -82,7 +82,7 @@ enum Command {
     Apply(apply::Arguments),
     /// Delete all resources of the stack.
     Destroy(apply::Arguments),
-    /// Undo an unfinished run, the last finished one, or all runs since a revision.
+    /// Undo an unfinished run, the last finished one, all runs since a revision, or the last release of a service through Git.
     Rollback(rollback::Arguments),
     /// Adopt an existing resource.
     Import(import::Arguments),

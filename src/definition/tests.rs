@@ -74,7 +74,7 @@ fn compiles_the_repository_stacks_in_every_environment() {
         ("alb-eks-rds", include_str!("../../stacks/alb-eks-rds.yaml"), vec![(Some("staging"), 116), (Some("production"), 124)]),
         ("devops-platform", include_str!("../../stacks/devops-platform.yaml"), vec![(Some("staging"), 147), (Some("production"), 151)]),
         ("gitops", include_str!("../../stacks/gitops.yaml"), vec![(Some("staging"), 74), (Some("production"), 78)]),
-        ("highly-available", include_str!("../../stacks/highly-available.yaml"), vec![(Some("staging"), 173), (Some("production"), 182)]),
+        ("highly-available", include_str!("../../stacks/highly-available.yaml"), vec![(Some("staging"), 185), (Some("production"), 194)]),
         ("microservices", include_str!("../../stacks/microservices.yaml"), vec![(Some("staging"), 116), (Some("production"), 120)]),
     ];
     for (name, text, environments) in stacks {

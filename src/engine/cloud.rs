@@ -15,6 +15,7 @@ use crate::{
         IndexFilter, LeftoverRequest, Leftovers, LiveResource, Phase, PlannedSpecs, PreflightContext, Prerequisite, Problem, ResourceType,
         Result, STACK_TAG, Scope, Shared, SimulatedFacts, StageFields, TagChange, Tags,
     },
+    kubernetes::Kubernetes,
     simulator::Simulator,
 };
 
@@ -42,6 +43,14 @@ impl Cloud {
         match self {
             Cloud::Aws(aws) => aws.account().await,
             Cloud::Simulated(_) => Ok(Simulator::ACCOUNT.to_owned()),
+        }
+    }
+
+    /// Clusters of the region; `None` in the simulated cloud, whose clusters have no Kubernetes API.
+    pub fn kubernetes(&self) -> Option<&Kubernetes> {
+        match self {
+            Cloud::Aws(aws) => Some(&aws.kubernetes),
+            Cloud::Simulated(_) => None,
         }
     }
 

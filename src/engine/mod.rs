@@ -6,6 +6,7 @@ pub mod discover;
 pub mod execute;
 mod gates;
 pub mod generate_config;
+pub mod gitops;
 pub mod graph;
 pub mod history;
 pub mod journal;
