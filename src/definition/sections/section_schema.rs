@@ -3,8 +3,8 @@
 use schemars::{JsonSchema, Schema, schema_for};
 
 use super::{
-    autoscaling, backup, caches, cdn, cluster, data_store, databases, dns, file_systems, firewall, load_balancers, migration, network,
-    pipelines, platform, policies, services, slo, trail, transit,
+    autoscaling, backup, caches, cdn, cluster, data_store, databases, dns, edge, file_systems, firewall, load_balancers, migration,
+    network, pipelines, platform, policies, services, slo, trail, transit,
 };
 
 /// Description of a section.
@@ -348,6 +348,13 @@ pub static SECTIONS: &[Section] = &[
             nested: &[("namespaces", SectionBody::Entries(FieldSet { own_schema: Some(schema::<policies::NamespacePolicies>), ..EMPTY }))],
             ..EMPTY
         }),
+    },
+    Section {
+        name: "edge",
+        description: "How requests from outside reach the services that have a `path`: the host name, what divides the requests by their paths, the load \
+                balancer with its firewall, and the sign-in of users. acme adds target groups, rules of listeners, the objects by which the AWS Load \
+                Balancer Controller registers pods, and the routes in the cluster. See [the guide](../services.md#paths).",
+        body: SectionBody::Fields(FieldSet { own_schema: Some(schema::<edge::EdgeFields>), ..EMPTY }),
     },
     Section {
         name: "services",

@@ -13,7 +13,11 @@ use self::{
     form::Percent,
     links::{Links, SecretFile, variable},
 };
-use super::{Expansion, add_depends_on, platform, policies};
+use super::{
+    Expansion, add_depends_on,
+    edge::{self, GATEWAYS, Route},
+    platform, policies,
+};
 use crate::{
     definition::{parse_section, suggestion},
     kubernetes::SERVICE_CHART,
@@ -51,8 +55,12 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
         let message = "`services` needs a cluster, but the definition has no section `cluster`";
         return out.compiler.problem_at_key("services", at, message, "add a section `cluster:`");
     }
-    for service in &services {
+    for (index, service) in services.iter().enumerate() {
         check(out, service, &services);
+        let taken: Vec<_> = services[..index].iter().map(|other| (other.name.as_str(), other.form.path.as_ref())).collect();
+        for (field, message, help) in edge::check_service(out, &service.form, &taken) {
+            out.compiler.problem("services", &format!("{}/{field}", service.pointer), message, help);
+        }
     }
     policies::require_enforcement(out, at, at);
     add_namespaces(out, &services);
@@ -64,8 +72,27 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     for (service, links) in services.iter().zip(&links) {
         add(out, service, links, &services);
     }
+    let routes = services.iter().filter_map(|service| route(out, service)).collect();
+    if services.iter().any(|service| service.form.path.is_some()) {
+        edge::add(out, routes);
+    }
     let managed: BTreeSet<&str> = links.iter().flat_map(|links| links.files.values()).map(|file| file.secret.as_str()).collect();
     platform::permit_external_secrets(out, "services", managed.into_iter().filter(|secret| secret.contains(".master_secret_arn}")));
+}
+
+/// The route to a service, if it runs and has a path.
+fn route(out: &Expansion<'_, '_>, service: &Declared) -> Option<Route> {
+    let Declared { name, pointer, namespace, form } = service;
+    form.version.as_ref().or(form.image.as_ref())?;
+    Some(Route {
+        name: name.clone(),
+        namespace: namespace.clone(),
+        pointer: pointer.clone(),
+        path: form.path.clone()?,
+        port: form.port?,
+        ready: form.ready.clone(),
+        sign_in: edge::signs_in(out, form),
+    })
 }
 
 /// Whether a section has declared a resource.
@@ -229,6 +256,7 @@ fn add(out: &mut Expansion<'_, '_>, service: &Declared, links: &Links, services:
         out.add_generated("ecr_repository", name, json!({ "keep_last": 30 }), pointer);
     }
     let mut before = before(out, form, links);
+    before.extend(edge::before_release(out, name, form));
     let statements = statements(out, links);
     if !statements.is_empty() {
         let own = format!("{PREFIX}{name}");
@@ -336,6 +364,7 @@ fn values(out: &Expansion<'_, '_>, service: &Declared, links: &Links, services: 
     if form.public {
         open_to_gateways(out, &mut values["network"]);
     }
+    edge::set_values(out, form, &mut values);
     if form.port.is_some() {
         values["probes"] = json!({ "health": form.health, "ready": form.ready });
     }
@@ -368,20 +397,11 @@ fn values(out: &Expansion<'_, '_>, service: &Declared, links: &Links, services: 
     values
 }
 
-/// Components that send requests from outside, with their namespace and service account.
-const GATEWAYS: &[(&str, &str, &str)] = &[
-    ("helm_release.ingress-nginx", "ingress-nginx", "ingress-nginx"),
-    ("helm_release.istio-gateway", "istio-ingress", "istio-ingress"),
-    ("helm_release.kong", "kong", "kong-gateway"),
-    ("helm_release.nginx", "nginx-ingress", "nginx-ingress"),
-];
-
 /// Adds those who may send requests from outside.
 fn open_to_gateways(out: &Expansion<'_, '_>, network: &mut Value) {
     let mesh = has_mesh(out);
-    let is_in_mesh = |address: &str| address == "helm_release.istio-gateway";
-    let gateways = GATEWAYS.iter().filter(|(address, ..)| has(out, address) && (!mesh || is_in_mesh(address)));
-    network["gateways"] = gateways.map(|(_, namespace, account)| json!({ "name": namespace, "account": account })).collect();
+    let gateways = GATEWAYS.iter().filter(|gateway| has(out, &gateway.address()) && (!mesh || gateway.component == "istio-gateway"));
+    network["gateways"] = gateways.map(|gateway| json!({ "name": gateway.namespace, "account": gateway.account })).collect();
     if let Some(layout) = out.network.as_ref().filter(|_| !mesh) {
         network["loadBalancers"] = json!(layout.ranges);
     }
@@ -391,8 +411,8 @@ fn open_to_gateways(out: &Expansion<'_, '_>, network: &mut Value) {
 fn reaches(out: &Expansion<'_, '_>, form: &Service, links: &Links) -> Vec<Value> {
     let anywhere = || vec!["0.0.0.0/0".to_owned()];
     let network = out.network.as_ref().map_or_else(anywhere, |layout| layout.ranges.clone());
-    let database = links.database_port.map(|port| json!({ "ranges": network, "port": port }));
+    let stores = links.ports.iter().map(|port| json!({ "ranges": network, "port": port }));
     let uses_aws = form.internet || !links.statements.is_empty();
     let https = uses_aws.then(|| json!({ "ranges": anywhere(), "port": 443 }));
-    database.into_iter().chain(https).collect()
+    stores.chain(https).collect()
 }

@@ -39,6 +39,7 @@ pub static SERVICE_CHART: EmbeddedChart = EmbeddedChart {
         "templates/cron-job.yaml",
         "templates/deployment.yaml",
         "templates/disruption-budget.yaml",
+        "templates/ingress.yaml",
         "templates/mesh.yaml",
         "templates/monitor.yaml",
         "templates/network-policy.yaml",

@@ -45,11 +45,25 @@ pub struct Service {
     /// because all others lack its certificates. Default: false.
     #[serde(default)]
     pub public: bool,
+    /// Beginning of the paths of the requests that `edge` sends to it, such as `/users`, which it sees in full. The longest one that fits counts, and
+    /// `/` is for all others. Default: none.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Whether users sign in before their requests reach `path`. Default: `sign_in` of `edge`.
+    #[serde(default)]
+    pub sign_in: Option<bool>,
     /// Entry of `databases` that it uses. Gives the variables `DATABASE_HOST`, `DATABASE_PORT` and `DATABASE_NAME`, with Aurora
     /// `DATABASE_READER_HOST`, and the files with user name and password, whose paths are in `DATABASE_USERNAME_FILE` and
     /// `DATABASE_PASSWORD_FILE`. Default: none.
     #[serde(default)]
     pub database: Option<String>,
+    /// Entry of `caches` that it uses. Gives the variables `CACHE_HOST`, `CACHE_PORT` and `CACHE_TLS` (`true` or `false`), with replicas
+    /// `CACHE_READER_HOST`, and with `auth_token` the file whose path is in `CACHE_PASSWORD_FILE`. Default: none.
+    #[serde(default)]
+    pub cache: Option<String>,
+    /// Entry of `tables` whose items it reads, writes and deletes. Gives the variable `TABLE_NAME`. Default: none.
+    #[serde(default)]
+    pub table: Option<String>,
     /// Entry of `storage` whose objects it reads, writes and deletes. Gives the variable `BUCKET_NAME`. Default: none.
     #[serde(default)]
     pub bucket: Option<String>,
@@ -88,7 +102,7 @@ pub struct Service {
     /// Port of the metrics. Default: `port`.
     #[serde(default)]
     pub metrics_port: Option<u16>,
-    /// Whether it may open connections to port 443 of every address. A service with `bucket`, `queue` or `permissions` may in any case, for AWS.
+    /// Whether it may open connections to port 443 of every address. A service with `bucket`, `table`, `queue` or `permissions` may in any case, for AWS.
     /// Default: false.
     #[serde(default)]
     pub internet: bool,
