@@ -361,7 +361,7 @@ pub static SECTIONS: &[Section] = &[
         description: "Services, workers and jobs in the cluster. Each gets a repository for its image, unless `registries` has one with its name, a \
                 role with the permissions for what it uses, and a release of acme's chart `acme/service`: pods that meet the standard \
                 `restricted`, probes, a disruption budget, and NetworkPolicies by which only the connections in `calls` and to what it uses are \
-                open. With `istiod` in `platform`, it is in the mesh. See [the guide](../services.md).",
+                open. With `istiod` in `platform`, it is in the mesh. `edge` sends it requests from outside. See [the guide](../services.md).",
         body: SectionBody::Entries(FieldSet { own_schema: Some(schema::<services::Service>), ..EMPTY }),
     },
 ];

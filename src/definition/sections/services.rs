@@ -1,6 +1,7 @@
 //! `services`: what runs in the cluster for the users of the stack: services, workers and jobs, each with its repository, its permissions in AWS
 //! and a release of acme's own chart.
 
+mod canary;
 mod form;
 mod links;
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 pub use self::form::Service;
 use self::{
-    form::Percent,
+    form::{Canary, Percent},
     links::{Links, SecretFile, variable},
 };
 use super::{
@@ -151,23 +152,8 @@ fn check(out: &mut Expansion<'_, '_>, service: &Declared, services: &[Declared])
     if form.metrics.is_some() && form.port.is_none() && form.metrics_port.is_none() {
         report(field("metrics"), "there is no port for the metrics".to_owned(), "add `metrics_port: …`");
     }
-    match (form.canary, &form.canary_version) {
-        (Some(_), _) if form.port.is_none() => {
-            report(field("canary"), "a canary gets a share of the requests, but the service has no port".to_owned(), "add `port: …`");
-        }
-        (Some(_), _) if !has_mesh(out) => {
-            let help = "add `istio-base`, `istio-cni` and `istiod` to `platform`, or remove the line";
-            report(field("canary"), "a canary needs Istio, which divides the requests".to_owned(), help);
-        }
-        (Some(_), None) => {
-            let help = "add `canary_version: …`, the version that gets this share of the requests";
-            report(field("canary"), "the canary has no version".to_owned(), help);
-        }
-        (None, Some(_)) => report(field("canary_version"), "the canary gets no requests".to_owned(), "add `canary: 20%`"),
-        (Some(_), Some(_)) if form.version.is_none() => {
-            report(field("canary"), "the canary is a version beside `version`".to_owned(), "add `version: …`");
-        }
-        _ => {}
+    if let Some((at, message, help)) = canary::problem(out, form) {
+        report(field(at), message.to_owned(), help);
     }
     for (index, callee) in form.calls.iter().enumerate() {
         let at = format!("{}/{index}", field("calls"));
@@ -286,6 +272,10 @@ fn add(out: &mut Expansion<'_, '_>, service: &Declared, links: &Links, services:
         "values": values(out, service, links, services, &image, &repository),
     });
     let Value::Object(mut fields) = spec else { return };
+    if canary::is_rollout(out, form) {
+        // Helm 4 does not understand the status of a Rollout, and would wait for it in vain: https://github.com/helm/helm/issues/32615
+        fields.insert("wait".to_owned(), false.into());
+    }
     // The definition's own first, so that a mistake is reported at its place.
     add_depends_on(&mut fields, form.depends_on.iter().cloned().chain(before));
     if let Some(draft) = out.add_resource("helm_release", name, fields, pointer) {
@@ -310,6 +300,7 @@ fn before(out: &Expansion<'_, '_>, form: &Service, links: &Links) -> Vec<String>
     let needed = [
         (ROOT, true),
         ("helm_release.istiod", true),
+        (canary::CONTROLLER, canary::is_rollout(out, form)),
         ("helm_release.prometheus-crds", form.metrics.is_some()),
         ("helm_release.metrics-server", form.replicas.max.is_some()),
         ("helm_release.external-secrets", uses_files),
@@ -380,8 +371,9 @@ fn values(out: &Expansion<'_, '_>, service: &Declared, links: &Links, services: 
     if let Some(path) = &form.metrics {
         values["metrics"] = json!({ "path": path, "port": form.metrics_port.or(form.port).unwrap_or_default() });
     }
-    if let (Some(Percent(weight)), Some(version)) = (form.canary, &form.canary_version) {
-        let replicas = (form.replicas.max.unwrap_or(form.replicas.min) * u32::from(weight)).div_ceil(100);
+    canary::set_values(out, form, &mut values);
+    if let (Some(Canary::Share(Percent(weight))), Some(version)) = (&form.canary, &form.canary_version) {
+        let replicas = (form.replicas.max.unwrap_or(form.replicas.min) * u32::from(*weight)).div_ceil(100);
         values["canary"] = json!({ "image": with_version(repository, version), "weight": weight, "replicas": replicas });
     }
     if !links.files.is_empty() {

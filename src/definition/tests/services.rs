@@ -149,6 +149,30 @@ fn a_canary_gets_its_share_in_the_mesh() {
 }
 
 #[test]
+fn a_new_version_gets_its_requests_in_steps() {
+    let canary = |components: &str, canary: &str| text(components).replace("cpu: 60%", &format!("cpu: 60%, {canary}"));
+    let stack = compile(&canary(", argo-rollouts: {}", "canary: { steps: [10%, 5m, 50%, approval] }"), &located());
+    let steps = json!([{ "weight": 10 }, { "pause": "5m" }, { "weight": 50 }, { "pause": "" }]);
+    assert_eq!(values(&stack, "web")["rollout"], json!({ "steps": steps }));
+    assert_eq!(spec(&stack, "helm_release.web")["wait"], false);
+    let stack = compile(&canary(", argo-rollouts: {}", "canary: 20%"), &located());
+    assert_eq!(values(&stack, "web")["rollout"]["steps"], json!([{ "weight": 20 }, { "pause": "10m" }]));
+    // A version beside the other stays as it is.
+    let stack = compile(&canary(&format!("{MESH}, argo-rollouts: {{}}"), "canary: 20%, canary_version: '2'"), &located());
+    assert_eq!((&values(&stack, "web")["rollout"], &values(&stack, "web")["canary"]["weight"]), (&Value::Null, &json!(20)));
+    for (components, fields, message) in [
+        ("", "canary: { steps: [10%] }", "`steps` need Argo Rollouts"),
+        (", argo-rollouts: {}", "canary: { steps: [5m, 10%] }", "the first step is not a share of the requests"),
+        (", argo-rollouts: {}", "canary: { steps: [10%] }, canary_version: '2'", "each new `version` is a canary first"),
+        (", argo-rollouts: {}", "canary: { steps: [soon] }", "steps: [20%, 10m]"),
+        (MESH, "canary: 20%", "the canary has no version"),
+    ] {
+        let said = compile_problems(&canary(components, fields), &located());
+        assert!(said.contains(message) && said.contains("stack.yaml:16:"), "{fields}: {said}");
+    }
+}
+
+#[test]
 fn a_public_service_is_open_to_gateways() {
     let network = |components: &str| {
         let stack = compile(&text(components).replace("cpu: 60%", "cpu: 60%, public: true"), &located());

@@ -43,6 +43,7 @@ pub static SERVICE_CHART: EmbeddedChart = EmbeddedChart {
         "templates/mesh.yaml",
         "templates/monitor.yaml",
         "templates/network-policy.yaml",
+        "templates/rollout.yaml",
         "templates/secrets.yaml",
         "templates/service-account.yaml",
         "templates/service.yaml",

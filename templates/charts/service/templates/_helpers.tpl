@@ -48,12 +48,10 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   {{- include "service.podSecurity" $ | nindent 2 }}
-{{- if and $values.edge (not $values.schedule) }}
-{{- if eq $values.edge.through "alb" }}
+{{- if and (eq (include "service.through" $) "alb") (not $values.schedule) }}
 # The AWS Load Balancer Controller sets the condition of pods that are healthy targets.
 readinessGates:
   - conditionType: target-health.elbv2.k8s.aws/{{ $.Release.Name }}
-{{- end }}
 {{- end }}
 {{- if not $values.schedule }}
 terminationGracePeriodSeconds: 45
@@ -130,10 +128,19 @@ volumes:
   {{- end }}
 {{- end }}
 
-{{/* Routes of a VirtualService to the versions of the service. */}}
+{{/* What sends requests from outside. */}}
+{{- define "service.through" -}}
+{{- with .Values.edge }}{{ .through }}{{ end }}
+{{- end }}
+
+{{/* Routes of a VirtualService to the versions of the service. Argo Rollouts changes the weights of a rollout. */}}
 {{- define "service.routes" -}}
 {{- $host := printf "%s.%s.svc.cluster.local" .Release.Name .Release.Namespace -}}
+{{- if or .Values.canary .Values.rollout -}}
+{{- $weight := 0 -}}
 {{- with .Values.canary -}}
+{{- $weight = int .weight -}}
+{{- end -}}
 - name: canary
   match: [{ headers: { x-canary: { exact: "true" } } }]
   route:
@@ -141,9 +148,9 @@ volumes:
 - name: weighted
   route:
     - destination: { host: {{ $host }}, subset: stable }
-      weight: {{ sub 100 (int .weight) }}
+      weight: {{ sub 100 $weight }}
     - destination: { host: {{ $host }}, subset: canary }
-      weight: {{ .weight }}
+      weight: {{ $weight }}
 {{- else -}}
 - name: all
   route:
