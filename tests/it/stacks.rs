@@ -272,7 +272,7 @@ fn highly_available() {
         Edit {
             pointer: "/services/search/path",
             value: "/find".into(),
-            changes: &["update helm_release.search", "update kubernetes_object.edge-routes"],
+            changes: &["update helm_release.search", "update kubernetes_object.edge-routes", "update kubernetes_object.edge-sign-in"],
         },
         Edit { pointer: "/queues/bookings/max_receives", value: 3.into(), changes: &["update sqs_queue.bookings"] },
         Edit {
