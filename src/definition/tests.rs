@@ -1,6 +1,7 @@
 //! Tests of complete definitions: compiled results and error messages.
 
 mod delivery_sections;
+mod edge;
 mod gitops;
 mod platform;
 mod policies;

@@ -17,6 +17,8 @@ const FIELDS: &[(&str, &str, &[&str])] = &[
     ("apps", "Deployment", &["/spec/selector"]),
     ("apps", "StatefulSet", &["/spec/podManagementPolicy", "/spec/selector", "/spec/serviceName", "/spec/volumeClaimTemplates"]),
     ("batch", "Job", &["/spec/completionMode", "/spec/selector", "/spec/template"]),
+    // https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/targetgroupbinding/spec/
+    ("elbv2.k8s.aws", "TargetGroupBinding", &["/spec/ipAddressType", "/spec/targetGroupARN", "/spec/targetType", "/spec/vpcID"]),
     ("rbac.authorization.k8s.io", "ClusterRoleBinding", &["/roleRef"]),
     ("rbac.authorization.k8s.io", "RoleBinding", &["/roleRef"]),
     ("scheduling.k8s.io", "PriorityClass", &["/preemptionPolicy", "/value"]),
