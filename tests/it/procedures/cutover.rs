@@ -59,7 +59,7 @@ fn a_closed_gate_returns_to_the_values_from_before() {
     let failed = shop.acme.run("cutover", &stack, &["--yes"]);
     assert_eq!(failed.code, 1, "{}", failed.stderr);
     let reason = format!("GET {}/health: the answer has status 500, not 200", shop.server.url);
-    for text in [reason.as_str(), "Going back:", "Went back:"] {
+    for text in [reason.as_str(), "Returning:", "Returned:"] {
         assert!(failed.stderr.contains(text), "{text}: {}", failed.stderr);
     }
     assert!(!failed.stderr.contains("step 3 of 3"), "{}", failed.stderr);

@@ -42,7 +42,7 @@ fn a_closed_gate_after_a_failover_returns_to_the_primary() {
     shop.server.fail_after(0);
     let failed = shop.acme.run("failover", &stack, &["--yes"]);
     assert_eq!(failed.code, 1, "{}", failed.stderr);
-    assert!(failed.stderr.contains("status 500, not 200") && failed.stderr.contains("Went back:"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("status 500, not 200") && failed.stderr.contains("Returned:"), "{}", failed.stderr);
     assert_eq!(shop.live(&stack)["region"], "eu-west-1");
     shop.acme.assert_no_changes(&stack);
     assert_eq!(shop.history(&stack), ["failover: back", "failover", "apply"]);
