@@ -47,7 +47,7 @@ impl Shop {
     pub fn live(&self, stack: &Path) -> BTreeMap<String, String> {
         let shown = self.acme.run("show", stack, &["--live", "-o", "json"]).assert_success().stdout;
         let shown: Value = serde_json::from_str(&shown).expect("JSON");
-        let parameters = shown["resources"].as_array().expect("a list").iter().filter(|live| live["type_name"] == "parameter");
+        let parameters = shown["resources"].as_array().expect("a list").iter().filter(|live| live["type"] == "parameter");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let entry = |live: &Value| (text(&live["tags"]["acme:address"]).replace("parameter.", ""), text(&live["spec"]["value"]));
         parameters.map(entry).collect()
