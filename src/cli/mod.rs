@@ -1,9 +1,11 @@
 //! The command line: parses arguments and returns an exit code. One file per command.
 
 mod apply;
+mod cutover;
 mod docs;
 mod drift;
 mod explain;
+mod failover;
 mod git;
 mod graph;
 mod history;
@@ -15,6 +17,7 @@ mod open;
 mod outputs;
 mod plan;
 mod policy;
+mod procedure;
 mod refusal;
 mod rehearse;
 mod render;
@@ -84,6 +87,17 @@ enum Command {
     Destroy(apply::Arguments),
     /// Undo an unfinished run, the last finished one, all runs since a revision, or the last release of a service through Git.
     Rollback(rollback::Arguments),
+    /// Move clients to the new platform in steps, with gates between them.
+    ///
+    /// The steps and the gates are in `procedures.cutover` of the definition. A closed gate returns to the value from before. The next run continues an
+    /// interrupted cut-over.
+    Cutover(cutover::Arguments),
+    /// Move everything to the standby.
+    ///
+    /// The values and the gates are in `procedures.failover` of the definition. A closed gate returns to the values from before.
+    Failover(failover::Arguments),
+    /// Return from the standby to the values of the definition.
+    Failback(failover::FailbackArguments),
     /// Adopt an existing resource.
     Import(import::Arguments),
     /// Show changes made outside acme since the last finished run; exits with 2 if there are any.
@@ -274,6 +288,9 @@ pub async fn run(cli: Cli) -> u8 {
         Command::Apply(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Apply).await,
         Command::Destroy(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Destroy).await,
         Command::Rollback(arguments) => rollback::run(&arguments).await,
+        Command::Cutover(arguments) => cutover::run(&arguments).await,
+        Command::Failover(arguments) => failover::run(&arguments).await,
+        Command::Failback(arguments) => failover::run_failback(&arguments).await,
         Command::Import(arguments) => import::run(&arguments).await,
         Command::Drift(arguments) => drift::run(&arguments).await,
         Command::History(arguments) => history::run(&arguments).await,

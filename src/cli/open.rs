@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use super::{GlobalArguments, StackArguments, refusal::refuse};
 use crate::{
     core::Address,
-    definition::{self, Diagnostic, LoadOptions, Location, Source, Stack},
+    definition::{self, Diagnostic, LoadOptions, Procedures, Source, Stack},
     engine::{
         plan::Plan,
         saved_plan::SavedPlan,
@@ -33,6 +33,11 @@ pub fn load(target: &StackArguments) -> Result<Stack> {
 /// Same, for a definition that was read before.
 pub fn load_source(source: &Source, target: &StackArguments) -> Result<Stack, Vec<Diagnostic>> {
     definition::load(source, &load_options(target))
+}
+
+/// Procedures of a definition.
+pub fn procedures(target: &StackArguments) -> Result<Option<Procedures>> {
+    Ok(load(target)?.procedures)
 }
 
 /// Opens a session.
@@ -63,7 +68,7 @@ pub async fn discover(target: &StackArguments, global: &GlobalArguments) -> Resu
 }
 
 fn load_options(target: &StackArguments) -> LoadOptions {
-    LoadOptions { environment: target.env.clone(), set: target.set.clone(), location: Location::default() }
+    LoadOptions { environment: target.env.clone(), set: target.set.clone(), ..LoadOptions::default() }
 }
 
 /// Shows the problems of an invalid definition.

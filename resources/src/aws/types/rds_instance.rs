@@ -5,6 +5,7 @@ mod copies;
 mod create;
 mod delete;
 mod engine;
+mod health;
 mod preflight;
 mod read;
 mod update;
@@ -35,8 +36,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, services},
     core::{
-        AccountLimit, ArnRef, Created, DataProtection, Declared, Deletion, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem,
-        Questions, Ref, Resource, Result, Scope, Spec, TypeInfo,
+        AccountLimit, ArnRef, Created, DataProtection, Declared, Deletion, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase,
+        Problem, Questions, Ref, Resource, Result, Scope, Spec, TypeInfo,
     },
 };
 
@@ -243,6 +244,9 @@ impl Resource for RdsInstance {
                 .questions(&["rds:DescribeAccountAttributes", "rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"])
                 .grants(&[
                     IamGrant::read(&["rds:DescribeDBInstances"], GrantTarget::Arn("rds:db:*")),
+                    // The lag of a replica.
+                    IamGrant::read(&["cloudwatch:GetMetricData"], GrantTarget::AllResources)
+                        .needed_for(|| RdsInstance::POINTERS.replica_of),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:og:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:pg:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:subgrp:*")),
@@ -346,6 +350,10 @@ impl Resource for RdsInstance {
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: RdsInstanceChanges) -> Vec<Problem> {
         preflight::preflight(self, questions, changes).await
+    }
+
+    async fn health(aws: &Aws, live: &Existing<Self>) -> Result<Option<Phase>> {
+        health::health(aws, live).await
     }
 
     fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
