@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    AccountLimit, CallContext, Declared, Error, ErrorKind, GateReport, GateSource, LeftoverRequest, Leftovers, Phase, PlannedSpecs,
-    Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec, Stage, TagChange, Tags, TypeInfo,
+    AccountLimit, BackupSource, CallContext, Declared, Error, ErrorKind, GateReport, GateSource, LeftoverRequest, Leftovers, NewestBackup,
+    Phase, PlannedSpecs, Pointer, Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec, Stage, TagChange, Tags, TypeInfo,
 };
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
@@ -211,6 +211,16 @@ pub trait Resource: Spec {
     /// Tells how a ready resource is doing, as far as `list` does not see it: the pods of a chart. Called only to show it to a person.
     fn health(_api: &Self::Api, _live: &Existing<Self>) -> impl Future<Output = Result<Option<Phase>>> + Send {
         async { Ok(None) }
+    }
+    /// Finds the newest backup of `source`, a resource of this type that may belong to another environment, for a new resource with this spec.
+    /// Only for types with [`super::TypeInfo::restorable`]. It makes no changes, and `source` keeps serving.
+    fn newest_backup(
+        &self,
+        _backups: &BackupSource<'_, Self::Api>,
+        _source: &Existing<Self>,
+    ) -> impl Future<Output = Result<NewestBackup>> + Send {
+        let message = format!("acme can't restore a {} from a backup", Self::TYPE.name);
+        async { Ok(NewestBackup::Missing(Problem::new(Pointer::ROOT, message))) }
     }
     /// Lists resources outside the stack that still use it ("network interface eni-1"). Called only if its deletion fails as in use and no
     /// resource of the stack is known to use it.
