@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use super::{GlobalArguments, StackArguments, refusal::refuse};
 use crate::{
     core::Address,
-    definition::{self, Diagnostic, LoadOptions, Location, Source, Stack},
+    definition::{self, Diagnostic, LoadOptions, Source, Stack},
     engine::{
         plan::Plan,
         saved_plan::SavedPlan,
@@ -59,7 +59,7 @@ pub async fn discover(target: &StackArguments, global: &GlobalArguments) -> Resu
 }
 
 fn load_options(target: &StackArguments) -> LoadOptions {
-    LoadOptions { environment: target.env.clone(), set: target.set.clone(), location: Location::default() }
+    LoadOptions { environment: target.env.clone(), set: target.set.clone(), ..LoadOptions::default() }
 }
 
 /// Shows the problems of an invalid definition.

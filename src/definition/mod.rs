@@ -17,6 +17,7 @@ mod networks;
 mod parse;
 mod physical_name;
 mod problems;
+pub mod procedures;
 mod provided;
 mod region;
 mod rollback_policy;
@@ -42,7 +43,7 @@ use serde_json::{Map, Value};
 
 pub use self::{
     backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, gitops::GitOps, location::Location,
-    rollback_policy::RollbackPolicy, source::Source,
+    procedures::Procedures, rollback_policy::RollbackPolicy, source::Source,
 };
 pub(crate) use self::{
     cidr_subnet::cidr_subnet,
@@ -157,6 +158,8 @@ pub struct Stack {
     pub outputs: BTreeMap<String, Value>,
     /// What Argo CD installs from a Git repository, if it delivers the components of the cluster.
     pub gitops: Option<GitOps>,
+    /// Procedures, if it has any.
+    pub procedures: Option<Procedures>,
     /// Whether an account or region that is not known yet affects the stack: see [`LoadOptions::location`].
     pub has_unknown_location: bool,
 }
@@ -193,6 +196,8 @@ pub struct LoadOptions {
     pub environment: Option<EnvironmentName>,
     /// Values set for this run, as YAML scalars.
     pub set: Vec<(String, String)>,
+    /// Values that a procedure has moved. They replace those of the definition; `set` is not allowed to name them.
+    pub moved_values: BTreeMap<String, Value>,
     /// Account and region where the definition does not contain them. Without them, `{{ account }}` and generated names that are unique among
     /// all accounts have placeholders of the same length.
     pub location: Location,
@@ -295,6 +300,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         ignored_tags: parse_ignored_tags(&mut c, &document),
         outputs: BTreeMap::new(),
         gitops: None,
+        procedures: None,
         has_unknown_location: false,
     };
     let mut known = draft::compile_drafts(&mut c, &document, drafts, &mut stack);
@@ -311,12 +317,14 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         }
     }
     stack.moved = parse_moved(&mut c, &document, &stack);
+    stack.procedures = procedures::parse(&mut c, &document, &stack, &mut known);
     stack.has_unknown_location = c.needs_location || c.templates.uses_unknown_account();
     provided::add_dependencies(&mut stack);
     dependencies::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
     region::check_references(&mut c, &stack);
     stack.gitops = gitops::separate(&mut c, &mut stack);
+    procedures::check_delivered(&mut c, &stack);
     if c.problems.is_empty() { Ok(stack) } else { Err(sorted_problems(c)) }
 }
 

@@ -7,8 +7,8 @@
 //! `ACME_LOCAL_FAULT=refuse:7` rejects the 7th mutating call of the process before it takes effect, `lost:7` loses its response,
 //! `crash-before:7` and `crash-after:7` crash the process, `throttle:3` throttles every third call, `lag:2000` makes reads lag by two
 //! seconds, `settle:0.01` makes everything take a hundredth of its typical duration, and `waiting:certificate` makes new certificates wait
-//! for a person, until a run without it, `gate:insights` makes a gate of an upgrade find a problem, and `backup:3600` makes the newest backups an
-//! hour old. Several are separated by commas. See [`Behaviour`].
+//! for a person, until a run without it, `gate:insights` makes a gate of an upgrade find a problem, `gate:target_group.web` makes a resource
+//! unhealthy, and `backup:3600` makes the newest backups an hour old. Several are separated by commas. See [`Behaviour`].
 
 mod account;
 mod constraints;

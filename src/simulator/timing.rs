@@ -50,7 +50,7 @@ pub struct Faults {
     pub throttle_every: Option<u64>,
     /// Types whose resources, created in this process or an earlier one with this fault, wait for a person.
     pub waiting: BTreeSet<String>,
-    /// Gates of updates in several steps that find a problem.
+    /// Gates of updates in several steps that find a problem, and addresses of resources that are not healthy.
     pub gates: BTreeSet<String>,
     /// Age of the newest backup of every resource, instead of [`super::Simulator::newest_backup_time`]'s usual one.
     pub backup_age: Option<Duration>,
@@ -82,7 +82,8 @@ pub struct FaultHit {
 impl Behaviour {
     /// Adds the faults in `text`, a comma-separated list of `refuse:K`, `lost:K`, `crash-before:K`, `crash-after:K` (the K-th mutating
     /// call), `throttle:N` (every N-th call), `settle:FRACTION`, `lag:MILLISECONDS`, `waiting:TYPE` (new resources of this type wait for a
-    /// person until a process without it), `gate:NAME` (this gate of an upgrade finds a problem) and `backup:SECONDS` (age of the newest backups).
+    /// person until a process without it), `gate:NAME` (this gate of an upgrade finds a problem, or the resource at this address is not
+    /// healthy) and `backup:SECONDS` (age of the newest backups).
     ///
     /// # Errors
     /// Fails if the text has another format.

@@ -74,7 +74,7 @@ pub(super) fn is_throttling(body: &[u8]) -> bool {
 }
 
 /// Messages of an error and its causes, without meaningless ones.
-fn describe_causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn describe_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
     let causes: Vec<String> = causes.filter(|cause| !["dispatch failure", "io error", "other"].contains(&cause.as_str())).collect();
     let text = if causes.is_empty() { error.to_string() } else { causes.join(": ") };

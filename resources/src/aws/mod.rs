@@ -5,8 +5,10 @@ mod call_pacer;
 mod concurrent;
 mod error;
 mod exclusive_uses;
+pub mod http_probe;
 mod https;
 pub mod leftovers;
+mod metrics;
 mod null_entries;
 #[macro_use]
 pub mod services;

@@ -208,7 +208,8 @@ pub trait Resource: Spec {
     fn leftovers(_api: &Self::Api, _live: &Observed<Self>, _request: &LeftoverRequest) -> impl Future<Output = Leftovers> + Send {
         async { Leftovers::default() }
     }
-    /// Tells how a ready resource is doing, as far as `list` does not see it: the pods of a chart. Called only to show it to a person.
+    /// Tells how a ready resource is doing, as far as `list` does not see it: the pods of a chart, the targets of a target group. `None`: a
+    /// ready one is healthy. Called to show it to a person, and by the gates of procedures, which a resource passes with [`Phase::Ready`].
     fn health(_api: &Self::Api, _live: &Existing<Self>) -> impl Future<Output = Result<Option<Phase>>> + Send {
         async { Ok(None) }
     }

@@ -70,6 +70,7 @@ pub const SECTION_NAMES: &[&str] = &[
     "platform",
     "policies",
     "services",
+    "procedures",
 ];
 
 /// Sections whose entries are one resource each, for references: `queues.orders.url`.
@@ -181,7 +182,8 @@ pub fn chosen_type(section: &str, name: &str, exists: impl Fn(&str, &str) -> boo
 /// components use them, then the policies, because components create namespaces, and the services last, because they need all of these.
 pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, drafts: &mut Vec<Draft>) {
     let mut out = Expansion { compiler: c, frame, network: None, has_other_network_engine: false, drafts };
-    for name in SECTION_NAMES {
+    // Procedures have no resources.
+    for name in SECTION_NAMES.iter().filter(|name| **name != "procedures") {
         let at = child_pointer("", name);
         let value = match document.get(*name) {
             None | Some(Value::Null) => continue,

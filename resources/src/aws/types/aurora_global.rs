@@ -1,6 +1,6 @@
 //! `aurora_global`: an Aurora database with clusters in several regions.
 
-use aws_sdk_rds::types::{DbCluster, GlobalCluster};
+use aws_sdk_rds::types::{DbCluster, GlobalCluster, GlobalClusterMemberSynchronizationStatus};
 
 use super::{
     aurora_cluster::{AuroraCluster, AuroraEngine, EXTENDED_SUPPORT, NO_EXTENDED_SUPPORT},
@@ -143,6 +143,12 @@ impl Resource for AuroraGlobal {
         Some("its last cluster, if it has one, becomes a database of its own".to_owned())
     }
 
+    /// A copy that does not receive the writer's changes can't take over.
+    async fn health(aws: &Aws, live: &Existing<Self>) -> Result<Option<Phase>> {
+        let database = read_global(aws, &live.id).await?;
+        Ok(Some(synchronization(&database)))
+    }
+
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
         let members = members(aws, &live.id).await?;
         Ok((!members.is_empty()).then(|| format!("clusters {}", members.join(", "))))
@@ -216,6 +222,19 @@ pub(super) async fn read_global(aws: &Aws, name: &str) -> Result<GlobalCluster> 
     reply.global_clusters.unwrap_or_default().into_iter().next().ok_or_else(|| {
         Error::new(ErrorKind::NotFound, "GlobalClusterNotFoundFault", format!("the global database `{name}` does not exist"))
     })
+}
+
+/// Whether a global database has a writer, and all copies receive its changes.
+fn synchronization(database: &GlobalCluster) -> Phase {
+    if !has_writer(database) {
+        return Phase::Degraded("it has no writer".to_owned());
+    }
+    let is_behind = |status: &GlobalClusterMemberSynchronizationStatus| *status != GlobalClusterMemberSynchronizationStatus::Connected;
+    let behind = database.global_cluster_members().iter().find(|member| member.synchronization_status().is_some_and(is_behind));
+    match behind.and_then(|member| Some((member.db_cluster_arn()?, member.synchronization_status()?))) {
+        Some((arn, status)) => Phase::Degraded(format!("the cluster {arn} is {status}")),
+        None => Phase::Ready,
+    }
 }
 
 /// Whether a global database has a writer.

@@ -5,6 +5,7 @@ mod copies;
 mod create;
 mod delete;
 mod engine;
+mod health;
 mod newest_backup;
 mod preflight;
 mod read;
@@ -39,7 +40,7 @@ use crate::{
     aws::{Aws, Cx, services},
     core::{
         AccountLimit, ArnRef, BackupSource, Created, DataProtection, Declared, Deletion, Existing, GrantTarget, IamActions, IamGrant,
-        NewestBackup, Observed, Problem, Questions, Ref, Resource, Result, Scope, Spec, TypeInfo,
+        NewestBackup, Observed, Phase, Problem, Questions, Ref, Resource, Result, Scope, Spec, TypeInfo,
     },
 };
 
@@ -247,6 +248,9 @@ impl Resource for RdsInstance {
                 .questions(&["rds:DescribeAccountAttributes", "rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"])
                 .grants(&[
                     IamGrant::read(&["rds:DescribeDBInstances"], GrantTarget::Arn("rds:db:*")),
+                    // The lag of a replica.
+                    IamGrant::read(&["cloudwatch:GetMetricData"], GrantTarget::AllResources)
+                        .needed_for(|| RdsInstance::POINTERS.replica_of),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:og:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:pg:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:subgrp:*")),
@@ -354,6 +358,10 @@ impl Resource for RdsInstance {
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: RdsInstanceChanges) -> Vec<Problem> {
         preflight::preflight(self, questions, changes).await
+    }
+
+    async fn health(aws: &Aws, live: &Existing<Self>) -> Result<Option<Phase>> {
+        health::health(aws, live).await
     }
 
     fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {

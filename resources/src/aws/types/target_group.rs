@@ -291,6 +291,10 @@ impl Resource for TargetGroup {
         Ok(Deletion::Requested)
     }
 
+    async fn health(aws: &Aws, live: &Existing<Self>) -> Result<Option<Phase>> {
+        targets::health(aws, &live.id).await
+    }
+
     fn check(&self) -> Vec<Problem> {
         check::check(self)
     }

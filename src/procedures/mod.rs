@@ -1,0 +1,7 @@
+//! Procedures: applies of the same definition with other values, with gates between them.
+//!
+//! A procedure plans, applies, rolls back and resumes with [`crate::engine::session`]; it has no executor and no state of its own but a record of
+//! how far it is.
+
+pub mod gates;
+mod sql;
