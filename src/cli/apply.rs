@@ -220,7 +220,8 @@ fn stop_on_interrupt(events: mpsc::WeakUnboundedSender<execute::Event>) -> StopS
     stop
 }
 
-async fn wait_for_signal() {
+/// Waits for an interrupt by the user or CI.
+pub async fn wait_for_signal() {
     let ctrl_c = tokio::signal::ctrl_c();
     #[cfg(unix)]
     if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {

@@ -3,5 +3,6 @@
 //! A procedure plans, applies, rolls back and resumes with [`crate::engine::session`]; it has no executor and no state of its own but a record of
 //! how far it is.
 
+pub mod drill;
 pub mod gates;
 mod sql;

@@ -37,6 +37,7 @@ mod plan_and_apply;
 mod platform;
 mod policy;
 mod private_files;
+mod procedures;
 mod proxy;
 mod readme;
 mod recorded;

@@ -55,6 +55,8 @@ pub trait Operations: Send + Sync {
     fn requires(&self, spec: &Value) -> Vec<String>;
     /// See [`Resource::exclusive_uses`].
     fn exclusive_uses(&self, spec: &Value) -> Vec<String>;
+    /// See [`Resource::public_names`].
+    fn public_names(&self, spec: &Value) -> Vec<String>;
     /// See [`Resource::exchange`].
     fn exchange<'a>(&'a self, to: &'a dyn Connections, parts: &'a [ExchangeTarget<'a>]) -> BoxFuture<'a, Result<Vec<Option<String>>>>;
     /// See [`Resource::preflight`]; without connections for the simulated cloud. `pointers` are the fields that the plan sets, `None` for all.
@@ -238,6 +240,9 @@ impl<R: Resource> Operations for TypedOperations<R> {
     }
     fn exclusive_uses(&self, spec: &Value) -> Vec<String> {
         deserialize_spec::<R>(spec).map(|spec| spec.exclusive_uses()).unwrap_or_default()
+    }
+    fn public_names(&self, spec: &Value) -> Vec<String> {
+        deserialize_spec::<R>(spec).map(|spec| spec.public_names()).unwrap_or_default()
     }
     fn exchange<'a>(&'a self, to: &'a dyn Connections, parts: &'a [ExchangeTarget<'a>]) -> BoxFuture<'a, Result<Vec<Option<String>>>> {
         Box::pin(async move {

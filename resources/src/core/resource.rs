@@ -171,6 +171,11 @@ pub trait Resource: Spec {
     fn exclusive_uses(&self) -> Vec<String> {
         Vec::new()
     }
+    /// Names under which everyone outside the stack finds it, so that only one of two resources with the same name is ever used: the domain of
+    /// a public zone. Strings may still contain `${…}` references.
+    fn public_names(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Deletes, creates and changes several resources in one call, all or none, for types with [`super::TypeInfo::exchangeable`]. The engine
     /// calls it for resources that can't exist beside each other, when everything that the new ones need exists. Returns for each part the id
     /// of the resource that it created.
@@ -221,7 +226,7 @@ pub trait Resource: Spec {
         _source: &Existing<Self>,
     ) -> impl Future<Output = Result<NewestBackup>> + Send {
         let message = format!("acme can't restore a {} from a backup", Self::TYPE.name);
-        async { Ok(NewestBackup::Missing(Problem::new(Pointer::ROOT, message))) }
+        async move { Ok(NewestBackup::Missing(Problem::new(Pointer::ROOT, message))) }
     }
     /// Lists resources outside the stack that still use it ("network interface eni-1"). Called only if its deletion fails as in use and no
     /// resource of the stack is known to use it.

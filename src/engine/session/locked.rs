@@ -39,6 +39,14 @@ impl ConnectedSession {
         &self.session
     }
 
+    pub(super) fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    pub(super) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
     /// Account of the credentials.
     pub fn account(&self) -> &str {
         &self.account
@@ -92,7 +100,7 @@ impl ConnectedSession {
 ///
 /// A plan borrows the session mutably: it is applied or dropped before the next one is made, and none outlives the lease.
 pub struct LockedSession {
-    connected: ConnectedSession,
+    pub(super) connected: ConnectedSession,
     /// `None` in the sandbox of a rehearsal.
     lease: Option<Arc<Lease>>,
     /// History read for the next plan.

@@ -139,6 +139,8 @@ pub(super) async fn newest_backup(
         encrypted: source.spec.encrypted,
         // Without one, RDS uses the key of the origin.
         kms_key: cluster.kms_key.clone().filter(|_| source.spec.encrypted),
+        // Nobody needs backups of a copy once it is gone.
+        delete_automated_backups: true,
         ..cluster.clone()
     };
     RestorePoint::from_specs(cluster, &restored, data_time, POINT_IN_TIME).map(NewestBackup::Found)

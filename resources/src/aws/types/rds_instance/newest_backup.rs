@@ -28,7 +28,7 @@ pub(super) async fn newest_backup(
     let latest = match backups {
         BackupSource::Api(aws) => {
             let reply = aws.rds.describe_db_instances().db_instance_identifier(&source.id).send().await?;
-            reply.db_instances.unwrap_or_default().into_iter().find_map(|db| db.latest_restorable_time)
+            reply.db_instances.unwrap_or_default().into_iter().find_map(|live| live.latest_restorable_time)
         }
         BackupSource::Simulated(time) => time.map(simulated_time).transpose()?,
     };
@@ -46,6 +46,8 @@ pub(super) async fn newest_backup(
         encrypted: source.spec.encrypted,
         kms_key: source.spec.kms_key.clone(),
         storage_gib: db.storage_gib.max(source.spec.storage_gib),
+        // Nobody needs backups of a copy once it is gone.
+        delete_automated_backups: true,
         ..db.clone()
     };
     RestorePoint::from_specs(db, &restored, data_time, POINT_IN_TIME).map(NewestBackup::Found)

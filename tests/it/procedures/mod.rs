@@ -1,0 +1,4 @@
+//! Procedures, through the command line.
+
+mod drill;
+mod drill_refusals;
