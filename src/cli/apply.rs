@@ -100,7 +100,10 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
         report::eprint("No changes made.");
         return Ok(FAILED);
     }
-    let (ended, took) = run_plan(proposed, &arguments.target, global, !arguments.no_rollback).await?;
+    let (ended, took) = run_plan(proposed, &arguments.target, global, !arguments.no_rollback, None).await?;
+    if ended.outcome == RunOutcome::Done && goal == Goal::Destroy {
+        locked.forget_procedures().await?;
+    }
     let session = locked.session();
     let code = report_outcome(&ended, goal.command(), session, took);
     open::print_stats(session, global);
@@ -111,18 +114,19 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
     Ok(code)
 }
 
-/// Applies a plan that was shown and confirmed, and shows its events. Returns the outcome and the time it took.
+/// Applies a plan that was shown and confirmed, and shows its events. `procedure` is the step of a procedure, for the history. Returns the outcome and the time it took.
 pub async fn run_plan(
     proposed: ProposedPlan<'_>,
     target: &StackArguments,
     global: &GlobalArguments,
     roll_back_on_failure: bool,
+    procedure: Option<String>,
 ) -> Result<(RunResult, Duration)> {
     let checked = proposed.check()?;
     let (events, progress_task) = progress::spawn(progress_mode(global));
     let (stop, commit) = (stop_on_interrupt(events.downgrade()), git::commit(&target.file));
     let begun = Instant::now();
-    let ended = checked.apply(RunOptions { stop, commit, roll_back_on_failure, ..RunOptions::new(events) }).await?;
+    let ended = checked.apply(RunOptions { stop, commit, procedure, roll_back_on_failure, ..RunOptions::new(events) }).await?;
     progress_task.await?;
     Ok((ended, begun.elapsed()))
 }

@@ -60,7 +60,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let text = open::read(&arguments.target)?;
     let source = open::open_source(text.clone(), &arguments.target, &arguments.global).await?;
     let Some(drill) = source.stack().procedures.as_ref().and_then(|procedures| procedures.drill.clone()) else {
-        refuse!("no-procedure", "the definition has no drill: describe it in `procedures: {{ drill: … }}`");
+        refuse!("no-procedure", "the definition has no drill: add `procedures.drill`, see `acme explain procedure`");
     };
     let target = StackArguments { env: Some(drill.environment.clone()), ..arguments.target.clone() };
     let side = open::open_source(text, &target, &arguments.global).await?;
@@ -71,6 +71,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     // Expressions in them have the values of the side environment.
     let procedures = side.stack().procedures.as_ref();
     let gates = procedures.and_then(|procedures| procedures.drill.as_ref()).map(|drill| drill.gates.clone()).unwrap_or_default();
+    drill::check_programs(&side, &gates)?;
     let mut run = DrillRun { arguments, target, drill, gates, source };
     if arguments.plan {
         return run.show(side).await;
@@ -204,7 +205,7 @@ impl DrillRun<'_> {
         let live: Vec<LiveResource> = if proposed.has_nothing_to_do() {
             proposed.plan().changes.iter().filter_map(|change| change.before.clone()).collect()
         } else {
-            let (ended, _) = run_plan(proposed, &self.target, global, false).await?;
+            let (ended, _) = run_plan(proposed, &self.target, global, false, Some("drill: restore".to_owned())).await?;
             if ended.outcome != RunOutcome::Done {
                 return Ok(Some((record, unrestored(&ended))));
             }
@@ -313,7 +314,7 @@ impl DrillRun<'_> {
             if !proposed.plan().obstacles.is_empty() {
                 show_plan(proposed.plan(), proposed.session(), global)?;
             }
-            let (ended, took) = run_plan(proposed, &self.target, global, false).await?;
+            let (ended, took) = run_plan(proposed, &self.target, global, false, Some("drill: deletion".to_owned())).await?;
             if ended.outcome != RunOutcome::Done {
                 report_outcome(&ended, Goal::Destroy.command(), locked.session(), took);
                 return Ok(INCOMPLETE);

@@ -1,10 +1,12 @@
 //! The command line: parses arguments and returns an exit code. One file per command.
 
 mod apply;
+mod cutover;
 mod docs;
 mod drift;
 mod drill;
 mod explain;
+mod failover;
 mod git;
 mod graph;
 mod history;
@@ -16,6 +18,7 @@ mod open;
 mod outputs;
 mod plan;
 mod policy;
+mod procedure;
 mod refusal;
 mod rehearse;
 mod render;
@@ -85,6 +88,17 @@ enum Command {
     Destroy(apply::Arguments),
     /// Undo an unfinished run, the last finished one, or all runs since a revision.
     Rollback(rollback::Arguments),
+    /// Move clients to the new platform in steps, with gates between them.
+    ///
+    /// The steps and the gates are in `procedures.cutover` of the definition. A closed gate returns to the value from before. An interrupted cut-over
+    /// goes on with the next run.
+    Cutover(cutover::Arguments),
+    /// Move everything to the standby.
+    ///
+    /// The values and the gates are in `procedures.failover` of the definition. A closed gate returns to the values from before.
+    Failover(failover::Arguments),
+    /// Return from the standby to the values of the definition.
+    Failback(failover::FailbackArguments),
     /// Adopt an existing resource.
     Import(import::Arguments),
     /// Show changes made outside acme since the last finished run; exits with 2 if there are any.
@@ -281,6 +295,9 @@ pub async fn run(cli: Cli) -> u8 {
         Command::Apply(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Apply).await,
         Command::Destroy(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Destroy).await,
         Command::Rollback(arguments) => rollback::run(&arguments).await,
+        Command::Cutover(arguments) => cutover::run(&arguments).await,
+        Command::Failover(arguments) => failover::run(&arguments).await,
+        Command::Failback(arguments) => failover::run_failback(&arguments).await,
         Command::Import(arguments) => import::run(&arguments).await,
         Command::Drift(arguments) => drift::run(&arguments).await,
         Command::History(arguments) => history::run(&arguments).await,

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use super::{GlobalArguments, StackArguments, refusal::refuse};
 use crate::{
     core::Address,
-    definition::{self, Diagnostic, LoadOptions, Source, Stack},
+    definition::{self, Diagnostic, LoadOptions, Procedures, Source, Stack},
     engine::{
         plan::Plan,
         saved_plan::SavedPlan,
@@ -29,6 +29,11 @@ pub fn load(target: &StackArguments) -> Result<Stack> {
     let source = read(target)?;
     definition::load(&source, &load_options(target))
         .map_err(|problems| SessionError::InvalidDefinition { definition: source, problems }.into())
+}
+
+/// Procedures of a definition.
+pub fn procedures(target: &StackArguments) -> Result<Option<Procedures>> {
+    Ok(load(target)?.procedures)
 }
 
 /// Opens a session.

@@ -19,7 +19,10 @@ pub use self::{
     goals::{DrillResult, Measured, RestoredResource},
     record::{DrillPhase, DrillRecord, RecordStore, RestoredBackup},
 };
-use super::gates::{GateChecker, GateState, GatesReport};
+use super::{
+    gates::{GateChecker, GateState, GatesReport},
+    sql,
+};
 use crate::{
     core::{Address, Error, ErrorKind, LiveResource, NewestBackup, Phase, Problem, Result},
     definition::{
@@ -27,6 +30,7 @@ use crate::{
         procedures::{Drill, Gates},
     },
     engine::{
+        cloud::Cloud,
         discover::address_of,
         plan::Plan,
         session::{Session, StackState},
@@ -92,6 +96,18 @@ pub fn restore_from(session: &mut Session, backups: &BTreeMap<Address, RestoredB
         })?;
     }
     Ok(())
+}
+
+/// Checks that the programs for queries are installed.
+///
+/// # Errors
+/// Fails with `NoProgram` for the first one that is missing. The simulated cloud needs none.
+pub fn check_programs(session: &Session, gates: &Gates) -> Result<()> {
+    if matches!(session.cloud(), Cloud::Simulated(_)) {
+        return Ok(());
+    }
+    let engine = |address: &Address| session.stack().resources.get(address)?.spec.get("engine")?.as_str().map(str::to_owned);
+    sql::check_programs(gates, |gate| engine(&gate.database))
 }
 
 /// Resources that exist in the side environment before the drill has created any.

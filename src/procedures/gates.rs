@@ -122,16 +122,16 @@ impl<'a> GateChecker<'a> {
     }
 
     /// Checks the gates for as long as `bake`, and at least once. Returns the report of the first closed gate, or of the last check. `tell` gets the
-    /// rest of the time after each check.
-    pub async fn hold(&self, gates: &Gates, bake: Duration, mut tell: impl FnMut(Duration)) -> GatesReport {
+    /// report and the rest of the time after each check.
+    pub async fn hold(&self, gates: &Gates, bake: Duration, mut tell: impl FnMut(&GatesReport, Duration)) -> GatesReport {
         let begun = Instant::now();
         loop {
             let report = self.check_patiently(gates).await;
             let left = bake.saturating_sub(begun.elapsed());
+            tell(&report, left);
             if !report.is_open() || left.is_zero() {
                 return report;
             }
-            tell(left);
             sleep(left.min(BAKE_INTERVAL)).await;
         }
     }

@@ -4,5 +4,7 @@
 //! how far it is.
 
 pub mod drill;
+pub mod events;
 pub mod gates;
+pub mod run;
 mod sql;

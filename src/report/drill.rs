@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde_json::{Value, json};
 
-use super::{Style, format_elapsed, time};
+use super::{Style, format_elapsed, procedure::render_gates, time};
 use crate::{
     core::Address,
     procedures::{
         drill::{DrillResult, RestoredBackup, RestoredResource},
-        gates::{GateState, GatesReport},
+        gates::GatesReport,
     },
 };
 
@@ -45,16 +45,7 @@ pub fn backups(names: DrillNames<'_>, backups: &BTreeMap<Address, RestoredBackup
 
 /// Gates with their states, one a line.
 pub fn gates(report: &GatesReport) -> String {
-    let mut text = String::from("Gates, as they are now:\n");
-    for result in &report.results {
-        let state = match &result.state {
-            GateState::Open => "open".to_owned(),
-            GateState::Closed(reason) => format!("closed: {reason}"),
-            GateState::NotChecked(reason) => format!("not checked: {reason}"),
-        };
-        let _ = writeln!(text, "  {}  {state}", result.gate);
-    }
-    text
+    format!("{}\n{}", Style::Heading.paint("Gates, as they are now:"), render_gates(report))
 }
 
 /// Result as a table: each restored resource with the age of its data, the time of the recovery, and the goals.

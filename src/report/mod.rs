@@ -11,6 +11,7 @@ pub mod outcome;
 pub mod permissions;
 pub mod plan;
 mod printer;
+pub mod procedure;
 pub mod progress;
 mod progress_view;
 pub mod rehearsal;

@@ -54,6 +54,9 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
     let names = &AddressNames::from_plan(plan);
     let title = format!("{} ({}) in {}, account {}", plan.stack, plan.environment, plan.region, plan.account);
     writeln!(out, "{}", Style::Heading.paint(title))?;
+    for note in &plan.notes {
+        writeln!(out, "  {} {}", Style::Changed.paint("Note:"), printable_line(note))?;
+    }
     let shared = shared_tags(plan);
     if let Some((tags, count)) = &shared {
         writeln!(out, "  {} {}", Style::Changed.paint("~"), Style::Changed.paint(format!("tags of {count} resources")))?;

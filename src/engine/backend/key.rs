@@ -21,6 +21,10 @@ impl Key {
     pub fn revisions(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/revisions"))
     }
+    /// Record of the procedures of a stack's environment.
+    pub fn procedures(stack: &StackName, environment: &EnvironmentName) -> Key {
+        Key(format!("{stack}/{environment}/procedure.json"))
+    }
     /// Journal of the revision with this number, below [`Key::revisions`].
     pub fn journal(&self, revision: u64) -> Key {
         Key(format!("{self}/{revision:06}/journal"))

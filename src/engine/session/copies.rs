@@ -2,11 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{LockedSession, Session};
-use crate::{
-    core::{Address, OnDelete, Problem},
-    engine::backend::Backend,
-};
+use super::Session;
+use crate::core::{Address, OnDelete, Problem};
 
 impl Session {
     /// Sets fields of a resource to other values than the definition's. Call it once the account is known: until then, the definition may be
@@ -36,17 +33,5 @@ impl Session {
         for declared in self.stack.resources.values_mut() {
             declared.on_delete = Some(OnDelete::Delete);
         }
-    }
-}
-
-impl LockedSession {
-    /// The session without the lease, to change its stack before a plan.
-    pub fn session_mut(&mut self) -> &mut Session {
-        self.connected.session_mut()
-    }
-
-    /// Storage of history and locks.
-    pub fn backend(&self) -> &Backend {
-        self.connected.backend()
     }
 }

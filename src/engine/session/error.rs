@@ -54,6 +54,19 @@ pub enum SessionError {
     /// The history can't be read.
     #[error("can't read the history")]
     History(#[source] Error),
+    /// Value on the command line that a procedure has moved.
+    #[error(
+        "`{name}` is {value}, moved by `acme {command}`: remove `--set {name}`; `acme {command}` goes on, `acme {command} --back` goes back, and \
+         when the definition has this value itself, the procedure has ended"
+    )]
+    MovedValue {
+        /// Name of the value.
+        name: String,
+        /// Value.
+        value: String,
+        /// Command of the procedure.
+        command: &'static str,
+    },
     /// Plan with obstacles.
     #[error("no changes made: the plan is blocked: {}", obstacle_list(.obstacles))]
     Blocked {
@@ -171,6 +184,7 @@ impl SessionError {
             SessionError::InvalidRegion(_) => "region",
             SessionError::InvalidAccount(_) => "account",
             SessionError::PinnedAccount { .. } => "pinned-account",
+            SessionError::MovedValue { .. } => "moved-value",
             SessionError::Blocked { .. } => "blocked",
             SessionError::StaleDefinition { .. } | SessionError::StalePlan { .. } => "stale-plan",
             SessionError::UnfinishedRun => "unfinished-run",

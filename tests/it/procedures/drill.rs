@@ -316,8 +316,8 @@ fn shows_backups_gates_and_changes_without_making_any() {
             "Restores the newest backups of production into drill:",
             "point-in-time recovery of shop-production-orders, data from",
             "Gates, as they are now:",
-            "rds_instance.orders  closed: it does not exist",
-            "/healthz  open",
+            "rds_instance.orders: it does not exist",
+            "/healthz",
         ],
     );
     let json: Value =

@@ -22,7 +22,7 @@ use super::{load_balancer::read_tags, vpc::Vpc};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        Created, Deletion, Error, Existing, IamActions, Observed, Problem, Ref, Resource, Result, Scope, Spec, Tags, TypeInfo,
+        Created, Deletion, Error, Existing, IamActions, Observed, Phase, Problem, Ref, Resource, Result, Scope, Spec, Tags, TypeInfo,
         ok_or_not_found,
     },
 };
