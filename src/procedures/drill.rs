@@ -6,6 +6,7 @@
 mod checks;
 mod goals;
 mod record;
+mod unknown_source;
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,7 @@ pub use self::{
     checks::{CODE, problems},
     goals::{DrillResult, Measured, RestoredResource},
     record::{DrillPhase, DrillRecord, RecordStore, RestoredBackup},
+    unknown_source::restore_from_unknown,
 };
 use super::{
     gates::{GateChecker, GateState, GatesReport},

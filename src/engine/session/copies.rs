@@ -12,19 +12,7 @@ impl Session {
     /// # Errors
     /// Returns what the type does not accept.
     pub fn set_fields(&mut self, address: &Address, fields: &Map<String, Value>) -> std::result::Result<(), Vec<Problem>> {
-        let Some(declared) = self.stack.resources.get_mut(address) else { return Ok(()) };
-        let with = |spec: &Value| {
-            let mut spec = spec.clone();
-            if let Value::Object(spec) = &mut spec {
-                spec.extend(fields.clone());
-            }
-            spec
-        };
-        declared.spec = declared.resource_type.operations.parse(&with(&declared.spec))?;
-        if let Some(referring) = &mut declared.self_referring {
-            referring.spec = with(&referring.spec);
-        }
-        Ok(())
+        self.stack.resources.get_mut(address).map_or(Ok(()), |declared| declared.set_fields(fields))
     }
 
     /// Makes every deletion final: without snapshots, with what buckets and registries contain, and after the shortest window of keys and

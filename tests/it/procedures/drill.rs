@@ -112,6 +112,10 @@ impl Bench {
         cloud.dump().into_iter().filter(|(_, live)| live["tags"]["acme:environment"] == environment).collect()
     }
 
+    pub fn stack(&self) -> &Path {
+        &self.stack
+    }
+
     fn backend(&self, environment: &str) -> PathBuf {
         self.folder.path().join("cloud/backend/eu-west-1/shop").join(environment)
     }

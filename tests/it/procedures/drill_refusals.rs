@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::drill::Bench;
+use crate::acme::Acme;
 
 /// Problems of the definition: found without a call.
 #[test]
@@ -55,4 +56,20 @@ fn refuses_a_definition_without_a_drill() {
     let done = bench.drill("", &[]);
     assert_eq!(done.code, 1, "{}", done.combined_output());
     assert!(done.stderr.contains("error[no-procedure]"), "{}", done.combined_output());
+}
+
+/// Which backups it restores is known only in the drill.
+#[test]
+fn the_policy_of_the_side_environment_allows_to_restore_from_any_source() {
+    let bench = Bench::unapplied(str::to_owned);
+    let policy = |environment: &str| {
+        let done = Acme::without_cloud().run("policy", bench.stack(), &["--env", environment, "--for", "apply"]).assert_success();
+        let documents = serde_json::Deserializer::from_str(&done.stdout).into_iter::<serde_json::Value>();
+        let documents: Vec<serde_json::Value> = documents.map(|document| document.expect("JSON")).collect();
+        let statements = documents.iter().filter_map(|document| document["Statement"].as_array()).flatten();
+        let restores = |statement: &&serde_json::Value| statement["Action"].to_string().contains("rds:RestoreDBInstanceToPointInTime");
+        statements.filter(restores).map(|statement| statement["Resource"].to_string()).collect::<String>()
+    };
+    assert!(policy("drill").contains(":db:*\""), "{}", policy("drill"));
+    assert!(!policy("production").contains(":db:*\""), "{}", policy("production"));
 }
