@@ -171,7 +171,7 @@ impl DrillRun<'_> {
                 let state = self.source.discover().await?;
                 let looked_up_at = drill::now();
                 let backups = drill::newest_backups(&self.source, &state, locked.session().stack(), &self.drill).await?;
-                DrillRecord::new(self.source.stack().environment.clone(), looked_up_at, backups)
+                DrillRecord::new(&*self.source.stack().environment, looked_up_at, backups)
             }
         };
         drill::restore_from(locked.session_mut(), &record.restored)?;

@@ -111,7 +111,7 @@ mod tests {
     fn result(data_time: u64, recovered_at: Option<u64>) -> DrillResult {
         let point = RestorePoint { fields: serde_json::Map::new(), data_time, kind: "point-in-time recovery".to_owned() };
         let restored = BTreeMap::from([(Address::new("rds_instance", "orders"), RestoredBackup { id: "orders".to_owned(), point })]);
-        let record = DrillRecord::new("production".parse().unwrap(), 1_000_000, restored);
+        let record = DrillRecord::new("production", 1_000_000, restored);
         let drill = Drill {
             environment: "drill".parse().unwrap(),
             restore: vec![Address::new("rds_instance", "orders")],

@@ -19,7 +19,7 @@ pub struct DrillRecord {
     /// Name and version of the format.
     pub format: String,
     /// Environment whose backups are restored.
-    pub source: EnvironmentName,
+    pub source: String,
     /// Time at which the newest backups were looked up, in milliseconds since 1970.
     pub looked_up_at: u64,
     /// Time at which it started, in milliseconds since 1970.
@@ -59,8 +59,15 @@ pub enum DrillPhase {
 
 impl DrillRecord {
     /// Creates the record of a drill that starts.
-    pub fn new(source: EnvironmentName, looked_up_at: u64, restored: BTreeMap<Address, RestoredBackup>) -> DrillRecord {
-        DrillRecord { format: FORMAT.to_owned(), source, looked_up_at, started_at: looked_up_at, restored, phase: DrillPhase::Restoring }
+    pub fn new(source: impl Into<String>, looked_up_at: u64, restored: BTreeMap<Address, RestoredBackup>) -> DrillRecord {
+        DrillRecord {
+            format: FORMAT.to_owned(),
+            source: source.into(),
+            looked_up_at,
+            started_at: looked_up_at,
+            restored,
+            phase: DrillPhase::Restoring,
+        }
     }
     /// Result, once there is one.
     pub fn measured(&self) -> Option<&Measured> {
@@ -70,9 +77,9 @@ impl DrillRecord {
         }
     }
     /// Whether a run of a drill with this source and these resources goes on with it.
-    pub fn is_resumed_by(&self, source: &EnvironmentName, restore: &[Address]) -> bool {
+    pub fn is_resumed_by(&self, source: &str, restore: &[Address]) -> bool {
         let same = self.restored.len() == restore.len() && restore.iter().all(|address| self.restored.contains_key(address));
-        same && self.source == *source && !matches!(self.phase, DrillPhase::Kept { .. })
+        same && self.source == source && !matches!(self.phase, DrillPhase::Kept { .. })
     }
 }
 
@@ -147,18 +154,18 @@ mod tests {
         let address = Address::new("rds_instance", "orders");
         let point = RestorePoint { fields: serde_json::Map::new(), data_time: 1_000, kind: "point-in-time recovery".to_owned() };
         let restored = BTreeMap::from([(address.clone(), RestoredBackup { id: "orders".to_owned(), point })]);
-        let mut record = DrillRecord::new("production".parse().unwrap(), 5_000, restored);
+        let mut record = DrillRecord::new("production", 5_000, restored);
         store.write(&record).await.unwrap();
         record.phase = DrillPhase::Kept { result: Measured::default() };
         store.write(&record).await.unwrap();
         let (mut other, read) = open().await.unwrap();
         assert_eq!(read.as_ref(), Some(&record));
-        assert!(!record.is_resumed_by(&"production".parse().unwrap(), std::slice::from_ref(&address)), "its environment was kept");
+        assert!(!record.is_resumed_by("production", std::slice::from_ref(&address)), "its environment was kept");
         record.phase = DrillPhase::Restoring;
         other.write(&record).await.unwrap();
         assert_eq!(store.write(&record).await.unwrap_err().code, "RecordChanged");
-        assert!(record.is_resumed_by(&"production".parse().unwrap(), &[address]));
-        assert!(!record.is_resumed_by(&"staging".parse().unwrap(), &[]));
+        assert!(record.is_resumed_by("production", &[address]));
+        assert!(!record.is_resumed_by("staging", &[]));
         other.remove().await.unwrap();
         assert_eq!(open().await.unwrap().1, None);
     }
