@@ -147,9 +147,15 @@ impl DrillRun<'_> {
                 let measured = record.measured().cloned().unwrap_or_default();
                 (record, measured)
             }
-            other => match self.restore(locked, &mut store, other).await? {
-                Some(restored) => restored,
-                None => return Ok(FAILED),
+            other => match self.restore(locked, &mut store, other).await {
+                Ok(Some(restored)) => restored,
+                Ok(None) => return Ok(FAILED),
+                Err(error) if store.has_record() => {
+                    show_error(&error);
+                    report::eprint(&format!("  help: `{}` goes on", self.source.command_line("drill")));
+                    return Ok(INCOMPLETE);
+                }
+                Err(error) => return Err(error),
             },
         };
         self.finish(locked, &mut store, record, measured).await
@@ -251,7 +257,7 @@ impl DrillRun<'_> {
             true if !result.has_recovered() => INCOMPLETE,
             true => DONE,
             false => self.tear_down(locked, store, &record).await.unwrap_or_else(|error| {
-                report::eprint(&format!("{} {}", Style::Removed.paint(label(&error)), message(&error)));
+                show_error(&error);
                 INCOMPLETE
             }),
         };
@@ -306,6 +312,7 @@ impl DrillRun<'_> {
     async fn tear_down(&self, locked: &mut LockedSession, store: &mut RecordStore, record: &DrillRecord) -> Result<u8> {
         let global = &self.arguments.global;
         let session = locked.session_mut();
+        let declared = session.stack().clone();
         // The definition may no longer accept the backups; their fields only matter for what was created with them.
         drop(drill::restore_from(session, &record.restored));
         session.discard_data();
@@ -321,6 +328,7 @@ impl DrillRun<'_> {
             }
         }
         store.remove().await?;
+        locked.session_mut().return_to(declared);
         Ok(DONE)
     }
 
@@ -328,6 +336,10 @@ impl DrillRun<'_> {
         let source = &self.source.stack().environment;
         DrillNames { stack: &side.stack().name, source, environment: &side.stack().environment }
     }
+}
+
+fn show_error(error: &anyhow::Error) {
+    report::eprint(&format!("{} {}", Style::Removed.paint(label(error)), message(error)));
 }
 
 /// Result of a drill whose resources could not be created.

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::Session;
-use crate::core::{Address, OnDelete, Problem};
+use crate::{
+    core::{Address, OnDelete, Problem},
+    definition::Stack,
+};
 
 impl Session {
     /// Sets fields of a resource to other values than the definition's. Call it once the account is known: until then, the definition may be
@@ -13,6 +16,11 @@ impl Session {
     /// Returns what the type does not accept.
     pub fn set_fields(&mut self, address: &Address, fields: &Map<String, Value>) -> std::result::Result<(), Vec<Problem>> {
         self.stack.resources.get_mut(address).map_or(Ok(()), |declared| declared.set_fields(fields))
+    }
+
+    /// Replaces the stack by an earlier state of it.
+    pub fn return_to(&mut self, stack: Stack) {
+        self.stack = stack;
     }
 
     /// Makes every deletion final: without snapshots, with what buckets and registries contain, and after the shortest window of keys and

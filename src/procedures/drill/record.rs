@@ -120,6 +120,11 @@ impl RecordStore {
         Ok(())
     }
 
+    /// Whether there is a record: the side environment may have resources.
+    pub fn has_record(&self) -> bool {
+        self.version.is_some()
+    }
+
     /// Removes the record of a drill that is over.
     ///
     /// # Errors
