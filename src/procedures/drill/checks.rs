@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use crate::{
     aws::exclusive_uses,
-    core::{Address, expression::references},
+    core::{
+        Address,
+        expression::{has_reference, references},
+    },
     definition::{self, DesiredResource, Diagnostic, Source, Stack, procedures::Drill},
 };
 
@@ -118,7 +121,7 @@ fn claims(declared: &DesiredResource) -> Vec<(Claim, String)> {
     let region = declared.region.as_deref().filter(|_| kind.has_names_by_region()).unwrap_or_default();
     let mut all = Vec::new();
     let mut claim = |key: &[&str], values: &[&Value]| {
-        if values.iter().any(|value| refers(value)) || values.is_empty() {
+        if values.iter().any(|value| has_reference(value)) || values.is_empty() {
             return;
         }
         let shown: Vec<String> = key.iter().zip(values).map(|(pointer, value)| format!("`{}: {}`", &pointer[1..], plain(value))).collect();
@@ -161,12 +164,6 @@ fn conflicting(declared: &DesiredResource, from: &Stack) -> Option<(Address, Str
             && kind.operations.conflicts_with(&declared.spec, &other.spec)
     })?;
     Some((other.address.clone(), format!("`{group}`"), String::new()))
-}
-
-fn refers(value: &Value) -> bool {
-    let mut found = false;
-    crate::core::expression::for_each_string(value, &mut |text| found |= !references(text).is_empty());
-    found
 }
 
 /// A value as it is written.

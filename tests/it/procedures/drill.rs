@@ -28,8 +28,8 @@ environments:
 resources:
   vpc: { main: { cidr: 10.0.0.0/16 } }
   subnet:
-    a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: eu-west-1a }
-    b: { vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1b }
+    a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: '{{ home }}a' }
+    b: { vpc: main, cidr: 10.0.1.0/24, availability_zone: '{{ home }}b' }
   rds_subnet_group: { main: { subnets: [a, b] } }
   security_group: { db: { vpc: main } }
   kms_key: { main: {} }
