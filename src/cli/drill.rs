@@ -152,7 +152,7 @@ impl DrillRun<'_> {
                 Ok(None) => return Ok(FAILED),
                 Err(error) if store.has_record() => {
                     show_error(&error);
-                    report::eprint(&format!("  help: `{}` goes on", self.source.command_line("drill")));
+                    report::eprint(&format!("  help: `{}` continues the drill", self.source.command_line("drill")));
                     return Ok(INCOMPLETE);
                 }
                 Err(error) => return Err(error),
@@ -219,14 +219,14 @@ impl DrillRun<'_> {
         };
         let spent = Duration::from_millis(drill::now().saturating_sub(record.started_at));
         let timeout = self.arguments.gate_timeout.unwrap_or_else(|| drill::gate_timeout(&self.drill, spent));
-        let tell = |states: &GatesReport| {
+        let report_states = |states: &GatesReport| {
             if !global.quiet {
                 let closed: Vec<String> = states.closed().map(|(gate, reason)| format!("{gate}: {reason}")).collect();
                 report::eprint(&format!("Waiting for {}.", list_first(&closed, 3)));
             }
         };
         let measured = tokio::select! {
-            measured = drill::wait_for_gates(locked.session(), live, &self.gates, timeout, tell) => measured?,
+            measured = drill::wait_for_gates(locked.session(), live, &self.gates, timeout, report_states) => measured?,
             () = wait_for_signal() => {
                 let failures = vec!["the wait for the gates was interrupted".to_owned()];
                 Measured { failures, interrupted: true, ..Measured::default() }

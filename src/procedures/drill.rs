@@ -81,7 +81,7 @@ pub async fn newest_backups(
         }
     }
     if backups.is_empty() {
-        return Err(refused(format!("`{environment}` has none of the resources that the drill restores")));
+        return Err(refused(format!("the resources that the drill restores don't exist in `{environment}`")));
     }
     Ok(backups)
 }
@@ -122,7 +122,7 @@ pub fn gate_timeout(drill: &Drill, spent: Duration) -> Duration {
     drill.rto.map_or(DEFAULT_GATE_TIMEOUT, |goal| goal.saturating_sub(spent).max(LEAST_GATE_TIMEOUT))
 }
 
-/// Waits until all gates are open, and returns the time, or their states at the end. `tell` gets the states whenever they have changed.
+/// Waits until all gates are open, and returns the time, or their states at the end. `report_states` gets the states whenever they have changed.
 ///
 /// # Errors
 /// Fails if the certificates of `AWS_CA_BUNDLE` can't be read.
@@ -131,10 +131,10 @@ pub async fn wait_for_gates(
     live: impl IntoIterator<Item = LiveResource>,
     gates: &Gates,
     timeout: Duration,
-    mut tell: impl FnMut(&GatesReport),
+    mut report_states: impl FnMut(&GatesReport),
 ) -> Result<Measured> {
     let checker = GateChecker::new(session, live)?;
-    let (begun, mut pause, mut told) = (Instant::now(), CHECK_PAUSES.0, None);
+    let (begun, mut pause, mut reported) = (Instant::now(), CHECK_PAUSES.0, None);
     loop {
         let report = checker.check(gates).await;
         let opened_at = now();
@@ -142,9 +142,9 @@ pub async fn wait_for_gates(
         if report.is_open() || left.is_zero() {
             return Ok(measured(&report, opened_at));
         }
-        if told.as_ref() != Some(&report) {
-            tell(&report);
-            told = Some(report);
+        if reported.as_ref() != Some(&report) {
+            report_states(&report);
+            reported = Some(report);
         }
         sleep(pause.min(left)).await;
         pause = (pause * 2).min(CHECK_PAUSES.1);

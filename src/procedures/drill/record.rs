@@ -1,4 +1,4 @@
-//! The record of how far a drill is, in the backend below the environment that it fills. It lets the next run go on, or remove what is left.
+//! The record of how far a drill is, in the backend below the environment that it fills. The next run continues from it, or deletes what is left.
 
 use std::collections::BTreeMap;
 
@@ -76,7 +76,7 @@ impl DrillRecord {
             DrillPhase::Deleting { result } | DrillPhase::Kept { result } => Some(result),
         }
     }
-    /// Whether a run of a drill with this source and these resources goes on with it.
+    /// Whether a drill with this source and these resources continues it.
     pub fn is_resumed_by(&self, source: &str, restore: &[Address]) -> bool {
         let same = self.restored.len() == restore.len() && restore.iter().all(|address| self.restored.contains_key(address));
         same && self.source == source && !matches!(self.phase, DrillPhase::Kept { .. })
