@@ -14,7 +14,7 @@ use acme::simulator::{Behaviour, Simulator};
 use serde_json::{Value, json};
 
 use crate::{
-    acme::{Acme, CommandOutput, write_file},
+    acme::{Acme, CommandOutput, repository_stack, write_file},
     wire::{Response, Server},
 };
 
@@ -330,4 +330,22 @@ fn shows_backups_gates_and_changes_without_making_any() {
     assert_eq!(json["resources"].as_array().map(Vec::len), Some(3));
     assert_eq!((bench.live("production"), bench.live("drill")), before);
     assert_eq!((bench.record(), bench.revisions("drill")), (None, 0));
+}
+
+/// Their side environments share no name with production, and can be deleted.
+#[test]
+fn the_stacks_with_recovery_goals_reach_them() {
+    for name in ["alb-eks-rds.yaml", "devops-platform.yaml"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (acme, stack) = (Acme::local(&folder.path().join("cloud")), repository_stack(name));
+        acme.run("apply", &stack, &["--env", "production", "--yes"]).assert_success();
+        let done = acme.run("drill", &stack, &["--env", "production", "--yes", "-o", "json"]);
+        assert_eq!(done.code, 0, "{name}: {}", done.combined_output());
+        let result = result(&done);
+        assert_eq!(
+            (&result["reached"], &result["deleted"], &result["rto_goal_seconds"]),
+            (&json!(true), &json!(true), &json!(14_400)),
+            "{name}"
+        );
+    }
 }
