@@ -4,6 +4,7 @@ mod apply;
 mod cutover;
 mod docs;
 mod drift;
+mod drill;
 mod explain;
 mod failover;
 mod git;
@@ -106,6 +107,12 @@ enum Command {
     History(history::Arguments),
     /// Test the plan on a simulated cloud, with failures injected into every call.
     Rehearse(rehearse::Arguments),
+    /// Restore the newest backups into another environment, measure the data loss and the time, and delete it.
+    ///
+    /// `procedures: { drill: … }` names the environment, the resources to restore, the gates that must open, and the goals: RPO, the longest time
+    /// whose changes may be lost, and RTO, the longest time until everything runs again. Resources of `--env` are only read. A drill that was
+    /// killed is continued by the next one. Exits with 0 if all goals are reached.
+    Drill(drill::Arguments),
     /// Write files of a Git repository: those from which Argo CD installs the components of the cluster, sources of services, pipelines, alerts
     /// and dashboards, and playbooks.
     ///
@@ -295,6 +302,7 @@ pub async fn run(cli: Cli) -> u8 {
         Command::Drift(arguments) => drift::run(&arguments).await,
         Command::History(arguments) => history::run(&arguments).await,
         Command::Rehearse(arguments) => rehearse::run(&arguments).await,
+        Command::Drill(arguments) => drill::run(&arguments).await,
         Command::Render(arguments) => render::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Graph(arguments) => graph::run(&arguments).await,

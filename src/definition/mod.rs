@@ -56,8 +56,8 @@ pub(crate) use self::{
 };
 pub(crate) use crate::core::nearest::suggestion;
 use crate::core::{
-    Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, IgnoredTags, NAME_RULE, OnDelete, REGION_TAG, ResourceType, STACK_TAG, StackName,
-    Tags, Timeouts, expression::references, is_account_id, nearest,
+    Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, IgnoredTags, NAME_RULE, OnDelete, Problem, REGION_TAG, ResourceType, STACK_TAG,
+    StackName, Tags, Timeouts, expression::references, is_account_id, nearest,
 };
 
 /// Resource of the definition, in canonical form.
@@ -109,6 +109,24 @@ impl DesiredResource {
     /// Converts a pointer into the spec to one into the definition.
     pub fn definition_pointer(&self, pointer: &str) -> String {
         draft::definition_pointer(&self.pointer, &self.pointer_overrides, pointer)
+    }
+    /// Sets fields to other values than those written.
+    ///
+    /// # Errors
+    /// Returns what the type does not accept.
+    pub fn set_fields(&mut self, fields: &Map<String, Value>) -> Result<(), Vec<Problem>> {
+        let with = |spec: &Value| {
+            let mut spec = spec.clone();
+            if let Value::Object(spec) = &mut spec {
+                spec.extend(fields.clone());
+            }
+            spec
+        };
+        self.spec = self.resource_type.operations.parse(&with(&self.spec))?;
+        if let Some(referring) = &mut self.self_referring {
+            referring.spec = with(&referring.spec);
+        }
+        Ok(())
     }
     /// Spec with another physical name, also where the spec refers to it.
     pub fn spec_with_name(&self, name: &str) -> Value {

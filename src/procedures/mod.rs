@@ -3,6 +3,7 @@
 //! A procedure plans, applies, rolls back and resumes with [`crate::engine::session`]; it has no executor and no state of its own but a record of
 //! how far it is.
 
+pub mod drill;
 pub mod events;
 pub mod gates;
 pub mod run;

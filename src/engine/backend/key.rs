@@ -13,6 +13,10 @@ impl Key {
     pub fn lease(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/lease.json"))
     }
+    /// Record of the drill that fills a stack's environment.
+    pub fn drill(stack: &StackName, environment: &EnvironmentName) -> Key {
+        Key(format!("{stack}/{environment}/drill.json"))
+    }
     /// Revisions of a stack's environment.
     pub fn revisions(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/revisions"))

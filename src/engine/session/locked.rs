@@ -208,11 +208,13 @@ impl LockedSession {
         Ok(UnfinishedRuns::read(&self.history()).await?)
     }
 
-    pub(super) fn session_mut(&mut self) -> &mut Session {
+    /// The session without the lease, to change its stack before a plan.
+    pub fn session_mut(&mut self) -> &mut Session {
         &mut self.connected.session
     }
 
-    pub(super) fn backend(&self) -> &Backend {
+    /// Storage of history and locks.
+    pub fn backend(&self) -> &Backend {
         &self.connected.backend
     }
 

@@ -5,6 +5,7 @@
 //! obstacles becomes a [`CheckedPlan`].
 
 mod command_line;
+mod copies;
 mod discovery;
 mod drift;
 mod error;

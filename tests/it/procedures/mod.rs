@@ -1,6 +1,8 @@
-//! `acme cutover`, `acme failover` and `acme failback` on the simulated cloud, with gates on a server of the test.
+//! `acme cutover`, `acme failover`, `acme failback` and `acme drill` on the simulated cloud, with gates on a server of the test.
 
 mod cutover;
+mod drill;
+mod drill_refusals;
 mod failover;
 mod gates;
 mod server;

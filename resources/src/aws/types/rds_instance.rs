@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod engine;
 mod health;
+mod newest_backup;
 mod preflight;
 mod read;
 mod update;
@@ -18,7 +19,9 @@ use aws_sdk_rds::types::DbInstance;
 
 pub(super) use check::is_insights_retention;
 pub use copies::PointInTime;
+pub(super) use copies::parse_time;
 pub use engine::Engine;
+pub(super) use newest_backup::{POINT_IN_TIME, before, simulated_time};
 pub(super) use preflight::{account_limit, engine_versions, version_key};
 pub use read::Outputs;
 use read::observed;
@@ -36,8 +39,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, services},
     core::{
-        AccountLimit, ArnRef, Created, DataProtection, Declared, Deletion, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase,
-        Problem, Questions, Ref, Resource, Result, Scope, Spec, TypeInfo,
+        AccountLimit, ArnRef, BackupSource, Created, DataProtection, Declared, Deletion, Existing, GrantTarget, IamActions, IamGrant,
+        NewestBackup, Observed, Phase, Problem, Questions, Ref, Resource, Result, Scope, Spec, TypeInfo,
     },
 };
 
@@ -227,6 +230,7 @@ impl Resource for RdsInstance {
         .longest_hours(24)
         .data_protection(DataProtection::Snapshot)
         .permanent_id("resource_id")
+        .restorable()
         .lost_on_recreation("its data is in the final snapshot, if it left one")
         .without_token()
         .quota(400, "InstanceQuotaExceeded")
@@ -338,6 +342,10 @@ impl Resource for RdsInstance {
             true => "its automated backups are deleted, too".to_owned(),
             false => format!("its automated backups are kept for {days} days, and billed"),
         })
+    }
+
+    async fn newest_backup(&self, backups: &BackupSource<'_, Aws>, source: &Existing<Self>) -> Result<NewestBackup> {
+        newest_backup::newest_backup(self, backups, source).await
     }
 
     fn leaves_snapshot(&self) -> bool {
