@@ -145,8 +145,10 @@ fn in_git(gitops: &GitOps, rest: Value) -> Value {
     source
 }
 
-/// The Application of a service. Paths with a slash begin at the root of the repository. A missing file is an error rather than an empty one, so
-/// that nothing is pruned because of it. <https://argo-cd.readthedocs.io/en/stable/user-guide/helm/>
+/// The Application of a service: one for each, rather than an ApplicationSet, so that the root lists it, and acme waits for it as for a component.
+///
+/// Paths with a slash begin at the root of the repository. A missing file is an error rather than an empty one, so that nothing is pruned because of
+/// it. <https://argo-cd.readthedocs.io/en/stable/user-guide/helm/>
 fn service_application(gitops: &GitOps, name: &str, component: &GitComponent, service: &GitService, environment: &str) -> Value {
     let values = [base_file(&service.name, environment), overlay_file(&service.name, environment)].map(|file| format!("/{file}"));
     let helm = json!({ "releaseName": service.name, "valueFiles": values, "skipTests": true });

@@ -171,7 +171,7 @@ fn refusal(error: RevertError) -> Refusal {
     }
 }
 
-/// The cluster, if the service is installed there by Argo CD; `None` in the simulated cloud. Otherwise nobody would install the revert.
+/// The cluster, if the service is installed there by Argo CD; `None` in the simulated cloud. Otherwise nothing would install the revert.
 async fn cluster(session: &Session, target: &Target) -> Result<Option<Arc<Cluster>>> {
     let Some(kubernetes) = session.cloud().kubernetes() else { return Ok(None) };
     let main = session.stack().resources.get(&Address::new("eks_cluster", "main"));

@@ -155,7 +155,7 @@ fn a_rollback_waits_until_argo_cd_has_installed_the_revert() {
         lab.acme.run_with_env(&IDENTITY, "rollback", &stack, &["--service", "web", "--repo", clone.to_str().expect("a path"), "--yes"])
     };
     let image = || git(&remote, &["show", &format!("main:{OVERLAY}")]);
-    // Nobody would install the revert.
+    // Nothing would install the revert.
     let refused = roll_back();
     assert!(refused.code == 1 && refused.stderr.contains("error[not-applied]"), "{}", refused.combined_output());
     assert_eq!(image(), "image: a:2\n");

@@ -75,7 +75,7 @@ impl Stage {
 pub(super) fn stage(out: &mut Expansion<'_, '_>, releases: &Releases, at: &str) -> Option<Stage> {
     let at = format!("{at}/releases");
     let Some(stage) = releases.stage.or_else(|| Stage::of_environment(out.frame.environment)) else {
-        let message = format!("the name of the environment `{}` does not tell the stage of releases", out.frame.environment);
+        let message = format!("the name of the environment `{}` does not determine the stage of releases", out.frame.environment);
         out.compiler.problem_at_key("pipelines", &at, message, "add `stage: prod`, or `dev` or `staging`");
         return None;
     };
