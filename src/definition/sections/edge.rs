@@ -339,7 +339,11 @@ pub(super) fn before_release(out: &Expansion<'_, '_>, name: &str, service: &Serv
     let Some(edge) = edge(out).filter(|_| service.path.is_some()) else { return Vec::new() };
     match edge.gateway {
         Some(gateway) => vec![gateway.address()],
-        None => std::iter::once(format!("kubernetes_object.{}", balancer::name(name))).chain(balancer::listeners(out, edge)).collect(),
+        None => {
+            let binding = format!("kubernetes_object.{}", balancer::name(name));
+            let rule = service.port.map(balancer::rule).filter(|rule| has(out, rule));
+            rule.into_iter().chain([binding]).chain(balancer::listeners(out, edge)).collect()
+        }
     }
 }
 

@@ -128,7 +128,11 @@ fn an_ingress_controller_is_behind_the_load_balancer() {
 
 #[test]
 fn an_ingress_controller_has_a_certificate_without_a_load_balancer() {
-    let stack = compiled("ingress-nginx: {}, cert-manager: { email: ops@example.com }", "through: nginx");
+    let text = text("ingress-nginx: {}, cert-manager: { email: ops@example.com }", "through: nginx");
+    let stack = compile(
+        &text.replace("certificate: web }", "certificate: web, default_action: { fixed_response: { status_code: 404 } } }"),
+        &located(),
+    );
     assert_eq!(of_edge(&stack), ["kubernetes_object.edge-host"]);
     let host = manifest(&stack, "edge-host");
     assert_eq!(host["metadata"]["annotations"], json!({ "cert-manager.io/cluster-issuer": "letsencrypt" }));
@@ -210,7 +214,7 @@ fn mistakes_are_reported_at_their_lines() {
         ("", alb, "path: /users }", "path: users }", 12, "`users` is not a valid path"),
         ("", alb, "path: /users }", "path: /users/ }", 12, "remove the `/` at the end"),
         ("", alb, "path: /users }", "path: '/*' }", 12, "`/*` is not a valid path"),
-        ("", alb, "path: /users/admin", "path: /users", 14, "`/users` is the path of `users`, too"),
+        ("", alb, "path: /users/admin", "path: /users", 12, "`/users` is the path of `admin`, too"),
         ("", alb, "next: { port: 8080, path: /next }", "next: { path: /next }", 15, "there is no port for the requests"),
         ("", alb, "next: { port: 8080, path: /next }", "next: { port: 8080, sign_in: true }", 15, "which has no `path`"),
         ("", alb, "path: /users }", "path: /users, sign_in: true }", 12, "`through: alb` does not ask `oauth2-proxy`"),

@@ -102,6 +102,11 @@ pub fn name(service: &str) -> String {
     format!("edge-{service}")
 }
 
+/// Address of the rule by which the load balancer reaches a port of pods.
+pub fn rule(port: u16) -> String {
+    format!("security_group_rule.edge-{port}")
+}
+
 /// Why a load balancer can't be at the edge, and the remedy.
 pub fn problem(out: &Expansion<'_, '_>, name: &str) -> Option<(String, String)> {
     let Some(balancer) = find(out, &format!("load_balancer.{name}")) else {
