@@ -88,7 +88,9 @@ fn a_load_balancer_reaches_the_pods_of_each_path() {
     let release = &stack.resources[&Address::parse("helm_release.web").expect("an address")];
     let needs: Vec<String> = release.depends_on.iter().map(ToString::to_string).collect();
     assert!(
-        ["kubernetes_object.edge-web", "listener.web-https"].iter().all(|address| needs.iter().any(|need| need == address)),
+        ["kubernetes_object.edge-web", "listener.web-https", "security_group_rule.edge-9000"]
+            .iter()
+            .all(|address| needs.iter().any(|need| need == address)),
         "{needs:?}"
     );
 }
@@ -173,6 +175,19 @@ fn users_sign_in_before_they_reach_a_service() {
     // The controller of F5 has a policy in each release.
     let stack = compiled(&format!("nginx: {{}}, {SIGN_IN}"), "through: nginx, load_balancer: web, sign_in: true");
     assert!(!of_edge(&stack).iter().any(|address| address.contains("sign-in")));
+}
+
+#[test]
+fn acme_applies_the_edge_after_argo_cd_has_installed_the_components() {
+    let components =
+        "deliver: argocd, argocd: { repository: 'https://git.example.com/platform.git' }, argo-cd: { host: argocd.example.com }, nginx: {}";
+    let stack = compiled(components, "through: nginx, load_balancer: web");
+    for address in ["kubernetes_object.edge-host", "kubernetes_object.edge-nginx"] {
+        let object = &stack.resources[&Address::parse(address).expect("an address")];
+        let needs: Vec<String> = object.depends_on.iter().map(ToString::to_string).collect();
+        assert!(needs.iter().any(|need| need == "kubernetes_object.argo-cd-application-root"), "{address}: {needs:?}");
+        assert!(!needs.iter().any(|need| need == "helm_release.nginx"), "{address}: {needs:?}");
+    }
 }
 
 #[test]
