@@ -75,7 +75,7 @@ fn a_load_balancer_reaches_the_pods_of_each_path() {
     assert_eq!(*rules[1].1, json!(["/users", "/users/*"]));
     assert!(spec(&stack, "listener.web-http")["rules"].as_array().is_none_or(Vec::is_empty));
     let group = spec(&stack, "target_group.edge-web");
-    assert_eq!((&group["port"], &group["target_type"], &group["health_check"]["path"]), (&json!(9000), &json!("ip"), &json!("/up")));
+    assert_eq!((&group["port"], &group["target_type"], &group["health_check"]["path"]), (&json!(80), &json!("ip"), &json!("/up")));
     let binding = manifest(&stack, "edge-web");
     assert_eq!(binding["metadata"], json!({ "name": "web", "namespace": "front" }));
     assert_eq!(binding["spec"]["targetGroupARN"], "${target_group.edge-web.arn}");
@@ -124,7 +124,8 @@ fn an_ingress_controller_is_behind_the_load_balancer() {
     assert_eq!(network["gateways"], json!([{ "name": "nginx-ingress", "account": "nginx-ingress" }]));
     assert_eq!(network["loadBalancers"], Value::Null);
     let stack = compiled("kong: {}", "through: kong, load_balancer: web");
-    assert_eq!(spec(&stack, "target_group.edge-kong")["port"], 8000);
+    assert_eq!(spec(&stack, "target_group.edge-kong")["health_check"]["port"], "8100");
+    assert!(of_edge(&stack).contains(&"security_group_rule.edge-8000".to_owned()));
     assert_eq!(values(&stack, "users")["edge"]["through"], "kong");
 }
 

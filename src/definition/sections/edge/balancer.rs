@@ -13,6 +13,8 @@ use crate::definition::sections::{add_depends_on, platform};
 
 /// The component that registers pods.
 const CONTROLLER: &str = "helm_release.aws-load-balancer-controller";
+/// Port of target groups. The controller registers pods with their own ports, so that another port of a service replaces nothing.
+const NOMINAL_PORT: u16 = 80;
 /// Longest path, and number of priorities for the paths of one length.
 const LONGEST_PATH: usize = 120;
 const PRIORITIES: u64 = 400;
@@ -75,7 +77,7 @@ impl Backend {
             check["port"] = self.health_port.to_string().into();
         }
         json!({
-            "vpc": vpc, "target_type": "ip", "protocol": "HTTP", "port": self.pod_port, "health_check": check,
+            "vpc": vpc, "target_type": "ip", "protocol": "HTTP", "port": NOMINAL_PORT, "health_check": check,
             "deregistration_delay_seconds": 30,
         })
     }
