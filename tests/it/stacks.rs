@@ -188,6 +188,12 @@ fn alb_eks_rds() {
             value: "/accounts".into(),
             changes: &["update helm_release.users", "update listener.web-https"],
         },
+        // Its target group stays.
+        Edit {
+            pointer: "/services/users/port",
+            value: 8081.into(),
+            changes: &["create security_group_rule.edge-8081", "update helm_release.users", "update kubernetes_object.edge-users"],
+        },
         Edit { pointer: "/databases/orders/max_storage_gib", value: 1000.into(), changes: &["update rds_instance.orders"] },
     ];
     check_stack("alb-eks-rds.yaml", &edits);
