@@ -1,4 +1,8 @@
-//! `acme rollback`: undo an unfinished run, the last finished one, or go back to an earlier revision.
+//! `acme rollback`: undo an unfinished run, the last finished one, or go back to an earlier revision; or the last release of a service in Git.
+
+mod service;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
@@ -20,6 +24,12 @@ pub struct Arguments {
     /// Return to the state after this revision, instead of undoing the last run.
     #[arg(long, value_name = "REVISION")]
     to: Option<u64>,
+    /// Undo the last release of this service, which Argo CD installs: revert its commit in the Git repository, push, and wait for Argo CD.
+    #[arg(long, value_name = "NAME", conflicts_with = "to")]
+    service: Option<String>,
+    /// Clone of the Git repository, for `--service`. Its files stay as they are. Default: a temporary clone of `platform.argocd.repository`.
+    #[arg(long, value_name = "DIR", requires = "service")]
+    repo: Option<PathBuf>,
     /// Skip confirmation; required without a terminal.
     #[arg(short, long)]
     yes: bool,
@@ -30,6 +40,9 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
+    if let Some(service) = &arguments.service {
+        return service::run(arguments, service).await;
+    }
     let session = open::open(&arguments.target, &arguments.global).await?;
     let mut locked = arguments.lock.lock(session, "rollback", arguments.yes, &arguments.global).await?;
     let ended = run_with_lease(arguments, &mut locked).await;
@@ -47,7 +60,7 @@ async fn run_with_lease(arguments: &Arguments, locked: &mut LockedSession) -> Re
     if !confirm_rollback(arguments, &proposed)? {
         return Ok(FAILED);
     }
-    let (ended, took) = run_plan(proposed, &arguments.target, global, true).await?;
+    let (ended, took) = run_plan(proposed, &arguments.target, global, true, None).await?;
     let code = report_outcome(&ended, "rollback", locked.session(), took);
     open::print_stats(locked.session(), global);
     Ok(code)

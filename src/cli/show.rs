@@ -10,7 +10,12 @@ use crate::{
     aws::types::resource_type,
     core::{Address, LiveResource, Phase},
     definition,
-    engine::{cloud::Cloud, discover::address_of},
+    engine::{
+        cloud::Cloud,
+        discover::address_of,
+        session::{Session, StackState},
+    },
+    kubernetes::{Application, ObjectId},
     report,
 };
 
@@ -34,18 +39,41 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         return Ok(DONE);
     }
     let (session, state) = open::discover(&arguments.target, &arguments.global).await?;
+    if arguments.global.output == OutputFormat::Text {
+        session.require_live(&state)?;
+    }
+    let applications = applications(&session, &state).await;
     let mut live = with_health(session.cloud(), state.live_state().iter().cloned().collect()).await;
     live.sort_by_key(|live| (address_of(live), live.id.clone()));
     if arguments.global.output == OutputFormat::Json {
         let health = report::health::count(live.iter().map(|live| &live.phase));
-        report::print_json(&json!({ "format": "acme-show/2", "health": health, "resources": live }))?;
+        let mut shown = json!({ "format": "acme-show/2", "health": health, "resources": live });
+        if let Some(applications) = applications.as_ref().ok().filter(|applications| !applications.is_empty()) {
+            shown["applications"] = json!(applications);
+        }
+        report::print_json(&shown)?;
     } else {
         let by_address = live.iter().map(|live| (display_address(live), live)).collect();
         report::print(&report::tree::render(session.stack(), &by_address));
         report::print(&report::health::summary(live.iter().map(|live| &live.phase)));
+        match &applications {
+            Ok(applications) => report::print(&report::health::applications(applications)),
+            Err(error) => report::eprint(&format!("can't read the Applications of Argo CD: {}", error.message)),
+        }
     }
     open::print_stats(&session, &arguments.global);
     Ok(DONE)
+}
+
+/// What Argo CD installs: all Applications of the cluster in which the stack has one. None in the simulated cloud.
+async fn applications(session: &Session, state: &StackState) -> crate::core::Result<Vec<Application>> {
+    let objects = state.live_state().live.get("kubernetes_object").into_iter().flatten();
+    let mut ids = objects.filter(|live| session.stack().owns(&live.tags)).filter_map(|live| ObjectId::parse(&live.id).ok());
+    let own = ids.find(|id| id.kind.is("argoproj.io", "Application"));
+    match (session.cloud().kubernetes(), own) {
+        (Some(kubernetes), Some(own)) => kubernetes.cluster(&own.cluster).await?.applications().await,
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// The same resources, with the health of those that look ready from outside.

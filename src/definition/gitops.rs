@@ -19,6 +19,8 @@ pub const ARGO_CD_NAMESPACE: &str = "argocd";
 pub const CLUSTER_NAME: &str = "in-cluster";
 /// Project of the components.
 pub const PLATFORM_PROJECT: &str = "platform";
+/// Project of the services, which can't change the cluster as a whole.
+pub const SERVICES_PROJECT: &str = "services";
 /// Name of the Application that installs all others.
 pub const ROOT: &str = "root";
 /// Version of the API of Applications.
@@ -48,6 +50,46 @@ pub struct GitComponent {
     pub objects: Vec<GitObject>,
     /// What its Application needs.
     pub argo_cd: ArgoCdFacts,
+    /// The service, if it is not a component of the platform.
+    pub service: Option<GitService>,
+}
+
+/// A service in a Git repository, whose image others promote.
+#[derive(Clone, Debug)]
+pub struct GitService {
+    /// Its name.
+    pub name: String,
+    /// Image until the first promotion; empty before there is one.
+    pub first_image: String,
+    /// Whether pipelines choose the image, rather than the definition.
+    pub is_promoted: bool,
+}
+
+impl GitOps {
+    /// A service by its name.
+    pub fn service(&self, name: &str) -> Option<&GitService> {
+        self.components.get(&service_application(name))?.service.as_ref()
+    }
+
+    /// Names of the services.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.components.values().filter_map(|component| Some(component.service.as_ref()?.name.as_str()))
+    }
+}
+
+/// Name of the Application of a service, which differs from those of components.
+pub fn service_application(service: &str) -> String {
+    format!("service-{service}")
+}
+
+/// Folder with the values that promotions change: those of a service in an environment.
+pub fn overlay_folder(service: &str, environment: &str) -> String {
+    format!("services/{service}/overlays/{environment}")
+}
+
+/// File with the values that promotions change.
+pub fn overlay_file(service: &str, environment: &str) -> String {
+    format!("{}/values.yaml", overlay_folder(service, environment))
 }
 
 /// An object in a Git repository.

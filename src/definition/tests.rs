@@ -5,6 +5,7 @@ mod edge;
 mod gitops;
 mod platform;
 mod policies;
+mod procedures;
 mod secrets;
 mod sections;
 mod services;
@@ -16,6 +17,7 @@ fn options(environment: Option<&str>, set: &[(&str, &str)]) -> LoadOptions {
         location: Location::default(),
         environment: environment.map(|name| name.parse().expect("a name")),
         set: set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        ..LoadOptions::default()
     }
 }
 
@@ -75,7 +77,7 @@ fn compiles_the_repository_stacks_in_every_environment() {
         ("alb-eks-rds", include_str!("../../stacks/alb-eks-rds.yaml"), vec![(Some("staging"), 119), (Some("production"), 127)]),
         ("devops-platform", include_str!("../../stacks/devops-platform.yaml"), vec![(Some("staging"), 155), (Some("production"), 159)]),
         ("gitops", include_str!("../../stacks/gitops.yaml"), vec![(Some("staging"), 74), (Some("production"), 78)]),
-        ("highly-available", include_str!("../../stacks/highly-available.yaml"), vec![(Some("staging"), 189), (Some("production"), 198)]),
+        ("highly-available", include_str!("../../stacks/highly-available.yaml"), vec![(Some("staging"), 201), (Some("production"), 210)]),
         ("microservices", include_str!("../../stacks/microservices.yaml"), vec![(Some("staging"), 132), (Some("production"), 136)]),
     ];
     for (name, text, environments) in stacks {

@@ -74,7 +74,7 @@ impl Comparison {
 pub fn compare(folder: &Path, rendered: &Rendered, stack: &str, overwrites_edits: bool) -> io::Result<Comparison> {
     let mut existing = BTreeMap::new();
     for part in &rendered.folders {
-        read_files(folder, part, &mut existing)?;
+        read_matching(folder, part, &mut existing)?;
     }
     let mut comparison = Comparison { overwrites_edits, ..Comparison::default() };
     for (path, body) in &rendered.files {
@@ -210,6 +210,22 @@ fn read_file(path: &Path) -> io::Result<Option<Existing>> {
     };
     let text = if kind.is_file() { fs::read(path).map(|bytes| String::from_utf8(bytes).ok())? } else { None };
     Ok(Some(text.map_or(Existing::Other, Existing::Text)))
+}
+
+/// Reads all files below a folder of the repository, or below each if a part of its path is `*`.
+fn read_matching(root: &Path, part: &str, into: &mut BTreeMap<String, Existing>) -> io::Result<()> {
+    let Some((before, after)) = part.split_once("/*/") else { return read_files(root, part, into) };
+    let entries = match fs::read_dir(root.join(before)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if let (true, Ok(name)) = (entry.file_type()?.is_dir(), entry.file_name().into_string()) {
+            read_matching(root, &format!("{before}/{name}/{after}"), into)?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads all files below a folder of the repository.

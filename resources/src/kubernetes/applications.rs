@@ -4,9 +4,14 @@
 use std::collections::BTreeSet;
 
 use kube::api::DynamicObject;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::{Cluster, ObjectId, kinds::is_unknown_kind, readiness};
+use super::{
+    Cluster, ObjectId,
+    kinds::{Kind, KindName, is_unknown_kind},
+    readiness,
+};
 use crate::core::{Phase, Result};
 
 /// Group of Argo CD's kinds.
@@ -16,6 +21,81 @@ pub(super) const KIND: &str = "Application";
 
 /// Errors that mean that the repository lacks what the Application installs, as Argo CD's repository server words them.
 const NOT_IN_REPOSITORY: &[&str] = &["app path does not exist", "remote repository is empty", "unable to resolve"];
+
+/// Version of its API.
+const VERSION: &str = "v1alpha1";
+/// Namespace of Argo CD.
+const NAMESPACE: &str = "argocd";
+/// Annotation by which Argo CD reads the repository at once, rather than at its next poll. It removes the annotation afterwards.
+/// <https://argo-cd.readthedocs.io/en/stable/user-guide/annotations-and-labels/>
+const REFRESH: &str = "argocd.argoproj.io/refresh";
+
+/// An Application as Argo CD reports it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Application {
+    /// Name.
+    pub name: String,
+    /// Whether it is in sync and healthy.
+    pub phase: Phase,
+    /// Commit that Argo CD has compared it with; empty before the first comparison.
+    pub revision: String,
+    /// Images of its objects.
+    pub images: Vec<String>,
+}
+
+impl Application {
+    fn of(kind: &KindName, object: &DynamicObject) -> Application {
+        let status = object.data.get("status").unwrap_or(&Value::Null);
+        let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let images = status.pointer("/summary/images").and_then(Value::as_array).into_iter().flatten();
+        Application {
+            name: object.metadata.name.clone().unwrap_or_default(),
+            phase: readiness::phase(kind, object, &[]),
+            revision: text("/sync/revision"),
+            images: images.filter_map(|image| image.as_str().map(str::to_owned)).collect(),
+        }
+    }
+}
+
+impl Cluster {
+    /// All Applications of Argo CD; none if the cluster does not know them.
+    ///
+    /// # Errors
+    /// Returns errors of the API.
+    pub async fn applications(&self) -> Result<Vec<Application>> {
+        let Some((name, kind)) = self.application_kind().await? else { return Ok(Vec::new()) };
+        let objects = self.list_in(&kind, Some(NAMESPACE), "").await?;
+        Ok(objects.iter().map(|object| Application::of(&name, object)).collect())
+    }
+
+    /// An Application of Argo CD.
+    ///
+    /// # Errors
+    /// Returns errors of the API.
+    pub async fn application(&self, name: &str) -> Result<Option<Application>> {
+        let Some((kind_name, kind)) = self.application_kind().await? else { return Ok(None) };
+        let object = self.get(&kind, Some(NAMESPACE), name).await?;
+        Ok(object.map(|object| Application::of(&kind_name, &object)))
+    }
+
+    /// Asks Argo CD to compare an Application with the latest commit now.
+    ///
+    /// # Errors
+    /// Returns errors of the API.
+    pub async fn refresh_application(&self, name: &str) -> Result<()> {
+        let Some((_, kind)) = self.application_kind().await? else { return Ok(()) };
+        let patch = json!({ "metadata": { "annotations": { REFRESH: "normal" } } });
+        self.merge(&kind, Some(NAMESPACE), name, &patch).await.map(drop)
+    }
+
+    async fn application_kind(&self) -> Result<Option<(KindName, Kind)>> {
+        let name = KindName { group: GROUP.to_owned(), version: VERSION.to_owned(), kind: KIND.to_owned() };
+        match self.kind(&name).await {
+            Err(error) if is_unknown_kind(&error) => Ok(None),
+            kind => kind.map(|kind| Some((name, kind))),
+        }
+    }
+}
 
 /// Phase of an Application by its spec and status.
 pub(super) fn phase(spec: Option<&Value>, status: &Value) -> Phase {

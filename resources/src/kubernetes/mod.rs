@@ -31,6 +31,7 @@ use crate::{
     core::{Api, Error, ErrorKind, Result, ServiceInfo, TagChange},
 };
 
+pub use applications::Application;
 pub(crate) use cluster::Access;
 pub use cluster::{Cluster, Endpoint};
 pub use helm::{EMBEDDED_PREFIX, EmbeddedChart, SERVICE_CHART};

@@ -73,6 +73,7 @@ pub const SECTION_NAMES: &[&str] = &[
     "policies",
     "edge",
     "services",
+    "procedures",
 ];
 
 /// Sections whose entries are one resource each, for references: `queues.orders.url`.
@@ -186,7 +187,8 @@ pub fn chosen_type(section: &str, name: &str, exists: impl Fn(&str, &str) -> boo
 /// these.
 pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, drafts: &mut Vec<Draft>) {
     let mut out = Expansion { compiler: c, frame, network: None, has_other_network_engine: false, edge: EdgeState::default(), drafts };
-    for name in SECTION_NAMES {
+    // Procedures have no resources.
+    for name in SECTION_NAMES.iter().filter(|name| **name != "procedures") {
         let at = child_pointer("", name);
         let value = match document.get(*name) {
             None | Some(Value::Null) => continue,

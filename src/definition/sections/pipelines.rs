@@ -1,11 +1,14 @@
 //! `pipelines`: pipelines of CodePipeline that build a repository with CodeBuild: connection, project, roles, logs and a bucket for artifacts.
 
+mod releases;
+
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::releases::{Releases, Stage};
 use super::{Expansion, Fields, SectionEntry, field_names, is_set, set_default};
 use crate::aws;
 
@@ -28,7 +31,7 @@ pub struct Pipeline {
     /// unless set.
     #[serde(default)]
     pub build: Value,
-    /// Build specification: its text, or its path in the repository. Default: `buildspec.yml`.
+    /// Build specification: its text, or its path in the repository. Default: `buildspec.yml`, for `releases` the rendered one.
     #[serde(default)]
     pub buildspec: Option<String>,
     /// Registries of the stack to which builds push images, by name. Default: none.
@@ -37,9 +40,14 @@ pub struct Pipeline {
     /// Managed policies of the role of the builds, in addition to what the pipeline needs. Default: none.
     #[serde(default)]
     pub build_policies: BTreeSet<String>,
-    /// Waits for the approval of a person after the build. Default: false.
+    /// Waits for the approval of a person: after the build, or before a release. Releases to `prod` always do. Default: false.
     #[serde(default)]
     pub approval: bool,
+    /// Releases the services of the repository with the stages that `acme render` writes to `ci`: tests, SonarQube and Trivy, images for
+    /// `registries`, their digests in the repository of Argo CD, and checks of what runs. Tags such as `v1.4.0.prod` start it, not `branch`.
+    /// Default: none; it builds with `buildspec`.
+    #[serde(default)]
+    pub releases: Option<Releases>,
     /// Stages after the build, as in `code_pipeline`. The artifacts are `source` and `build`. Default: none.
     #[serde(default)]
     pub stages: Vec<Value>,
@@ -80,12 +88,18 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
             }
             entry.fields.insert("artifact_store".into(), json!({ "bucket": name }));
         }
-        add_build(out, &entry, &own);
+        let arn = connection_arn(&connection);
+        let stage = own.releases.as_ref().and_then(|releases| releases::stage(out, releases, &entry.pointer));
+        let release = own.releases.as_ref().zip(stage);
+        add_build(out, &entry, &own, release, arn.as_deref());
+        if let Some((releases, _)) = release {
+            releases::add_projects(out, &entry, releases, arn.as_deref());
+        }
         if !entry.is_set("role") {
-            add_role(out, &entry, &connection);
+            add_role(out, &entry, &own, arn);
             entry.fields.insert("role".into(), name.into());
         }
-        add_pipeline(out, entry, &own, connection);
+        add_pipeline(out, entry, &own, stage, connection);
     }
 }
 
@@ -109,29 +123,43 @@ fn artifacts(out: &Expansion<'_, '_>, entry: &SectionEntry) -> Option<Value> {
 /// The project with its role and log group.
 ///
 /// Source of the permissions: <https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html>
-fn add_build(out: &mut Expansion<'_, '_>, entry: &SectionEntry, own: &Pipeline) {
+fn add_build(
+    out: &mut Expansion<'_, '_>,
+    entry: &SectionEntry,
+    own: &Pipeline,
+    release: Option<(&Releases, Stage)>,
+    connection: Option<&str>,
+) {
     let at = format!("{}/build", entry.pointer);
     let Some(mut project) = out.parse_fields(own.build.clone(), &at) else { return };
     // Another name than that of a role, which the engine would take for a reference to it.
     let group = format!("builds-{}", entry.name);
     let mut source = json!({ "type": "CODEPIPELINE" });
-    if let Some(buildspec) = &own.buildspec {
-        source["buildspec"] = buildspec.as_str().into();
+    if let Some(buildspec) = own.buildspec.as_deref().or(release.map(|_| releases::RELEASE)) {
+        source["buildspec"] = buildspec.into();
     }
     set_default(&mut project, "source", source);
     set_default(&mut project, "artifacts", json!({ "type": "CODEPIPELINE" }));
     // Without a registry to push to, builds don't need the Docker daemon.
-    set_default(&mut project, "environment", json!({ "image": IMAGE, "privileged": !own.registries.is_empty() }));
+    let mut environment = json!({ "image": IMAGE, "privileged": !own.registries.is_empty() || release.is_some() });
+    if let Some((releases, stage)) = release {
+        environment["variables"] = releases::variables(releases, stage);
+    }
+    set_default(&mut project, "environment", environment);
     if !is_set(&project, "logs") {
         out.add_generated("log_group", &group, json!({ "retention_days": 30 }), &entry.pointer);
         project.insert("logs".into(), json!({ "group": group }));
     }
     if !is_set(&project, "role") {
         let role_name = format!("build-{}", entry.name);
+        let mut statements = build_statements(out, entry, own, &group);
+        if release.is_some() {
+            statements.extend(releases::statements(out, own, connection));
+        }
         let role = json!({
             "description": format!("What builds of the pipeline {} may do", entry.name),
             "trust": { "services": ["codebuild.amazonaws.com"] }, "policies": own.build_policies,
-            "inline_policies": { "build": { "Statement": build_statements(out, entry, own, &group) } },
+            "inline_policies": { "build": { "Statement": statements } },
         });
         if let Some(draft) = out.add_generated("iam_role", &role_name, role, &entry.pointer) {
             draft.pointer_overrides.push(("/policies".into(), format!("{}/build_policies", entry.pointer)));
@@ -147,13 +175,8 @@ fn add_build(out: &mut Expansion<'_, '_>, entry: &SectionEntry, own: &Pipeline) 
 fn build_statements(out: &Expansion<'_, '_>, entry: &SectionEntry, own: &Pipeline, group: &str) -> Vec<Value> {
     let partition = aws::partition(out.frame.region.unwrap_or("*"));
     let group = format!("${{log_group.{group}.arn}}");
-    let reports = ["CreateReportGroup", "CreateReport", "UpdateReport", "BatchPutTestCases", "BatchPutCodeCoverages"];
-    let reports: Vec<String> = reports.iter().map(|action| format!("codebuild:{action}")).collect();
-    let mut statements = vec![
-        statement(&["logs:CreateLogStream", "logs:PutLogEvents"], json!([group, format!("{group}:*")])),
-        // Builds create report groups, whose names begin with that of the project.
-        json!({ "Effect": "Allow", "Action": reports, "Resource": format!("arn:{partition}:codebuild:*:*:report-group/*") }),
-    ];
+    let mut statements =
+        vec![statement(&["logs:CreateLogStream", "logs:PutLogEvents"], json!([group, format!("{group}:*")])), reports(partition)];
     statements.extend(artifacts(out, entry));
     if !own.registries.is_empty() {
         let push = [
@@ -172,15 +195,29 @@ fn build_statements(out: &Expansion<'_, '_>, entry: &SectionEntry, own: &Pipelin
     statements
 }
 
-/// Role of the pipeline. <https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html>
-fn add_role(out: &mut Expansion<'_, '_>, entry: &SectionEntry, connection: &Value) {
-    let project = format!("${{codebuild_project.{}.arn}}", entry.name);
-    let connection = match connection {
+/// Builds create report groups, whose names begin with that of the project.
+fn reports(partition: &str) -> Value {
+    let reports = ["CreateReportGroup", "CreateReport", "UpdateReport", "BatchPutTestCases", "BatchPutCodeCoverages"];
+    let reports: Vec<String> = reports.iter().map(|action| format!("codebuild:{action}")).collect();
+    json!({ "Effect": "Allow", "Action": reports, "Resource": format!("arn:{partition}:codebuild:*:*:report-group/*") })
+}
+
+/// ARN of a connection, by its name or as it is written; `None` for anything else, which the pipeline itself reports.
+fn connection_arn(connection: &Value) -> Option<String> {
+    match connection {
         Value::String(arn) if arn.starts_with("arn:") || arn.starts_with("${") => Some(arn.clone()),
         Value::String(name) => Some(format!("${{code_connection.{name}.arn}}")),
         other => other.get("arn").and_then(Value::as_str).map(str::to_owned),
-    };
-    let mut statements = vec![statement(&["codebuild:BatchGetBuilds", "codebuild:StartBuild"], project.into())];
+    }
+}
+
+/// Role of the pipeline. <https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html>
+fn add_role(out: &mut Expansion<'_, '_>, entry: &SectionEntry, own: &Pipeline, connection: Option<String>) {
+    let count = if own.releases.is_some() { 3 } else { 1 };
+    let projects = releases::projects(&entry.name).into_iter().take(count).map(|name| format!("${{codebuild_project.{name}.arn}}").into());
+    let projects: Vec<Value> = projects.collect();
+    let projects = if let [only] = projects.as_slice() { only.clone() } else { projects.into() };
+    let mut statements = vec![statement(&["codebuild:BatchGetBuilds", "codebuild:StartBuild"], projects)];
     statements.extend(artifacts(out, entry));
     let use_connection = ["codeconnections:UseConnection", "codestar-connections:UseConnection"];
     statements.extend(connection.map(|connection| statement(&use_connection, connection.into())));
@@ -191,9 +228,9 @@ fn add_role(out: &mut Expansion<'_, '_>, entry: &SectionEntry, connection: &Valu
     out.add_generated("iam_role", format!("pipeline-{}", entry.name), role, &entry.pointer);
 }
 
-fn add_pipeline(out: &mut Expansion<'_, '_>, entry: SectionEntry, own: &Pipeline, connection: Value) {
+fn add_pipeline(out: &mut Expansion<'_, '_>, entry: SectionEntry, own: &Pipeline, stage: Option<Stage>, connection: Value) {
     let at = entry.pointer.clone();
-    let source = json!({ "name": "Source", "actions": [{
+    let mut source = json!({ "name": "Source", "actions": [{
         "name": "Source", "category": "Source", "provider": "CodeStarSourceConnection", "connection": connection, "outputs": ["source"],
         "configuration": { "FullRepositoryId": own.repository, "BranchName": own.branch },
     }] });
@@ -201,14 +238,25 @@ fn add_pipeline(out: &mut Expansion<'_, '_>, entry: SectionEntry, own: &Pipeline
         "name": "Build", "category": "Build", "provider": "CodeBuild", "inputs": ["source"], "outputs": ["build"],
         "configuration": { "ProjectName": format!("${{codebuild_project.{}.id}}", entry.name) },
     }] });
-    let mut stages = vec![source, build];
-    if own.approval {
-        let approval = json!({ "name": "Approve", "category": "Approval", "provider": "Manual" });
-        stages.push(json!({ "name": "Approval", "actions": [approval] }));
+    let mut stages = Vec::new();
+    let mut fields: Fields = entry.fields;
+    if let Some(stage) = stage {
+        // Builds clone the repository, to find the tag and to push.
+        source["actions"][0]["configuration"]["OutputArtifactFormat"] = "CODEBUILD_CLONE_REF".into();
+        stages.push(source);
+        stages.extend(releases::stages(&entry.name, stage, own.approval));
+        set_default(&mut fields, "triggers", releases::triggers(stage));
+        // A release is never overtaken.
+        set_default(&mut fields, "execution_mode", "QUEUED");
+    } else {
+        stages.extend([source, build]);
+        if own.approval {
+            let approval = json!({ "name": "Approve", "category": "Approval", "provider": "Manual" });
+            stages.push(json!({ "name": "Approval", "actions": [approval] }));
+        }
     }
     let first_own = stages.len();
     stages.extend(own.stages.iter().cloned());
-    let mut fields: Fields = entry.fields;
     fields.insert("stages".into(), stages.into());
     let Some(draft) = out.add_resource("code_pipeline", entry.name, fields, &at) else { return };
     draft.extra_fields = field_names::<Pipeline>();

@@ -6,6 +6,7 @@ use super::{
     autoscaling, backup, caches, cdn, cluster, data_store, databases, dns, edge, file_systems, firewall, load_balancers, migration,
     network, pipelines, platform, policies, services, slo, trail, transit,
 };
+use crate::definition::procedures::ProceduresForm;
 
 /// Description of a section.
 pub struct Section {
@@ -363,6 +364,12 @@ pub static SECTIONS: &[Section] = &[
                 `restricted`, probes, a disruption budget, and NetworkPolicies by which only the connections in `calls` and to what it uses are \
                 open. With `istiod` in `platform`, it is in the mesh. `edge` sends it requests from outside. See [the guide](../services.md).",
         body: SectionBody::Entries(FieldSet { own_schema: Some(schema::<services::Service>), ..EMPTY }),
+    },
+    Section {
+        name: "procedures",
+        description: "Changes in several steps with gates between them: `acme cutover`, `acme failover`, `acme failback` and `acme drill`. They move \
+                values of the definition. See [the guide](../procedures.md).",
+        body: SectionBody::Fields(FieldSet { own_schema: Some(schema::<ProceduresForm>), ..EMPTY }),
     },
 ];
 

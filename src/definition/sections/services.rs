@@ -20,7 +20,7 @@ use super::{
     platform, policies,
 };
 use crate::{
-    definition::{parse_section, suggestion},
+    definition::{gitops::GitService, parse_section, suggestion},
     kubernetes::SERVICE_CHART,
 };
 
@@ -30,8 +30,6 @@ const FILES_FOLDER: &str = "/var/run/secrets/services";
 const PREFIX: &str = "service-";
 /// Object by which External Secrets reaches Secrets Manager.
 const SECRET_STORE: &str = "kubernetes_object.external-secrets-clustersecretstore-secrets-manager";
-/// Application by which Argo CD installs the components, if it delivers them. acme installs the services after it is in sync.
-const ROOT: &str = "kubernetes_object.argo-cd-application-root";
 
 /// A service with its place in the definition.
 struct Declared {
@@ -259,11 +257,17 @@ fn add(out: &mut Expansion<'_, '_>, service: &Declared, links: &Links, services:
         before.push(format!("eks_pod_identity.{own}"));
     }
     let repository = format!("${{ecr_repository.{name}.uri}}");
-    let Some(image) = form.image.clone().or_else(|| Some(with_version(&repository, form.version.as_ref()?))) else { return };
+    let image = form.image.clone().or_else(|| Some(with_version(&repository, form.version.as_ref()?)));
+    // Argo CD waits for the first image.
+    let is_in_git = out.compiler.delivery.is_some();
+    if image.is_none() && !is_in_git {
+        return;
+    }
+    let image = image.unwrap_or_default();
     if secret_store(out) == "kubernetes" && !links.files.is_empty() {
         before.push(add_secret(out, service, &links.files));
     }
-    let spec = json!({
+    let mut spec = json!({
         "cluster": "main",
         "namespace": namespace,
         "release": name,
@@ -271,6 +275,11 @@ fn add(out: &mut Expansion<'_, '_>, service: &Declared, links: &Links, services:
         "version": SERVICE_CHART.version,
         "values": values(out, service, links, services, &image, &repository),
     });
+    let is_promoted = form.image.is_none();
+    if let Some(values) = spec["values"].as_object_mut().filter(|_| is_in_git && is_promoted) {
+        // It is in the values that promotions change.
+        values.remove("image");
+    }
     let Value::Object(mut fields) = spec else { return };
     if canary::is_rollout(out, form) {
         // Helm 4 does not understand the status of a Rollout, and would wait for it in vain: https://github.com/helm/helm/issues/32615
@@ -282,6 +291,9 @@ fn add(out: &mut Expansion<'_, '_>, service: &Declared, links: &Links, services:
         let places = [("/values/env", "env"), ("/values/command", "command"), ("/values", ""), ("/namespace", "namespace")];
         let place = |field: &str| if field.is_empty() { pointer.clone() } else { format!("{pointer}/{field}") };
         draft.pointer_overrides.extend(places.map(|(spec, field)| (spec.to_owned(), place(field))));
+    }
+    if is_in_git {
+        out.deliver_service(GitService { name: name.clone(), first_image: image, is_promoted }, namespace);
     }
 }
 
@@ -298,7 +310,6 @@ fn before(out: &Expansion<'_, '_>, form: &Service, links: &Links) -> Vec<String>
     let mut before: Vec<String> = parts.map(|draft| format!("{}.{}", draft.resource_type.name, draft.name)).collect();
     let uses_files = !links.files.is_empty();
     let needed = [
-        (ROOT, true),
         ("helm_release.istiod", true),
         (canary::CONTROLLER, canary::is_rollout(out, form)),
         ("helm_release.prometheus-crds", form.metrics.is_some()),

@@ -111,6 +111,51 @@ fn a_pipeline_builds_a_repository() {
 }
 
 #[test]
+fn a_pipeline_releases_tags_with_the_stages_of_the_other_pipelines() {
+    let text = |stage: &str| {
+        format!(
+            "stack: shop\nregion: eu-west-1\nregistries: [app]\npipelines:\n  app:\n    repository: example/app\n    registries: [app]\n    \
+             releases: {{ sonar_url: 'https://sonar.example.com', site_url: 'https://shop.example.com'{stage} }}\n"
+        )
+    };
+    let stack = compile(&text(""), &located());
+    let expected = [
+        "code_connection.app",
+        "code_pipeline.app",
+        "codebuild_project.app",
+        "codebuild_project.check-app",
+        "codebuild_project.sast-app",
+        "ecr_repository.app",
+        "iam_role.build-app",
+        "iam_role.build-check-app",
+        "iam_role.build-sast-app",
+        "iam_role.pipeline-app",
+        "log_group.builds-app",
+        "s3_bucket.pipeline-app",
+    ];
+    assert_eq!(addresses(&stack), expected);
+    let pipeline = spec(&stack, "code_pipeline.app");
+    assert_eq!(pipeline["triggers"]["Source"]["push"][0]["tags"]["includes"], json!(["v*.*.*.prod"]));
+    let stages = |pipeline: &Value| -> Vec<String> {
+        let stages = pipeline["stages"].as_array().into_iter().flatten();
+        stages.map(|stage| stage["name"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(stages(pipeline), ["Source", "Check", "Approval", "Publish", "Deploy", "Verify"]);
+    let checks: Vec<&Value> = pipeline["stages"][1]["actions"].as_array().into_iter().flatten().map(|action| &action["name"]).collect();
+    assert_eq!(checks, ["Test", "SAST", "Scan"]);
+    assert_eq!(pipeline["stages"][0]["actions"][0]["configuration"]["OutputArtifactFormat"], "CODEBUILD_CLONE_REF");
+    // The checks can't push images, and only one of them has the token.
+    let may = |role: &str| spec(&stack, role)["inline_policies"].to_string();
+    assert!(may("iam_role.build-app").contains("ecr:PutImage") && !may("iam_role.build-check-app").contains("ecr:"));
+    assert!(may("iam_role.build-sast-app").contains("ssm:GetParameters") && !may("iam_role.build-check-app").contains("ssm:"));
+    let staging = compile(&text(", stage: staging"), &located());
+    let names = stages(spec(&staging, "code_pipeline.app"));
+    assert_eq!(names, ["Source", "Check", "Publish", "Deploy", "Verify", "DAST"]);
+    let said = compile_problems(&text(", stage: staging").replace(", site_url: 'https://shop.example.com'", ""), &located());
+    assert!(said.contains("add `site_url: https://…`"), "{said}");
+}
+
+#[test]
 fn a_transit_gateway_is_attached_to_the_network() {
     let text = format!(
         "{NETWORK}transit: {{ destinations: [10.1.0.0/16], route_tables: {{ shared: {{ associations: [network] }} }} }}\n\

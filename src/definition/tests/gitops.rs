@@ -156,3 +156,28 @@ fn reports_settings_that_can_not_work_at_their_lines() {
     let said = compile_problems(&reference, &located());
     assert!(said.contains("`helm_release.istiod` is installed by Argo CD"), "{said}");
 }
+
+#[test]
+fn services_are_left_to_argo_cd_with_their_first_image() {
+    let services = "services:
+  web: { port: 8080, version: 1.4.0, calls: [orders] }
+  orders: { port: 9000 }
+  mail: { image: 'ghcr.io/example/mail:1' }
+";
+    let stack = compile(&format!("{CLUSTER}platform:\n  deliver: argocd\n{SELF}{COMPONENTS}{services}"), &located());
+    // What they need in AWS stays with acme.
+    assert!(addresses(&stack).contains(&"ecr_repository.orders".to_owned()));
+    assert!(addresses(&stack).iter().all(|address| address != "helm_release.web"));
+    let gitops = stack.gitops.as_ref().expect("a delivery");
+    assert_eq!(gitops.services().collect::<Vec<_>>(), ["mail", "orders", "web"]);
+    assert_eq!(gitops.service("web").map(|one| one.first_image.as_str()), Some("${ecr_repository.web.uri}:1.4.0"));
+    // Without an image, it is installed, too: the first promotion brings one.
+    assert_eq!(gitops.service("orders").map(|one| (one.first_image.as_str(), one.is_promoted)), Some(("", true)));
+    assert_eq!(gitops.service("mail").map(|one| one.is_promoted), Some(false));
+    let values = |name: &str| &gitops.components[name].release.as_ref().expect("a release")["values"];
+    assert_eq!(values("service-web")["env"], json!({ "ORDERS_URL": "http://orders.shop:9000" }));
+    assert!(values("service-web").get("image").is_none(), "the values of promotions have it");
+    assert_eq!(values("service-mail")["image"], "ghcr.io/example/mail:1");
+    // After all components.
+    assert!(gitops.components.values().all(|component| component.service.is_some() || component.sync_wave < 1000));
+}

@@ -1,13 +1,20 @@
 //! Argo CD: rendered files against its definitions of kinds, and an Application whose status the test sets in place of Argo CD.
 
-use std::{path::Path, thread, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
 use super::Lab;
 use crate::{
-    acme::{Acme, write_file},
+    acme::{Acme, CommandOutput, write_file},
     render::{render, stack_with_argo_cd},
+    render_services::Shop,
+    service_rollback::{IDENTITY, git},
 };
 
 /// Kinds of Argo CD, without the parts of their schemas that nothing renders.
@@ -55,6 +62,124 @@ fn rendered_applications_fit_the_kinds_of_argo_cd() {
             assert_valid(&lab, &file);
         }
     }
+}
+
+#[test]
+#[ignore = "needs programs from PyPI, npm and Debian"]
+fn rendered_services_fit_the_kinds_of_argo_cd_and_give_the_objects_that_helm_gives() {
+    let lab = Lab::start();
+    install_kinds(&lab);
+    lab.server.kubectl(&["create", "namespace", "argocd"]);
+    let shop = Shop::applied();
+    shop.rendered();
+    let root = shop.root();
+    for environment in ["staging", "production"] {
+        assert_valid(&lab, &root.join(format!("clusters/{environment}/apps")));
+        for (service, kinds) in [("web", 5), ("orders", 3), ("proxy", 4)] {
+            let values = ["base", "overlays"].map(|part| root.join(format!("services/{service}/{part}/{environment}/values.yaml")));
+            let chart = |chart: &Path| super::services::objects(service, chart, &values);
+            let rendered = chart(&root.join(format!("platform/{environment}/charts/service")));
+            assert_eq!(rendered, chart(super::services::CHART.as_ref()), "the header of a file changes nothing");
+            // A service without an image is all but what runs.
+            assert_eq!(rendered.len(), kinds, "{service}: {rendered:#?}");
+            assert_eq!(rendered.iter().any(|object| object["kind"] == "Deployment"), service != "orders");
+        }
+    }
+}
+
+/// The same stack as that of the laboratory, as a definition with services.
+const WITH_SERVICES: &str = "stack: shop
+region: us-east-1
+network: { cidr: 10.0.0.0/16, zones: 2, nat: none }
+cluster: { version: '1.36', auto_mode: {} }
+platform:
+  deliver: argocd
+  argocd: { repository: 'https://git.example.com/platform.git' }
+  argo-cd: { host: argocd.example.com }
+services: { web: { port: 8080 } }
+";
+
+const OVERLAY: &str = "services/web/overlays/default/values.yaml";
+
+/// A repository with two releases of a service.
+fn released(folder: &Path) -> (PathBuf, PathBuf) {
+    let (clone, remote) = (folder.join("clone"), folder.join("remote.git"));
+    fs::create_dir_all(clone.join(OVERLAY).parent().expect("a folder")).expect("created");
+    git(&clone, &["init", "--quiet", "--initial-branch=main"]);
+    git(&clone, &["init", "--quiet", "--bare", "--initial-branch=main", remote.to_str().expect("a path")]);
+    git(&clone, &["remote", "add", "origin", remote.to_str().expect("a path")]);
+    for image in ["a:1", "a:2"] {
+        fs::write(clone.join(OVERLAY), format!("image: {image}\n")).expect("written");
+        git(&clone, &["add", "."]);
+        git(&clone, &["commit", "--quiet", "--message", &format!("Release {image}")]);
+    }
+    git(&clone, &["push", "--quiet", "origin", "main"]);
+    (clone, remote)
+}
+
+impl StubArgoCd<'_> {
+    /// Installs the last commit of a repository: compares, when acme asks for it, then syncs, and is healthy once acme has seen that.
+    fn install(&self, application: &str, remote: &Path) {
+        let annotation = "jsonpath={.metadata.annotations.argocd\\.argoproj\\.io/refresh}";
+        while self.0.server.kubectl(&["get", "application", application, "-n", "argocd", "-o", annotation]).is_empty() {
+            thread::sleep(Duration::from_millis(100));
+        }
+        let revision = git(remote, &["rev-parse", "main"]);
+        let image = git(remote, &["show", &format!("main:{OVERLAY}")]).trim().trim_start_matches("image: ").to_owned();
+        let of_revision = |mut status: Value| {
+            status["sync"]["revision"] = revision.trim().into();
+            status["summary"] = json!({ "images": [image] });
+            status
+        };
+        self.set_status(application, &of_revision(status("OutOfSync", "Healthy", "Running")));
+        let path = format!("GET /apis/argoproj.io/v1alpha1/namespaces/argocd/applications/{application}");
+        let mut seen = 0;
+        while seen < 2 {
+            seen += self.0.gateway.take_calls().iter().filter(|(call, _)| **call == path).map(|(_, times)| times).sum::<usize>();
+            thread::sleep(Duration::from_millis(50));
+        }
+        self.set_status(application, &of_revision(status("Synced", "Healthy", "Succeeded")));
+    }
+}
+
+#[test]
+#[ignore = "needs programs from PyPI, npm and Debian"]
+fn a_rollback_waits_until_argo_cd_has_installed_the_revert() {
+    let lab = Lab::start();
+    install_kinds(&lab);
+    lab.server.kubectl(&["create", "namespace", "argocd"]);
+    lab.apply(&lab.stack(""));
+    let (clone, remote) = released(lab.folder.path());
+    let stack = write_file(lab.folder.path(), "services.yaml", WITH_SERVICES);
+    let roll_back = || -> CommandOutput {
+        lab.acme.run_with_env(&IDENTITY, "rollback", &stack, &["--service", "web", "--repo", clone.to_str().expect("a path"), "--yes"])
+    };
+    let image = || git(&remote, &["show", &format!("main:{OVERLAY}")]);
+    // Nobody would install the revert.
+    let refused = roll_back();
+    assert!(refused.code == 1 && refused.stderr.contains("error[not-applied]"), "{}", refused.combined_output());
+    assert_eq!(image(), "image: a:2\n");
+
+    let source = json!({ "repoURL": "https://git.example.com/platform.git", "path": "platform/default/charts/service" });
+    let spec =
+        json!({ "project": "services", "destination": { "name": "in-cluster" }, "source": source, "syncPolicy": { "automated": {} } });
+    let application = json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": { "name": "service-web", "namespace": "argocd" }, "spec": spec });
+    let file = write_file(lab.folder.path(), "application.json", &application.to_string());
+    lab.server.kubectl(&["create", "-f", file.to_str().expect("a path")]);
+    let argo_cd = StubArgoCd(&lab);
+    // The refused release is in sync and healthy.
+    let mut before = status("Synced", "Healthy", "Succeeded");
+    before["sync"]["revision"] = git(&remote, &["rev-parse", "main"]).trim().into();
+    argo_cd.set_status("service-web", &before);
+    thread::scope(|scope| {
+        let done = scope.spawn(roll_back);
+        argo_cd.install("service-web", &remote);
+        let done = done.join().expect("no panic").assert_success();
+        assert!(done.stderr.contains("Argo CD has not seen the commit") && done.stderr.contains("syncing"), "{}", done.stderr);
+        assert!(done.stderr.contains("Done: web runs a:1."), "{}", done.stderr);
+        eprintln!("{}", done.stderr);
+    });
+    assert_eq!(image(), "image: a:1\n");
 }
 
 const ROOT: &str = "
@@ -140,6 +265,8 @@ fn the_root_application_is_ready_when_all_others_are() {
         assert!(done.combined_output().contains("root"), "{}", done.combined_output());
     });
     lab.assert_no_changes(&stack);
+    let shown = lab.run("show", &stack, &["--live"]).assert_success();
+    assert!(shown.stdout.contains("Applications of Argo CD:\n  istiod  ready\n  root    ready\n"), "{}", shown.stdout);
     let url = lab.server.kubectl(&["get", "secret", "repository", "-n", "argocd", "-o", "jsonpath={.data.type}"]);
     assert_eq!(url, "Z2l0");
 

@@ -15,7 +15,7 @@ use crate::{
     schemas::check,
 };
 
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/templates/charts/service");
+pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/templates/charts/service");
 
 /// A stack with services of every shape.
 fn definition(components: &str, canary: &str, edge: &str) -> String {
@@ -75,6 +75,18 @@ fn components(components: &str, canary: &str, edge: &str) -> String {
 fn helm(arguments: &[&str]) -> CommandOutput {
     let done = Command::new(programs().join("helm/helm")).args(arguments).output().expect("Helm starts");
     CommandOutput::from_output(done).assert_success()
+}
+
+/// Objects of a chart with values from files, as Helm and Argo CD render them.
+pub fn objects(release: &str, chart: &Path, values: &[PathBuf]) -> Vec<Value> {
+    let chart = chart.to_str().expect("a path");
+    let mut arguments = vec!["template", release, chart, "--namespace", "shop", "--skip-tests"];
+    for file in values {
+        arguments.extend(["--values", file.to_str().expect("a path")]);
+    }
+    let rendered = helm(&arguments);
+    let documents = serde_yaml::Deserializer::from_str(&rendered.stdout).map(|one| Value::deserialize(one).expect("YAML"));
+    documents.filter(Value::is_object).collect()
 }
 
 /// The values of each service, in files, and the manifests of the edge.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::definition::{
     child_pointer,
-    gitops::{API_VERSION, ARGO_CD_NAMESPACE, CLUSTER_NAME, PLATFORM_PROJECT, chart_source, root_application},
+    gitops::{API_VERSION, ARGO_CD_NAMESPACE, CLUSTER_NAME, PLATFORM_PROJECT, SERVICES_PROJECT, chart_source, root_application},
 };
 
 /// Label by which Argo CD finds clusters and repositories.
@@ -178,7 +178,7 @@ fn add_projects(installer: &mut Installer<'_, '_, '_>, argo_cd: &ArgoCdDelivery,
         "clusterResourceWhitelist": [],
     });
     let earlier = before.clone();
-    for (name, spec) in [(PLATFORM_PROJECT, platform), ("services", services)] {
+    for (name, spec) in [(PLATFORM_PROJECT, platform), (SERVICES_PROJECT, services)] {
         let metadata = json!({ "name": name, "namespace": ARGO_CD_NAMESPACE });
         let project = json!({ "apiVersion": API_VERSION, "kind": "AppProject", "metadata": metadata, "spec": spec });
         before.push(add_object(installer, project, None, &earlier, at));

@@ -10,7 +10,7 @@ use super::{component::AutoMode, namespace_object, registry::components, selecti
 use crate::{
     core::Address,
     definition::{
-        gitops::{Delivery, GitComponent, GitOps, Member},
+        gitops::{Delivery, GitComponent, GitOps, GitService, Member, service_application},
         parse_section,
         sections::{Expansion, field_names},
     },
@@ -153,6 +153,8 @@ pub fn is_in_git(one: &Selected, argo_cd: &ArgoCdDelivery, has_auto_mode: bool) 
 
 /// Position of the namespaces in the order of Argo CD, before all components.
 const NAMESPACES_WAVE: i32 = -100;
+/// Position of the services, after all components.
+const SERVICES_WAVE: i32 = 1000;
 
 impl Expansion<'_, '_> {
     /// Leaves a resource to Argo CD, as part of a component.
@@ -165,6 +167,13 @@ impl Expansion<'_, '_> {
     pub fn deliver_namespace(&mut self, namespace: &str) {
         let first = GitComponent { sync_wave: NAMESPACES_WAVE, ..GitComponent::default() };
         self.deliver("namespaces", first, &format!("kubernetes_object.{}", namespace_object(namespace)), 0);
+    }
+    /// Leaves the release of a service to Argo CD.
+    pub fn deliver_service(&mut self, service: GitService, namespace: &str) {
+        let (application, address) = (service_application(&service.name), format!("helm_release.{}", service.name));
+        let component =
+            GitComponent { sync_wave: SERVICES_WAVE, namespace: namespace.to_owned(), service: Some(service), ..GitComponent::default() };
+        self.deliver(&application, component, &address, 0);
     }
     /// Leaves a rule of a namespace to Argo CD.
     pub fn deliver_policy(&mut self, address: &str) {
