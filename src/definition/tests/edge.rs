@@ -83,7 +83,7 @@ fn a_load_balancer_reaches_the_pods_of_each_path() {
     let rule = spec(&stack, "security_group_rule.edge-9000");
     assert!(rule["security_group"].to_string().contains("eks_cluster.main.security_group_id"), "{rule}");
     let web = values(&stack, "web");
-    assert_eq!(web["edge"], json!({ "through": "alb", "host": "www.example.com", "path": "/", "signIn": false }));
+    assert_eq!(web["edge"], json!({ "through": "alb", "host": "www.example.com", "path": "/", "signIn": false, "readinessGate": true }));
     assert_eq!(web["network"]["loadBalancers"], json!(["10.0.0.0/16"]));
     let release = &stack.resources[&Address::parse("helm_release.web").expect("an address")];
     let needs: Vec<String> = release.depends_on.iter().map(ToString::to_string).collect();
@@ -180,15 +180,33 @@ fn users_sign_in_before_they_reach_a_service() {
 
 #[test]
 fn acme_applies_the_edge_after_argo_cd_has_installed_the_components() {
-    let components =
-        "deliver: argocd, argocd: { repository: 'https://git.example.com/platform.git' }, argo-cd: { host: argocd.example.com }, nginx: {}";
-    let stack = compiled(components, "through: nginx, load_balancer: web");
+    let git = "deliver: argocd, argocd: { repository: 'https://git.example.com/platform.git' }, argo-cd: { host: argocd.example.com }";
+    let stack = compiled(&format!("{git}, nginx: {{}}"), "through: nginx, load_balancer: web");
     for address in ["kubernetes_object.edge-host", "kubernetes_object.edge-nginx"] {
         let object = &stack.resources[&Address::parse(address).expect("an address")];
         let needs: Vec<String> = object.depends_on.iter().map(ToString::to_string).collect();
         assert!(needs.iter().any(|need| need == "kubernetes_object.argo-cd-application-root"), "{address}: {needs:?}");
         assert!(!needs.iter().any(|need| need == "helm_release.nginx"), "{address}: {needs:?}");
     }
+    // Argo CD waits for the pods, which therefore don't wait for what comes after it. It installs a service without an image, too.
+    let stack = compiled(git, "through: alb, load_balancer: web");
+    assert!(of_edge(&stack).contains(&"kubernetes_object.edge-next".to_owned()));
+    let services = &stack.gitops.as_ref().expect("a delivery").components;
+    let release = services["service-users"].release.as_ref().expect("a release");
+    assert_eq!(release["values"]["edge"], json!({ "through": "alb", "host": "www.example.com", "path": "/users", "signIn": false }));
+}
+
+#[test]
+fn argo_cd_leaves_the_weights_to_argo_rollouts() {
+    let git = "deliver: argocd, argocd: { repository: 'https://git.example.com/platform.git' }, argo-cd: { host: argocd.example.com }";
+    let components = format!("{git}, argo-rollouts: {{}}, {MESH}");
+    let text = text(&components, "through: istio, load_balancer: web").replace("path: /users }", "path: /users, canary: 20% }");
+    let stack = compile(&text, &located());
+    let ignored = |name: &str| {
+        let component = &stack.gitops.as_ref().expect("a delivery").components[name];
+        component.argo_cd.ignore.iter().map(|one| one["kind"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((ignored("service-users"), ignored("service-web")), (vec!["DestinationRule".into(), "VirtualService".into()], vec![]));
 }
 
 #[test]
