@@ -183,7 +183,17 @@ fn stacks_on_ministack() {
 fn alb_eks_rds() {
     let edits = [
         Edit { pointer: "/values/cutover", value: 10.into(), changes: &["update dns_record.new", "update dns_record.old"] },
-        Edit { pointer: "/services/users/path", value: "/accounts".into(), changes: &["update helm_release.users", "update listener.web-https"] },
+        Edit {
+            pointer: "/services/users/path",
+            value: "/accounts".into(),
+            changes: &["update helm_release.users", "update listener.web-https"],
+        },
+        // Its target group stays.
+        Edit {
+            pointer: "/services/users/port",
+            value: 8081.into(),
+            changes: &["create security_group_rule.edge-8081", "update helm_release.users", "update kubernetes_object.edge-users"],
+        },
         Edit { pointer: "/databases/orders/max_storage_gib", value: 1000.into(), changes: &["update rds_instance.orders"] },
     ];
     check_stack("alb-eks-rds.yaml", &edits);
@@ -192,10 +202,11 @@ fn alb_eks_rds() {
 #[test]
 fn devops_platform() {
     let edits = [
+        Edit { pointer: "/services/user/path", value: "/accounts".into(), changes: &["update helm_release.user"] },
         Edit {
-            pointer: "/services/search",
-            value: json!({ "port": 8080, "version": "1.0.0", "namespace": "services", "path": "/search" }),
-            changes: &["create ecr_repository.search", "create helm_release.search"],
+            pointer: "/values/versions",
+            value: json!({ "user": "1.1.0", "product": "1.0.0", "order": "1.0.0", "payment": "1.0.0", "notification": "1.0.0", "auth": "1.1.0" }),
+            changes: &["update helm_release.auth", "update helm_release.user"],
         },
         Edit {
             pointer: "/slo/platform/availability",

@@ -336,10 +336,14 @@ fn edge<'o>(out: &'o Expansion<'_, '_>) -> Option<&'o Edge> {
 
 /// What a release needs to be ready: pods behind the load balancer are, once they are healthy targets.
 pub(super) fn before_release(out: &Expansion<'_, '_>, name: &str, service: &Service) -> Vec<String> {
-    let Some(edge) = edge(out).filter(|_| service.path.is_some()) else { return Vec::new() };
+    let Some(edge) = edge(out).filter(|_| service.path.is_some() && out.compiler.delivery.is_none()) else { return Vec::new() };
     match edge.gateway {
         Some(gateway) => vec![gateway.address()],
-        None => std::iter::once(format!("kubernetes_object.{}", balancer::name(name))).chain(balancer::listeners(out, edge)).collect(),
+        None => {
+            let binding = format!("kubernetes_object.{}", balancer::name(name));
+            let rule = service.port.map(balancer::rule).filter(|rule| has(out, rule));
+            rule.into_iter().chain([binding]).chain(balancer::listeners(out, edge)).collect()
+        }
     }
 }
 
@@ -348,6 +352,10 @@ pub(super) fn set_values(out: &Expansion<'_, '_>, service: &Service, values: &mu
     let (Some(edge), Some(path)) = (edge(out), &service.path) else { return };
     let through = edge.gateway.map_or("alb", |gateway| gateway.component);
     values["edge"] = json!({ "through": through, "host": edge.fields.host, "path": path, "signIn": signs_in(out, service) });
+    // Argo CD would wait for pods that wait for objects which acme applies after Argo CD has finished.
+    if edge.gateway.is_none() && out.compiler.delivery.is_none() {
+        values["edge"]["readinessGate"] = true.into();
+    }
     let network = &mut values["network"];
     match edge.gateway {
         Some(gateway) if network.get("gateways").is_none() => {

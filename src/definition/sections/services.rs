@@ -68,21 +68,23 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     if with_role {
         platform::require_identity_agent(out, at);
     }
-    for (service, links) in services.iter().zip(&links) {
-        add(out, service, links, &services);
-    }
     let routes = services.iter().filter_map(|service| route(out, service)).collect();
     if services.iter().any(|service| service.form.path.is_some()) {
         edge::add(out, routes);
+    }
+    for (service, links) in services.iter().zip(&links) {
+        add(out, service, links, &services);
     }
     let managed: BTreeSet<&str> = links.iter().flat_map(|links| links.files.values()).map(|file| file.secret.as_str()).collect();
     platform::permit_external_secrets(out, "services", managed.into_iter().filter(|secret| secret.contains(".master_secret_arn}")));
 }
 
-/// The route to a service, if it runs and has a path.
+/// The route to a service, if it has a path and a release: acme waits for the first image, and Argo CD installs the rest without it.
 fn route(out: &Expansion<'_, '_>, service: &Declared) -> Option<Route> {
     let Declared { name, pointer, namespace, form } = service;
-    form.version.as_ref().or(form.image.as_ref())?;
+    if out.compiler.delivery.is_none() {
+        form.version.as_ref().or(form.image.as_ref())?;
+    }
     Some(Route {
         name: name.clone(),
         namespace: namespace.clone(),
@@ -293,7 +295,8 @@ fn add(out: &mut Expansion<'_, '_>, service: &Declared, links: &Links, services:
         draft.pointer_overrides.extend(places.map(|(spec, field)| (spec.to_owned(), place(field))));
     }
     if is_in_git {
-        out.deliver_service(GitService { name: name.clone(), first_image: image, is_promoted }, namespace);
+        let ignore = canary::changed_by_controller(out, form);
+        out.deliver_service(GitService { name: name.clone(), first_image: image, is_promoted }, namespace, ignore);
     }
 }
 

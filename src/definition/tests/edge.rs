@@ -75,7 +75,7 @@ fn a_load_balancer_reaches_the_pods_of_each_path() {
     assert_eq!(*rules[1].1, json!(["/users", "/users/*"]));
     assert!(spec(&stack, "listener.web-http")["rules"].as_array().is_none_or(Vec::is_empty));
     let group = spec(&stack, "target_group.edge-web");
-    assert_eq!((&group["port"], &group["target_type"], &group["health_check"]["path"]), (&json!(9000), &json!("ip"), &json!("/up")));
+    assert_eq!((&group["port"], &group["target_type"], &group["health_check"]["path"]), (&json!(80), &json!("ip"), &json!("/up")));
     let binding = manifest(&stack, "edge-web");
     assert_eq!(binding["metadata"], json!({ "name": "web", "namespace": "front" }));
     assert_eq!(binding["spec"]["targetGroupARN"], "${target_group.edge-web.arn}");
@@ -83,12 +83,14 @@ fn a_load_balancer_reaches_the_pods_of_each_path() {
     let rule = spec(&stack, "security_group_rule.edge-9000");
     assert!(rule["security_group"].to_string().contains("eks_cluster.main.security_group_id"), "{rule}");
     let web = values(&stack, "web");
-    assert_eq!(web["edge"], json!({ "through": "alb", "host": "www.example.com", "path": "/", "signIn": false }));
+    assert_eq!(web["edge"], json!({ "through": "alb", "host": "www.example.com", "path": "/", "signIn": false, "readinessGate": true }));
     assert_eq!(web["network"]["loadBalancers"], json!(["10.0.0.0/16"]));
     let release = &stack.resources[&Address::parse("helm_release.web").expect("an address")];
     let needs: Vec<String> = release.depends_on.iter().map(ToString::to_string).collect();
     assert!(
-        ["kubernetes_object.edge-web", "listener.web-https"].iter().all(|address| needs.iter().any(|need| need == address)),
+        ["kubernetes_object.edge-web", "listener.web-https", "security_group_rule.edge-9000"]
+            .iter()
+            .all(|address| needs.iter().any(|need| need == address)),
         "{needs:?}"
     );
 }
@@ -122,13 +124,18 @@ fn an_ingress_controller_is_behind_the_load_balancer() {
     assert_eq!(network["gateways"], json!([{ "name": "nginx-ingress", "account": "nginx-ingress" }]));
     assert_eq!(network["loadBalancers"], Value::Null);
     let stack = compiled("kong: {}", "through: kong, load_balancer: web");
-    assert_eq!(spec(&stack, "target_group.edge-kong")["port"], 8000);
+    assert_eq!(spec(&stack, "target_group.edge-kong")["health_check"]["port"], "8100");
+    assert!(of_edge(&stack).contains(&"security_group_rule.edge-8000".to_owned()));
     assert_eq!(values(&stack, "users")["edge"]["through"], "kong");
 }
 
 #[test]
 fn an_ingress_controller_has_a_certificate_without_a_load_balancer() {
-    let stack = compiled("ingress-nginx: {}, cert-manager: { email: ops@example.com }", "through: nginx");
+    let text = text("ingress-nginx: {}, cert-manager: { email: ops@example.com }", "through: nginx");
+    let stack = compile(
+        &text.replace("certificate: web }", "certificate: web, default_action: { fixed_response: { status_code: 404 } } }"),
+        &located(),
+    );
     assert_eq!(of_edge(&stack), ["kubernetes_object.edge-host"]);
     let host = manifest(&stack, "edge-host");
     assert_eq!(host["metadata"]["annotations"], json!({ "cert-manager.io/cluster-issuer": "letsencrypt" }));
@@ -172,6 +179,37 @@ fn users_sign_in_before_they_reach_a_service() {
 }
 
 #[test]
+fn acme_applies_the_edge_after_argo_cd_has_installed_the_components() {
+    let git = "deliver: argocd, argocd: { repository: 'https://git.example.com/platform.git' }, argo-cd: { host: argocd.example.com }";
+    let stack = compiled(&format!("{git}, nginx: {{}}"), "through: nginx, load_balancer: web");
+    for address in ["kubernetes_object.edge-host", "kubernetes_object.edge-nginx"] {
+        let object = &stack.resources[&Address::parse(address).expect("an address")];
+        let needs: Vec<String> = object.depends_on.iter().map(ToString::to_string).collect();
+        assert!(needs.iter().any(|need| need == "kubernetes_object.argo-cd-application-root"), "{address}: {needs:?}");
+        assert!(!needs.iter().any(|need| need == "helm_release.nginx"), "{address}: {needs:?}");
+    }
+    // Argo CD waits for the pods, which therefore don't wait for what comes after it. It installs a service without an image, too.
+    let stack = compiled(git, "through: alb, load_balancer: web");
+    assert!(of_edge(&stack).contains(&"kubernetes_object.edge-next".to_owned()));
+    let services = &stack.gitops.as_ref().expect("a delivery").components;
+    let release = services["service-users"].release.as_ref().expect("a release");
+    assert_eq!(release["values"]["edge"], json!({ "through": "alb", "host": "www.example.com", "path": "/users", "signIn": false }));
+}
+
+#[test]
+fn argo_cd_leaves_the_weights_to_argo_rollouts() {
+    let git = "deliver: argocd, argocd: { repository: 'https://git.example.com/platform.git' }, argo-cd: { host: argocd.example.com }";
+    let components = format!("{git}, argo-rollouts: {{}}, {MESH}");
+    let text = text(&components, "through: istio, load_balancer: web").replace("path: /users }", "path: /users, canary: 20% }");
+    let stack = compile(&text, &located());
+    let ignored = |name: &str| {
+        let component = &stack.gitops.as_ref().expect("a delivery").components[name];
+        component.argo_cd.ignore.iter().map(|one| one["kind"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((ignored("service-users"), ignored("service-web")), (vec!["DestinationRule".into(), "VirtualService".into()], vec![]));
+}
+
+#[test]
 fn a_firewall_protects_the_load_balancer() {
     let firewall = |section: &str| {
         let text = text("metrics-server: {}", "through: alb, load_balancer: web, waf: true");
@@ -210,7 +248,7 @@ fn mistakes_are_reported_at_their_lines() {
         ("", alb, "path: /users }", "path: users }", 12, "`users` is not a valid path"),
         ("", alb, "path: /users }", "path: /users/ }", 12, "remove the `/` at the end"),
         ("", alb, "path: /users }", "path: '/*' }", 12, "`/*` is not a valid path"),
-        ("", alb, "path: /users/admin", "path: /users", 14, "`/users` is the path of `users`, too"),
+        ("", alb, "path: /users/admin", "path: /users", 12, "`/users` is the path of `admin`, too"),
         ("", alb, "next: { port: 8080, path: /next }", "next: { path: /next }", 15, "there is no port for the requests"),
         ("", alb, "next: { port: 8080, path: /next }", "next: { port: 8080, sign_in: true }", 15, "which has no `path`"),
         ("", alb, "path: /users }", "path: /users, sign_in: true }", 12, "`through: alb` does not ask `oauth2-proxy`"),

@@ -118,7 +118,7 @@ fn a_service_reaches_its_cache_and_its_table() {
     let actions: Vec<&str> = statement["Action"].as_array().expect("actions").iter().filter_map(Value::as_str).collect();
     assert!(actions.contains(&"dynamodb:Query") && !actions.contains(&"dynamodb:DeleteTable"), "{actions:?}");
     let data = &spec(&stack, "kubernetes_object.service-next-secrets")["secret_data"]["cache-password"];
-    assert_eq!(data["secret"], "${secret.stripe.arn}");
+    assert_eq!(data["secret"], json!({ "arn": "${secret.stripe.arn}" }));
     let stack = compile(&text("").replace("next: { port: 8080 }", "next: { version: '1', cache: pages }"), &located());
     let env = json!({ "CACHE_HOST": "${cache_cluster.pages.endpoint}", "CACHE_PORT": "11211", "CACHE_TLS": "false" });
     assert_eq!(values(&stack, "next")["env"], env);

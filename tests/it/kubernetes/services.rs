@@ -30,8 +30,8 @@ cluster:
   node_groups: {{ general: {{ instance_types: [m7g.large], min: 2, max: 5 }} }}
 storage: {{ products: {{ on_delete: delete }} }}
 queues: [mail]
-tables: {{ carts: {{ key: {{ partition: customer }}, attributes: {{ customer: string }}, on_delete: delete }} }}
-caches: {{ sessions: {{ version: '8.0', node_type: cache.t4g.small, auth_token: for-redis }} }}
+tables: {{ carts: {{ key: {{ partition: customer }}, attributes: {{ customer: string }}, on_delete: delete, deletion_protection: false }} }}
+caches: {{ sessions: {{ version: '8.0', node_type: cache.t4g.small, auth_token: for-redis, on_delete: delete }} }}
 secrets: {{ for: {{ for_each: [grafana, oauth2-proxy, redis], generate: {{ exclude_punctuation: true }}, on_delete: delete }}, stripe: {{ generate: {{}}, on_delete: delete }} }}
 dns: {{ zone: example.com }}
 resources: {{ certificate: {{ web: {{ domain: www.example.com, zone: main }} }} }}

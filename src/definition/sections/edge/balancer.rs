@@ -13,6 +13,8 @@ use crate::definition::sections::{add_depends_on, platform};
 
 /// The component that registers pods.
 const CONTROLLER: &str = "helm_release.aws-load-balancer-controller";
+/// Port of target groups. The controller registers pods with their own ports, so that another port of a service replaces nothing.
+const NOMINAL_PORT: u16 = 80;
 /// Longest path, and number of priorities for the paths of one length.
 const LONGEST_PATH: usize = 120;
 const PRIORITIES: u64 = 400;
@@ -75,7 +77,7 @@ impl Backend {
             check["port"] = self.health_port.to_string().into();
         }
         json!({
-            "vpc": vpc, "target_type": "ip", "protocol": "HTTP", "port": self.pod_port, "health_check": check,
+            "vpc": vpc, "target_type": "ip", "protocol": "HTTP", "port": NOMINAL_PORT, "health_check": check,
             "deregistration_delay_seconds": 30,
         })
     }
@@ -100,6 +102,11 @@ impl Backend {
 /// Name of the resources of a service at the edge.
 pub fn name(service: &str) -> String {
     format!("edge-{service}")
+}
+
+/// Address of the rule by which the load balancer reaches a port of pods.
+pub fn rule(port: u16) -> String {
+    format!("security_group_rule.edge-{port}")
 }
 
 /// Why a load balancer can't be at the edge, and the remedy.

@@ -74,3 +74,19 @@ pub fn set_values(out: &Expansion<'_, '_>, form: &Service, values: &mut Value) {
         values["rollout"]["prometheus"] = PROMETHEUS.into();
     }
 }
+
+/// Fields of a rollout that Argo Rollouts changes: weights, and what selects the pods of a version.
+/// <https://argo-rollouts.readthedocs.io/en/stable/features/traffic-management/istio/#integrating-with-gitops>
+pub fn changed_by_controller(out: &Expansion<'_, '_>, form: &Service) -> Vec<Value> {
+    if !is_rollout(out, form) || form.port.is_none() {
+        return Vec::new();
+    }
+    if !has_mesh(out) {
+        return vec![json!({ "group": "", "kind": "Service", "jsonPointers": ["/spec/selector/rollouts-pod-template-hash"] })];
+    }
+    let labels = [".spec.subsets[]?.labels[\"rollouts-pod-template-hash\"]"];
+    vec![
+        json!({ "group": "networking.istio.io", "kind": "DestinationRule", "jqPathExpressions": labels }),
+        json!({ "group": "networking.istio.io", "kind": "VirtualService", "jqPathExpressions": [".spec.http[]?.route[]?.weight"] }),
+    ]
+}

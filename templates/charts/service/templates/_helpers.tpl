@@ -48,10 +48,12 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   {{- include "service.podSecurity" $ | nindent 2 }}
-{{- if and (eq (include "service.through" $) "alb") (not $values.schedule) }}
+{{- if and $values.edge (not $values.schedule) }}
+{{- if $values.edge.readinessGate }}
 # The AWS Load Balancer Controller sets the condition of pods that are healthy targets.
 readinessGates:
   - conditionType: target-health.elbv2.k8s.aws/{{ $.Release.Name }}
+{{- end }}
 {{- end }}
 {{- if not $values.schedule }}
 terminationGracePeriodSeconds: 45

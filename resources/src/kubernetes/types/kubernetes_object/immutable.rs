@@ -59,6 +59,8 @@ mod tests {
         assert!(differ(deployment("a", 1, "x"), deployment("a", 1, "y")));
         let budget = |api_version: &str| json!({ "apiVersion": api_version, "kind": "PodDisruptionBudget", "metadata": { "name": "a" }, "spec": { "minAvailable": 1 } });
         assert!(!differ(budget("policy/v1"), budget("policy/v1beta1")) && differ(budget("policy/v1"), budget("example.com/v1")));
+        let binding = |group: &str| json!({ "apiVersion": "elbv2.k8s.aws/v1beta1", "kind": "TargetGroupBinding", "metadata": { "name": "a" }, "spec": { "targetGroupARN": group } });
+        assert!(differ(binding("a"), binding("b")) && !differ(binding("a"), binding("a")));
         let config = |immutable: bool, value: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" }, "immutable": immutable, "data": { "a": value } });
         assert!(differ(config(true, "1"), config(true, "2")));
         assert!(!differ(config(false, "1"), config(false, "2")) && !differ(config(true, "1"), config(false, "2")));
