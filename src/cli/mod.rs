@@ -90,8 +90,8 @@ enum Command {
     Rollback(rollback::Arguments),
     /// Move clients to the new platform in steps, with gates between them.
     ///
-    /// The steps and the gates are in `procedures.cutover` of the definition. A closed gate returns to the value from before. An interrupted cut-over
-    /// goes on with the next run.
+    /// The steps and the gates are in `procedures.cutover` of the definition. A closed gate returns to the value from before. The next run continues an
+    /// interrupted cut-over.
     Cutover(cutover::Arguments),
     /// Move everything to the standby.
     ///

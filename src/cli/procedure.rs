@@ -45,7 +45,7 @@ pub struct ProcedureArguments {
     /// Skip confirmation; required without a terminal.
     #[arg(short, long)]
     pub yes: bool,
-    /// After a closed gate or a failed step, stay at the step instead of going back.
+    /// After a closed gate or a failed step, stay at the step instead of returning to the values from before.
     #[arg(long)]
     pub no_rollback: bool,
     #[command(flatten)]
@@ -77,7 +77,7 @@ pub async fn show_plan(arguments: &ProcedureArguments, steps: impl FnOnce(&Sessi
         _ => report::print(&render_steps(&planned, &reports, bake)),
     }
     if planned.is_empty() {
-        report::eprint("Nothing to do.");
+        report::eprint("No changes.");
     }
     open::print_stats(&session, global);
     Ok(if planned.iter().any(|step| !step.plan.obstacles.is_empty()) { FAILED } else { DONE })
@@ -130,9 +130,9 @@ pub async fn run(
     lock::release(locked).await;
     Ok(match outcome? {
         None => FAILED,
-        Some(Outcome::WentBack(_)) if goes_back => DONE,
-        Some(Outcome::Finished | Outcome::NothingToDo(_)) => DONE,
-        Some(Outcome::Refused(_) | Outcome::WentBack(_)) => FAILED,
+        Some(Outcome::Returned(_)) if goes_back => DONE,
+        Some(Outcome::Finished | Outcome::NoChanges(_)) => DONE,
+        Some(Outcome::Refused(_) | Outcome::Returned(_)) => FAILED,
         Some(Outcome::Stopped(_) | Outcome::Stuck(_)) => INCOMPLETE,
         Some(Outcome::Interrupted) => INTERRUPTED,
         Some(Outcome::Waiting) => WAITING,
@@ -157,7 +157,7 @@ async fn run_with_lease(
     let frontend = TextFrontend { arguments, command, told: RefCell::new(None) };
     let outcome = match act(locked, &frontend).await {
         Ok(outcome) => outcome,
-        // Earlier steps stay: the command goes on from there.
+        // Earlier steps stay: the command continues from there.
         Err(error) if locked.session().procedure_record().procedures.contains_key(&name) => {
             report::eprint(&format!("{} {}", Style::Removed.paint(refusal::label(&error)), refusal::message(&error)));
             Outcome::Stopped("the step could not be planned or recorded, see above".to_owned())
@@ -178,7 +178,7 @@ async fn run_with_lease(
 fn report_outcome(outcome: &Outcome, name: ProcedureName, command: &str, session: &Session) {
     let again = session.command_line(command);
     let back = format!("{} --back", session.command_line(name.command()));
-    let next = format!("  help: `{again}` goes on,\n        `{back}` returns to the values from before");
+    let next = format!("  help: `{again}` continues,\n        `{back}` returns to the values from before");
     let values =
         |session: &Session| session.procedure_record().procedures.get(&name).map(|state| report::procedure::shown_values(&state.values));
     let text = match outcome {
@@ -186,9 +186,9 @@ fn report_outcome(outcome: &Outcome, name: ProcedureName, command: &str, session
             Some(values) => format!("{} {command}: {values}.\n  help: set this in the definition", Style::Added.paint("Finished:")),
             None => format!("{} {command}: the values of the definition are in use.", Style::Added.paint("Finished:")),
         },
-        Outcome::NothingToDo(reason) => format!("{} {reason}.", Style::Added.paint("Nothing to do:")),
+        Outcome::NoChanges(reason) => format!("{} {reason}.", Style::Added.paint("No changes:")),
         Outcome::Refused(reason) => format!("{} no changes made: {reason}.", Style::Removed.paint("Refused:")),
-        Outcome::WentBack(reason) => format!("{} {reason}.\nThe values from before are in use again.", Style::Changed.paint("Went back:")),
+        Outcome::Returned(reason) => format!("{} {reason}.\nThe values from before are in use again.", Style::Changed.paint("Returned:")),
         Outcome::Stopped(reason) => format!("{} {reason}.\n{next}", Style::Removed.paint("Stopped:")),
         Outcome::Interrupted => format!("{} it stays at this step.\n{next}", Style::Changed.paint("Interrupted:")),
         Outcome::Waiting => format!("{} a step waits for a person, see above.\n{next}", Style::Changed.paint("Waiting:")),
@@ -234,7 +234,7 @@ impl Frontend for TextFrontend<'_> {
                 return;
             }
         }
-        let is_needed = !self.arguments.global.quiet || matches!(event, ProcedureEvent::GoingBack { .. });
+        let is_needed = !self.arguments.global.quiet || matches!(event, ProcedureEvent::Returning { .. });
         if let Some(text) = render_event(event).filter(|_| is_needed) {
             report::eprint(&text);
         }

@@ -113,6 +113,15 @@ pub struct SqlGate {
     pub timeout: Duration,
 }
 
+impl Procedures {
+    /// All gates.
+    pub fn gates(&self) -> Vec<&Gates> {
+        let cutover = self.cutover.iter().flat_map(|cutover| [&cutover.gates, &cutover.before_last]);
+        let failover = self.failover.iter().flat_map(|one| [&one.before, &one.gates, &one.failback_before, &one.failback_gates]);
+        cutover.chain(failover).chain(self.drill.iter().map(|drill| &drill.gates)).collect()
+    }
+}
+
 impl Gates {
     /// Number of gates.
     pub fn count(&self) -> usize {
@@ -222,11 +231,8 @@ pub(super) fn parse(c: &mut Compiler<'_>, document: &Map<String, Value>, stack: 
 /// Reports gates on resources that Argo CD installs, whose health acme does not know.
 pub(super) fn check_delivered(c: &mut Compiler<'_>, stack: &Stack) {
     let Some(procedures) = stack.procedures.as_ref().filter(|_| c.problems.is_empty()) else { return };
-    let cutover = procedures.cutover.iter().flat_map(|cutover| [&cutover.gates, &cutover.before_last]);
-    let failover = procedures.failover.iter().flat_map(|one| [&one.before, &one.gates, &one.failback_before, &one.failback_gates]);
-    let drill = procedures.drill.iter().map(|drill| &drill.gates);
-    let gates: Vec<&Gates> = cutover.chain(failover).chain(drill).collect();
-    let missing = gates.iter().flat_map(|gates| &gates.healthy).find(|address| !stack.resources.contains_key(address)).cloned();
+    let missing =
+        procedures.gates().into_iter().flat_map(|gates| &gates.healthy).find(|address| !stack.resources.contains_key(address)).cloned();
     if let Some(address) = missing {
         let message = format!("`{address}` is installed by Argo CD, so acme does not know its health");
         c.problem_at_key("procedure", "/procedures", message, "use an `http` gate, or an alarm");

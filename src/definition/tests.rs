@@ -4,6 +4,7 @@ mod delivery_sections;
 mod gitops;
 mod platform;
 mod policies;
+mod procedures;
 mod secrets;
 mod sections;
 mod services;
@@ -15,6 +16,7 @@ fn options(environment: Option<&str>, set: &[(&str, &str)]) -> LoadOptions {
         location: Location::default(),
         environment: environment.map(|name| name.parse().expect("a name")),
         set: set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        ..LoadOptions::default()
     }
 }
 

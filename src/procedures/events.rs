@@ -28,7 +28,7 @@ pub enum ProcedureEvent {
         left_seconds: u64,
     },
     /// The procedure returns to the values from before.
-    GoingBack {
+    Returning {
         /// Step: `cutover: back`.
         procedure: String,
         /// Reason.
@@ -38,7 +38,7 @@ pub enum ProcedureEvent {
     ProcedureEnded {
         /// Name: `cutover`.
         procedure: String,
-        /// `finished`, `nothing_to_do`, `refused`, `went_back`, `stopped`, `interrupted`, `waiting` or `stuck`.
+        /// `finished`, `no_changes`, `refused`, `returned`, `stopped`, `interrupted`, `waiting` or `stuck`.
         outcome: &'static str,
         /// Reason, unless it has finished.
         reason: Option<String>,

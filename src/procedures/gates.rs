@@ -22,14 +22,14 @@ use crate::{
     },
 };
 
-/// Checks after which a gate counts as closed: a single lost connection, or a target that was just replaced, must not send all clients back.
+/// Checks after which a gate counts as closed: a single lost connection, or a target that was just replaced, must not return all clients.
 const ATTEMPTS: u32 = 3;
 /// Pause between these checks.
 const ATTEMPT_PAUSE: Duration = Duration::from_secs(2);
 /// Longest pause between two checks while gates must stay open.
 const BAKE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Whether a gate lets a procedure go on.
+/// Whether a gate lets a procedure continue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "state", content = "reason")]
 pub enum GateState {

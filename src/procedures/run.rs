@@ -47,12 +47,12 @@ pub trait Frontend {
 pub enum Outcome {
     /// It is finished.
     Finished,
-    /// There is nothing to do, with the reason.
-    NothingToDo(String),
+    /// It makes no changes, with the reason.
+    NoChanges(String),
     /// It has not started, with the reason.
     Refused(String),
     /// The values are those from before it, with the reason.
-    WentBack(String),
+    Returned(String),
     /// It stays at a step, with the reason.
     Stopped(String),
     /// The user interrupted it; it stays at a step.
@@ -68,9 +68,9 @@ impl Outcome {
     pub fn name(&self) -> &'static str {
         match self {
             Outcome::Finished => "finished",
-            Outcome::NothingToDo(_) => "nothing_to_do",
+            Outcome::NoChanges(_) => "no_changes",
             Outcome::Refused(_) => "refused",
-            Outcome::WentBack(_) => "went_back",
+            Outcome::Returned(_) => "returned",
             Outcome::Stopped(_) => "stopped",
             Outcome::Interrupted => "interrupted",
             Outcome::Waiting => "waiting",
@@ -80,9 +80,9 @@ impl Outcome {
     /// Its reason, if it has one.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Outcome::NothingToDo(reason)
+            Outcome::NoChanges(reason)
             | Outcome::Refused(reason)
-            | Outcome::WentBack(reason)
+            | Outcome::Returned(reason)
             | Outcome::Stopped(reason)
             | Outcome::Stuck(reason) => Some(reason),
             Outcome::Finished | Outcome::Interrupted | Outcome::Waiting => None,
@@ -137,7 +137,7 @@ impl<'a, F: Frontend> ProcedureRun<'a, F> {
             Some(ProcedurePhase::Returning) => return self.go_back(name, "an earlier way back was interrupted").await,
             Some(ProcedurePhase::Finished | ProcedurePhase::Decommissioned) => {
                 let reason = format!("the cut-over is finished: set `{}: {}` in the definition", cutover.value, last_step(cutover));
-                return Ok(Outcome::NothingToDo(reason));
+                return Ok(Outcome::NoChanges(reason));
             }
             phase => phase.is_some(),
         };
@@ -146,7 +146,7 @@ impl<'a, F: Frontend> ProcedureRun<'a, F> {
         let steps = remaining_steps(&cutover.steps, current, resumes);
         if steps.is_empty() {
             let reason = format!("`{}` is already {} in the definition", cutover.value, current.unwrap_or_default());
-            return Ok(Outcome::NothingToDo(reason));
+            return Ok(Outcome::NoChanges(reason));
         }
         self.check_programs(&cutover.gates.and(&cutover.before_last))?;
         let value_of = |step: i64| -> Values { [(cutover.value.clone(), step.into())].into() };
@@ -233,13 +233,13 @@ impl<'a, F: Frontend> ProcedureRun<'a, F> {
         match state.as_ref().map(|state| state.phase) {
             Some(ProcedurePhase::Returning) => return self.go_back(name, "an earlier way back was interrupted").await,
             Some(ProcedurePhase::Finished | ProcedurePhase::Decommissioned) => {
-                return Ok(Outcome::NothingToDo("the failover is finished: `acme failback` returns".to_owned()));
+                return Ok(Outcome::NoChanges("the failover is finished: `acme failback` returns".to_owned()));
             }
             Some(ProcedurePhase::Stepping | ProcedurePhase::FailingBack) | None => {}
         }
         let defined = self.defined(failover.values.keys());
         if state.is_none() && defined == failover.values {
-            return Ok(Outcome::NothingToDo("the definition has the values of the failover".to_owned()));
+            return Ok(Outcome::NoChanges("the definition has the values of the failover".to_owned()));
         }
         self.check_programs(&failover.before.and(&failover.gates))?;
         self.locked.compile_with(&failover.values)?;
@@ -276,7 +276,7 @@ impl<'a, F: Frontend> ProcedureRun<'a, F> {
     pub async fn failback(&mut self, failover: &Failover) -> Result<Outcome> {
         let (name, label) = (ProcedureName::Failover, "failback");
         let Some(state) = self.state(name) else {
-            return Ok(Outcome::NothingToDo("there was no failover: the values of the definition are in use".to_owned()));
+            return Ok(Outcome::NoChanges("there was no failover: the values of the definition are in use".to_owned()));
         };
         if state.phase == ProcedurePhase::Returning {
             return self.go_back(name, "an earlier way back was interrupted").await;
@@ -308,10 +308,10 @@ impl<'a, F: Frontend> ProcedureRun<'a, F> {
             return Ok(Outcome::Stopped(reason));
         }
         let label = "failback: back";
-        self.frontend.tell(&ProcedureEvent::GoingBack { procedure: label.to_owned(), reason: reason.clone() });
+        self.frontend.tell(&ProcedureEvent::Returning { procedure: label.to_owned(), reason: reason.clone() });
         let again = self.new_state(name, ProcedurePhase::Finished, state.before, failover.values.clone());
         Ok(match self.step(name, label, again).await? {
-            Step::Done(_) => Outcome::WentBack(reason),
+            Step::Done(_) => Outcome::Returned(reason),
             Step::Undone => Outcome::Stuck(format!("{reason}; and the way back to the standby failed")),
             Step::Ended(outcome) => outcome,
         })
@@ -323,7 +323,7 @@ impl<'a, F: Frontend> ProcedureRun<'a, F> {
     /// As [`ProcedureRun::cutover`].
     pub async fn back(&mut self, name: ProcedureName) -> Result<Outcome> {
         match self.state(name).map(|state| state.phase) {
-            None => Ok(Outcome::NothingToDo("the values of the definition are in use".to_owned())),
+            None => Ok(Outcome::NoChanges("the values of the definition are in use".to_owned())),
             Some(ProcedurePhase::Decommissioned) => {
                 let reason = "the old platform is deleted: there is no way back to it. Set the values in the definition";
                 Ok(Outcome::Refused(reason.to_owned()))
@@ -338,14 +338,14 @@ impl<'a, F: Frontend> ProcedureRun<'a, F> {
     }
 
     async fn go_back(&mut self, name: ProcedureName, reason: &str) -> Result<Outcome> {
-        let Some(state) = self.state(name) else { return Ok(Outcome::WentBack(reason.to_owned())) };
+        let Some(state) = self.state(name) else { return Ok(Outcome::Returned(reason.to_owned())) };
         let label = format!("{}: back", name.command());
-        self.frontend.tell(&ProcedureEvent::GoingBack { procedure: label.clone(), reason: reason.to_owned() });
+        self.frontend.tell(&ProcedureEvent::Returning { procedure: label.clone(), reason: reason.to_owned() });
         let next = self.new_state(name, ProcedurePhase::Returning, state.before.clone(), state.before);
         Ok(match self.step(name, &label, next).await? {
             Step::Done(_) => {
                 self.write(name, None).await?;
-                Outcome::WentBack(reason.to_owned())
+                Outcome::Returned(reason.to_owned())
             }
             Step::Undone => {
                 let returning = self.state(name).map(|state| ProcedureState { phase: ProcedurePhase::Returning, ..state });

@@ -139,7 +139,7 @@ pub fn render_event(event: &ProcedureEvent) -> Option<String> {
             };
             format!("Gates of {procedure}:\n{}{rest}", render_gates(gates)).trim_end().to_owned()
         }
-        ProcedureEvent::GoingBack { reason, .. } => format!("{} {}", Style::Changed.paint("Going back:"), printable_line(reason)),
+        ProcedureEvent::Returning { reason, .. } => format!("{} {}", Style::Changed.paint("Returning:"), printable_line(reason)),
         ProcedureEvent::ProcedureEnded { .. } => return None,
     })
 }

@@ -56,7 +56,7 @@ pub enum SessionError {
     History(#[source] Error),
     /// Value on the command line that a procedure has moved.
     #[error(
-        "`{name}` is {value}, moved by `acme {command}`: remove `--set {name}`; `acme {command}` goes on, `acme {command} --back` goes back, and \
+        "`{name}` is {value}, moved by `acme {command}`: remove `--set {name}`; `acme {command}` continues, `acme {command} --back` returns, and \
          when the definition has this value itself, the procedure has ended"
     )]
     MovedValue {
