@@ -102,7 +102,7 @@ impl Bench {
 
     /// Runs a drill of production.
     pub fn drill(&self, faults: &str, more: &[&str]) -> CommandOutput {
-        let arguments = [&["--env", "production", "--yes"], more].concat();
+        let arguments = [["--env", "production", "--yes"].as_slice(), more].concat();
         self.acme.run_with_env(&[("ACME_LOCAL_FAULT", faults)], "drill", &self.stack, &arguments)
     }
 
