@@ -111,9 +111,9 @@ impl DrillRun<'_> {
                 report::print_json(&report::drill::plan_json(names, &backups, looked_up_at, &gates, report::json::plan(&plan)))?;
             }
             output => {
-                report::print(report::drill::backups(names, &backups, looked_up_at).trim_end());
+                report::print(&report::drill::backups(names, &backups, looked_up_at));
                 plan::print(&plan, output, RenderOptions::default())?;
-                report::print(report::drill::gates(&gates).trim_end());
+                report::print(&report::drill::gates(&gates));
             }
         }
         open::annotate_obstacles(&side, &plan);
@@ -197,7 +197,7 @@ impl DrillRun<'_> {
         }
         let session = proposed.session();
         if global.output != OutputFormat::Json && !global.quiet {
-            report::print(report::drill::backups(self.names(session), &record.restored, record.looked_up_at).trim_end());
+            report::print(&report::drill::backups(self.names(session), &record.restored, record.looked_up_at));
         }
         show_plan(proposed.plan(), session, global)?;
         if !self.arguments.yes && !self.confirm(session, is_new)? {
@@ -251,7 +251,7 @@ impl DrillRun<'_> {
         store.write(&record).await?;
         let table = report::drill::result(self.names(locked.session()), &result);
         if !is_json {
-            report::print(table.trim_end());
+            report::print(&table);
         }
         let mut code = match keep {
             true if !result.has_recovered() => INCOMPLETE,

@@ -124,7 +124,8 @@ fn claims(declared: &DesiredResource) -> Vec<(Claim, String)> {
         if values.iter().any(|value| has_reference(value)) || values.is_empty() {
             return;
         }
-        let shown: Vec<String> = key.iter().zip(values).map(|(pointer, value)| format!("`{}: {}`", &pointer[1..], plain(value))).collect();
+        let set = key.iter().zip(values).filter(|(_, value)| **value != "");
+        let shown: Vec<String> = set.map(|(pointer, value)| format!("`{}: {}`", &pointer[1..], plain(value))).collect();
         let written = key.iter().zip(values).rev().find(|(_, value)| **value != "").map_or("", |(pointer, _)| *pointer);
         all.push((Claim { scope: format!("{} {region}", kind.name), shown: shown.join(", ") }, written.to_owned()));
     };
