@@ -6,6 +6,7 @@ pub mod cli;
 pub mod definition;
 pub mod docs;
 pub mod engine;
+pub mod procedures;
 pub mod render;
 pub mod report;
 pub mod simulator;

@@ -100,7 +100,10 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
         report::eprint("No changes made.");
         return Ok(FAILED);
     }
-    let (ended, took) = run_plan(proposed, &arguments.target, global, !arguments.no_rollback).await?;
+    let (ended, took) = run_plan(proposed, &arguments.target, global, !arguments.no_rollback, None).await?;
+    if ended.outcome == RunOutcome::Done && goal == Goal::Destroy {
+        locked.forget_procedures().await?;
+    }
     let session = locked.session();
     let code = report_outcome(&ended, goal.command(), session, took);
     open::print_stats(session, global);
@@ -111,18 +114,19 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
     Ok(code)
 }
 
-/// Applies a plan that was shown and confirmed, and shows its events. Returns the outcome and the time it took.
+/// Applies a plan that was shown and confirmed, and shows its events. `procedure` is the step of a procedure, for the history. Returns the outcome and the time it took.
 pub async fn run_plan(
     proposed: ProposedPlan<'_>,
     target: &StackArguments,
     global: &GlobalArguments,
     roll_back_on_failure: bool,
+    procedure: Option<String>,
 ) -> Result<(RunResult, Duration)> {
     let checked = proposed.check()?;
     let (events, progress_task) = progress::spawn(progress_mode(global));
     let (stop, commit) = (stop_on_interrupt(events.downgrade()), git::commit(&target.file));
     let begun = Instant::now();
-    let ended = checked.apply(RunOptions { stop, commit, roll_back_on_failure, ..RunOptions::new(events) }).await?;
+    let ended = checked.apply(RunOptions { stop, commit, procedure, roll_back_on_failure, ..RunOptions::new(events) }).await?;
     progress_task.await?;
     Ok((ended, begun.elapsed()))
 }
@@ -220,17 +224,34 @@ fn stop_on_interrupt(events: mpsc::WeakUnboundedSender<execute::Event>) -> StopS
     stop
 }
 
-async fn wait_for_signal() {
+/// Waits for an interrupt, the end of the terminal, or the end of a CI job.
+pub async fn wait_for_signal() {
     let ctrl_c = tokio::signal::ctrl_c();
     #[cfg(unix)]
-    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let wait = async |kind: SignalKind| match signal(kind) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        };
+        let hang_up = async || if ignores_hang_up() { std::future::pending().await } else { wait(SignalKind::hangup()).await };
         tokio::select! {
             _ = ctrl_c => {}
-            _ = terminate.recv() => {}
+            () = wait(SignalKind::terminate()) => {}
+            () = hang_up() => {}
         }
-        return;
     }
+    #[cfg(not(unix))]
     drop(ctrl_c.await);
+}
+
+/// Whether the process was started by `nohup`: a handler would take that away. Only Linux tells.
+#[cfg(unix)]
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // SIGHUP is signal 1, so it has the lowest bit.
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Reports the outcome of a run, with remedies if it failed.

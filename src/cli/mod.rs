@@ -1,9 +1,12 @@
 //! The command line: parses arguments and returns an exit code. One file per command.
 
 mod apply;
+mod cutover;
 mod docs;
 mod drift;
+mod drill;
 mod explain;
+mod failover;
 mod git;
 mod graph;
 mod history;
@@ -15,6 +18,7 @@ mod open;
 mod outputs;
 mod plan;
 mod policy;
+mod procedure;
 mod refusal;
 mod rehearse;
 mod render;
@@ -75,7 +79,7 @@ enum Command {
     /// Create a stack definition.
     New(new::Arguments),
     /// Check a definition without any calls.
-    Validate(StackArguments),
+    Validate(validate::Arguments),
     /// Show the changes apply would make.
     Plan(plan::Arguments),
     /// Apply a definition, or a plan saved by `plan --out`.
@@ -84,6 +88,17 @@ enum Command {
     Destroy(apply::Arguments),
     /// Undo an unfinished run, the last finished one, all runs since a revision, or the last release of a service through Git.
     Rollback(rollback::Arguments),
+    /// Move clients to the new platform in steps, with gates between them.
+    ///
+    /// The steps and the gates are in `procedures.cutover` of the definition. A closed gate returns to the value from before. The next run continues an
+    /// interrupted cut-over.
+    Cutover(cutover::Arguments),
+    /// Move everything to the standby.
+    ///
+    /// The values and the gates are in `procedures.failover` of the definition. A closed gate returns to the values from before.
+    Failover(failover::Arguments),
+    /// Return from the standby to the values of the definition.
+    Failback(failover::FailbackArguments),
     /// Adopt an existing resource.
     Import(import::Arguments),
     /// Show changes made outside acme since the last finished run; exits with 2 if there are any.
@@ -92,6 +107,12 @@ enum Command {
     History(history::Arguments),
     /// Test the plan on a simulated cloud, with failures injected into every call.
     Rehearse(rehearse::Arguments),
+    /// Restore the newest backups into another environment, measure the data loss and the time, and delete it.
+    ///
+    /// `procedures: { drill: … }` names the environment, the resources to restore, the gates that must open, and the goals: RPO, the longest time
+    /// whose changes may be lost, and RTO, the longest time until everything runs again. Resources of `--env` are only read. A drill that was
+    /// killed is continued by the next one. Exits with 0 if all goals are reached.
+    Drill(drill::Arguments),
     /// Write files of a Git repository: those from which Argo CD installs the components of the cluster, sources of services, pipelines, alerts
     /// and dashboards, and playbooks.
     ///
@@ -153,7 +174,7 @@ pub struct StackArguments {
     #[arg(value_name = "STACK.yaml")]
     pub file: PathBuf,
     /// Environment of the definition.
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", env = "ACME_ENV", hide_env_values = true)]
     pub env: Option<EnvironmentName>,
     /// Value for expressions in the definition; repeatable. Saved plans and the shell history store it, so don't pass secrets.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_key_value)]
@@ -269,15 +290,19 @@ impl Cli {
 pub async fn run(cli: Cli) -> u8 {
     let ended = match cli.command {
         Command::New(arguments) => new::run(&arguments),
-        Command::Validate(target) => validate::run(&target),
+        Command::Validate(arguments) => validate::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments).await,
         Command::Apply(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Apply).await,
         Command::Destroy(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Destroy).await,
         Command::Rollback(arguments) => rollback::run(&arguments).await,
+        Command::Cutover(arguments) => cutover::run(&arguments).await,
+        Command::Failover(arguments) => failover::run(&arguments).await,
+        Command::Failback(arguments) => failover::run_failback(&arguments).await,
         Command::Import(arguments) => import::run(&arguments).await,
         Command::Drift(arguments) => drift::run(&arguments).await,
         Command::History(arguments) => history::run(&arguments).await,
         Command::Rehearse(arguments) => rehearse::run(&arguments).await,
+        Command::Drill(arguments) => drill::run(&arguments).await,
         Command::Render(arguments) => render::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Graph(arguments) => graph::run(&arguments).await,

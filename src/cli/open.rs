@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use super::{GlobalArguments, StackArguments, refusal::refuse};
 use crate::{
     core::Address,
-    definition::{self, Diagnostic, LoadOptions, Location, Source, Stack},
+    definition::{self, Diagnostic, LoadOptions, Procedures, Source, Stack},
     engine::{
         plan::Plan,
         saved_plan::SavedPlan,
@@ -27,8 +27,17 @@ pub fn read(target: &StackArguments) -> Result<Source> {
 /// Loads a definition without a connection.
 pub fn load(target: &StackArguments) -> Result<Stack> {
     let source = read(target)?;
-    definition::load(&source, &load_options(target))
-        .map_err(|problems| SessionError::InvalidDefinition { definition: source, problems }.into())
+    load_source(&source, target).map_err(|problems| SessionError::InvalidDefinition { definition: source, problems }.into())
+}
+
+/// Same, for a definition that was read before.
+pub fn load_source(source: &Source, target: &StackArguments) -> Result<Stack, Vec<Diagnostic>> {
+    definition::load(source, &load_options(target))
+}
+
+/// Procedures of a definition.
+pub fn procedures(target: &StackArguments) -> Result<Option<Procedures>> {
+    Ok(load(target)?.procedures)
 }
 
 /// Opens a session.
@@ -59,7 +68,7 @@ pub async fn discover(target: &StackArguments, global: &GlobalArguments) -> Resu
 }
 
 fn load_options(target: &StackArguments) -> LoadOptions {
-    LoadOptions { environment: target.env.clone(), set: target.set.clone(), location: Location::default() }
+    LoadOptions { environment: target.env.clone(), set: target.set.clone(), ..LoadOptions::default() }
 }
 
 /// Shows the problems of an invalid definition.

@@ -27,6 +27,7 @@ pub struct Arguments {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let (session, state) = open::discover(&arguments.target, &arguments.global).await?;
+    session.require_live(&state)?;
     let live = state.live_state().iter().filter_map(|live| Some((address_of(live)?, live.clone()))).collect();
     let values = resolve_outputs(session.stack(), &live);
     open::print_stats(&session, &arguments.global);

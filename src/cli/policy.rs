@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{DONE, StackArguments, open};
 use crate::{
     engine::permissions::{Purpose, policies},
-    report,
+    procedures, report,
 };
 
 #[derive(Debug, Args)]
@@ -42,6 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         stack.set_region(region);
     }
     stack.replace_unknown_location("*", region.as_deref().unwrap_or("*"));
+    procedures::drill::restore_from_unknown(&mut stack);
     let region = region.as_deref();
     let purposes = match arguments.purpose {
         Some(purpose) => vec![purpose],

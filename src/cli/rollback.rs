@@ -60,7 +60,7 @@ async fn run_with_lease(arguments: &Arguments, locked: &mut LockedSession) -> Re
     if !confirm_rollback(arguments, &proposed)? {
         return Ok(FAILED);
     }
-    let (ended, took) = run_plan(proposed, &arguments.target, global, true).await?;
+    let (ended, took) = run_plan(proposed, &arguments.target, global, true, None).await?;
     let code = report_outcome(&ended, "rollback", locked.session(), took);
     open::print_stats(locked.session(), global);
     Ok(code)

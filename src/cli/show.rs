@@ -39,6 +39,9 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         return Ok(DONE);
     }
     let (session, state) = open::discover(&arguments.target, &arguments.global).await?;
+    if arguments.global.output == OutputFormat::Text {
+        session.require_live(&state)?;
+    }
     let applications = applications(&session, &state).await;
     let mut live = with_health(session.cloud(), state.live_state().iter().cloned().collect()).await;
     live.sort_by_key(|live| (address_of(live), live.id.clone()));

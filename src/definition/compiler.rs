@@ -22,6 +22,8 @@ pub struct Compiler<'a> {
     pub spans: Spans,
     /// Expressions and their values.
     pub templates: Templates,
+    /// Names of the definition's values.
+    pub value_names: BTreeSet<String>,
     /// Problems found so far.
     pub problems: Vec<Diagnostic>,
     /// Locations of failed expressions, to suppress follow-up problems.
@@ -74,6 +76,7 @@ impl<'a> Compiler<'a> {
             source,
             spans,
             templates: Templates::default(),
+            value_names: BTreeSet::new(),
             problems: Vec::new(),
             broken_ranges: BTreeSet::new(),
             broken_pointers: BTreeSet::new(),

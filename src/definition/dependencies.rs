@@ -44,6 +44,16 @@ impl KnownResources {
         KnownResources { addresses, absent, outputs: BTreeMap::new(), reported: BTreeSet::new() }
     }
 
+    /// Whether there is a resource at this address.
+    pub fn contains(&self, address: &Address) -> bool {
+        self.addresses.contains(address)
+    }
+
+    /// Whether the `when` of the resource at this address is false.
+    pub fn is_absent(&self, address: &Address) -> bool {
+        self.absent.contains(address)
+    }
+
     /// Reports the names in sections that no resource has, once, rather than in everything that a section makes of them.
     pub fn check_named(&mut self, c: &mut Compiler<'_>) {
         for NamedReference { address, output, shown, pointer } in std::mem::take(&mut c.named) {

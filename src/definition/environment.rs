@@ -45,6 +45,10 @@ pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Loa
             }
         }
     }
+    c.value_names = known.iter().map(|&name| name.to_owned()).collect();
+    for (key, value) in options.moved_values.iter().filter(|(key, _)| known.contains(key.as_str())) {
+        values.insert(key.clone(), (value.clone(), String::new()));
+    }
     for (key, text) in &options.set {
         if !known.contains(key.as_str()) {
             let help = suggestion(key, "values", known.iter().copied());

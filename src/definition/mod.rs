@@ -17,6 +17,7 @@ mod networks;
 mod parse;
 mod physical_name;
 mod problems;
+pub mod procedures;
 mod provided;
 mod region;
 mod rollback_policy;
@@ -42,7 +43,7 @@ use serde_json::{Map, Value};
 
 pub use self::{
     backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, gitops::GitOps, location::Location,
-    rollback_policy::RollbackPolicy, source::Source,
+    procedures::Procedures, rollback_policy::RollbackPolicy, source::Source,
 };
 pub(crate) use self::{
     cidr_subnet::cidr_subnet,
@@ -55,8 +56,8 @@ pub(crate) use self::{
 };
 pub(crate) use crate::core::nearest::suggestion;
 use crate::core::{
-    Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, IgnoredTags, NAME_RULE, OnDelete, REGION_TAG, ResourceType, STACK_TAG, StackName,
-    Tags, Timeouts, expression::references, is_account_id, nearest,
+    Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, IgnoredTags, NAME_RULE, OnDelete, Problem, REGION_TAG, ResourceType, STACK_TAG,
+    StackName, Tags, Timeouts, expression::references, is_account_id, nearest,
 };
 
 /// Resource of the definition, in canonical form.
@@ -109,6 +110,24 @@ impl DesiredResource {
     pub fn definition_pointer(&self, pointer: &str) -> String {
         draft::definition_pointer(&self.pointer, &self.pointer_overrides, pointer)
     }
+    /// Sets fields to other values than those written.
+    ///
+    /// # Errors
+    /// Returns what the type does not accept.
+    pub fn set_fields(&mut self, fields: &Map<String, Value>) -> Result<(), Vec<Problem>> {
+        let with = |spec: &Value| {
+            let mut spec = spec.clone();
+            if let Value::Object(spec) = &mut spec {
+                spec.extend(fields.clone());
+            }
+            spec
+        };
+        self.spec = self.resource_type.operations.parse(&with(&self.spec))?;
+        if let Some(referring) = &mut self.self_referring {
+            referring.spec = with(&referring.spec);
+        }
+        Ok(())
+    }
     /// Spec with another physical name, also where the spec refers to it.
     pub fn spec_with_name(&self, name: &str) -> Value {
         let mut spec = self.self_referring.as_ref().map_or(&self.spec, |referring| &referring.spec).clone();
@@ -157,6 +176,8 @@ pub struct Stack {
     pub outputs: BTreeMap<String, Value>,
     /// What Argo CD installs from a Git repository, if it delivers the components of the cluster.
     pub gitops: Option<GitOps>,
+    /// Procedures, if it has any.
+    pub procedures: Option<Procedures>,
     /// Whether an account or region that is not known yet affects the stack: see [`LoadOptions::location`].
     pub has_unknown_location: bool,
 }
@@ -193,6 +214,8 @@ pub struct LoadOptions {
     pub environment: Option<EnvironmentName>,
     /// Values set for this run, as YAML scalars.
     pub set: Vec<(String, String)>,
+    /// Values that a procedure has moved. They replace those of the definition; `set` is not allowed to name them.
+    pub moved_values: BTreeMap<String, Value>,
     /// Account and region where the definition does not contain them. Without them, `{{ account }}` and generated names that are unique among
     /// all accounts have placeholders of the same length.
     pub location: Location,
@@ -215,6 +238,16 @@ pub const TOP_LEVEL_KEYS: &[&str] = &[
     "outputs",
 ];
 
+/// Names of the environments of a definition, in alphabetical order; [`load`] reports invalid ones.
+///
+/// # Errors
+/// Returns the syntax errors of the text.
+pub fn environment_names(source: &Source) -> Result<Vec<EnvironmentName>, Vec<Diagnostic>> {
+    let (document, _) = parse::parse(source)?;
+    let environments = document.get("environments").and_then(Value::as_object);
+    Ok(environments.into_iter().flat_map(Map::keys).filter_map(|name| name.parse().ok()).collect())
+}
+
 /// Compiles a definition for one environment. Makes no calls and reads only the text.
 ///
 /// # Errors
@@ -228,7 +261,8 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         _ => return Err(vec![Diagnostic::new("type", "a definition must be a map").at(Some(0..0)).help("start with `stack: <name>`")]),
     };
     let known = || TOP_LEVEL_KEYS.iter().chain(sections::SECTION_NAMES).copied();
-    for key in document.keys().filter(|key| !known().any(|k| k == key.as_str())) {
+    // Keys with this prefix are the user's own, for anchors, for example.
+    for key in document.keys().filter(|key| !key.starts_with("x-") && !known().any(|k| k == key.as_str())) {
         let message = format!("there is no section `{key}`");
         c.problem_at_key("unknown-section", &child_pointer("", key), message, nearest::suggestion(key, "sections", known()));
     }
@@ -295,6 +329,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         ignored_tags: parse_ignored_tags(&mut c, &document),
         outputs: BTreeMap::new(),
         gitops: None,
+        procedures: None,
         has_unknown_location: false,
     };
     let mut known = draft::compile_drafts(&mut c, &document, drafts, &mut stack);
@@ -311,12 +346,14 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         }
     }
     stack.moved = parse_moved(&mut c, &document, &stack);
+    stack.procedures = procedures::parse(&mut c, &document, &stack, &mut known);
     stack.has_unknown_location = c.needs_location || c.templates.uses_unknown_account();
     provided::add_dependencies(&mut stack);
     dependencies::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
     region::check_references(&mut c, &stack);
     stack.gitops = gitops::separate(&mut c, &mut stack);
+    procedures::check_delivered(&mut c, &stack);
     if c.problems.is_empty() { Ok(stack) } else { Err(sorted_problems(c)) }
 }
 

@@ -74,7 +74,10 @@ fn syntax_error(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
     let start = error.location().map(|at| byte_range(&at).start).unwrap_or_default().min(source.text.len());
     let length = source.text.get(start..).map_or(0, |rest| rest.find(['\n', '\r', ':']).unwrap_or(rest.len()));
     let lower = message.to_lowercase();
-    let help = if lower.contains("duplicate") {
+    let line = source.text.get(..start).map_or("", |before| before.rsplit('\n').next().unwrap_or_default());
+    let help = if line.trim_end().ends_with(['{', ':', '[', ',', '-']) && is_expression(source, start) {
+        "put the expression in quotes: `\"{{ … }}\"`"
+    } else if lower.contains("duplicate") {
         "a key may occur only once: rename or merge the two"
     } else if ["depth", "nesting", "recursion", "alias replay"].iter().any(|word| lower.contains(word)) {
         "reduce nesting and aliases: a definition may have at most 64 levels"
@@ -84,6 +87,12 @@ fn syntax_error(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
         "check the indentation, and put text with `: `, `#`, `{` or `*` in quotes"
     };
     Diagnostic::new("syntax", format!("this is not valid YAML: {message}")).at(Some(start..start + length)).help(help)
+}
+
+/// Whether an error is at an expression without quotes: YAML takes its braces for maps.
+fn is_expression(source: &Source, start: usize) -> bool {
+    let first = source.text[..start].bytes().rev().chain([0; 2]).take(2).filter(|byte| *byte == b'{').count();
+    source.text[start..].starts_with(&"{{"[first.min(2)..])
 }
 
 enum SpanKind {

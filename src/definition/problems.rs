@@ -186,7 +186,14 @@ pub fn report_problem(
         let owner = at.rsplit_once('/').map_or("", |(owner, _)| owner);
         let owner =
             if owner.is_empty() { what.to_owned() } else { format!("`{}` of {what}", owner.trim_start_matches('/').replace('/', ".")) };
-        let text = if variant { format!("`{name}` is not a valid value in {owner}") } else { format!("{owner} has no field `{name}`") };
+        let field = at.rsplit('/').find(|part| !part.is_empty() && !part.bytes().all(|byte| byte.is_ascii_digit()));
+        let text = if let Some(field) = field.filter(|_| variant) {
+            format!("`{name}` is not a valid value of `{field}` in {owner}")
+        } else if variant {
+            format!("`{name}` is not a valid value in {owner}")
+        } else {
+            format!("{owner} has no field `{name}`")
+        };
         let label = if variant { "unknown value" } else { "unknown field" };
         let range = if variant { c.value_range(&pointer) } else { c.key_range(&pointer) };
         let what = if variant { "values" } else { "fields" };

@@ -1,9 +1,11 @@
 //! Tests of complete definitions: compiled results and error messages.
 
 mod delivery_sections;
+mod edge;
 mod gitops;
 mod platform;
 mod policies;
+mod procedures;
 mod secrets;
 mod sections;
 mod services;
@@ -15,6 +17,7 @@ fn options(environment: Option<&str>, set: &[(&str, &str)]) -> LoadOptions {
         location: Location::default(),
         environment: environment.map(|name| name.parse().expect("a name")),
         set: set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        ..LoadOptions::default()
     }
 }
 
@@ -71,11 +74,11 @@ fn compiles_the_repository_stacks_in_every_environment() {
         ("quickstart", include_str!("../../stacks/quickstart.yaml"), vec![(Some("staging"), 17), (Some("production"), 26)]),
         ("reference", include_str!("../../stacks/reference.yaml"), vec![(Some("staging"), 41), (Some("production"), 45)]),
         ("scale", include_str!("../../stacks/scale.yaml"), vec![(None, 2001)]),
-        ("alb-eks-rds", include_str!("../../stacks/alb-eks-rds.yaml"), vec![(Some("staging"), 116), (Some("production"), 124)]),
-        ("devops-platform", include_str!("../../stacks/devops-platform.yaml"), vec![(Some("staging"), 147), (Some("production"), 151)]),
+        ("alb-eks-rds", include_str!("../../stacks/alb-eks-rds.yaml"), vec![(Some("staging"), 119), (Some("production"), 127)]),
+        ("devops-platform", include_str!("../../stacks/devops-platform.yaml"), vec![(Some("staging"), 155), (Some("production"), 159)]),
         ("gitops", include_str!("../../stacks/gitops.yaml"), vec![(Some("staging"), 74), (Some("production"), 78)]),
-        ("highly-available", include_str!("../../stacks/highly-available.yaml"), vec![(Some("staging"), 185), (Some("production"), 194)]),
-        ("microservices", include_str!("../../stacks/microservices.yaml"), vec![(Some("staging"), 116), (Some("production"), 120)]),
+        ("highly-available", include_str!("../../stacks/highly-available.yaml"), vec![(Some("staging"), 201), (Some("production"), 210)]),
+        ("microservices", include_str!("../../stacks/microservices.yaml"), vec![(Some("staging"), 132), (Some("production"), 136)]),
     ];
     for (name, text, environments) in stacks {
         for (environment, count) in environments {

@@ -51,6 +51,7 @@ pub fn definition() -> Value {
         "type": "object",
         "properties": properties,
         "required": ["stack"],
+        "patternProperties": { "^x-": { "description": "The user's own, for anchors, for example; acme ignores it." } },
         "additionalProperties": false,
         "$defs": defs,
     })

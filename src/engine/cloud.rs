@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::{
     aws::{self, Aws, global_region, services, types::RESOURCE_TYPES},
     core::{
-        AccountLimit, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, GateReport, GateSource,
-        IndexFilter, LeftoverRequest, Leftovers, LiveResource, Phase, PlannedSpecs, PreflightContext, Prerequisite, Problem, ResourceType,
-        Result, STACK_TAG, Scope, Shared, SimulatedFacts, StageFields, TagChange, Tags,
+        ADDRESS_TAG, AccountLimit, BackupSource, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget,
+        GateReport, GateSource, IndexFilter, LeftoverRequest, Leftovers, LiveResource, NewestBackup, Phase, PlannedSpecs, PreflightContext,
+        Prerequisite, Problem, ResourceType, Result, STACK_TAG, Scope, Shared, SimulatedFacts, StageFields, TagChange, Tags,
     },
     kubernetes::Kubernetes,
     simulator::Simulator,
@@ -469,14 +469,44 @@ impl Cloud {
         }
     }
 
-    /// See [`crate::core::Resource::health`].
+    /// See [`crate::core::Resource::health`]. In the simulated cloud, what is ready is healthy, unless [`crate::simulator::FAULT_VARIABLE`] has a
+    /// gate with its address.
     ///
     /// # Errors
     /// Returns errors of the service.
     pub async fn health(&self, kind: &'static ResourceType, live: &LiveResource) -> Result<Option<Phase>> {
         match self {
             Cloud::Aws(aws) => kind.operations.health(&*aws.in_region(live.region.as_deref()), live).await,
+            Cloud::Simulated(local) => {
+                let is_failing = live.tags.get(ADDRESS_TAG).is_some_and(|address| local.failing_gates().contains(address));
+                Ok(is_failing.then(|| Phase::Degraded("the simulated cloud was told so".to_owned())))
+            }
+        }
+    }
+
+    /// Text of a secret, with which a query signs in; `None` in the simulated cloud, which has no databases.
+    ///
+    /// # Errors
+    /// Returns errors of the service.
+    pub async fn secret_text(&self, region: Option<&str>, secret: &str) -> Result<Option<String>> {
+        match self {
+            Cloud::Aws(aws) => services::secretsmanager::read_text(&aws.in_region(region), secret).await.map(Some),
             Cloud::Simulated(_) => Ok(None),
+        }
+    }
+
+    /// See [`crate::core::Resource::newest_backup`]; `spec` is that of the new resource.
+    ///
+    /// # Errors
+    /// Returns errors of the service.
+    pub async fn newest_backup(&self, kind: &'static ResourceType, spec: &Value, source: &LiveResource) -> Result<NewestBackup> {
+        let region = source.region.as_deref();
+        match self {
+            Cloud::Aws(aws) => kind.operations.newest_backup(BackupSource::Api(&*aws.in_region(region)), spec, source).await,
+            Cloud::Simulated(local) => {
+                let time = local.newest_backup_time(kind, (region, &source.id));
+                kind.operations.newest_backup(BackupSource::Simulated(time), spec, source).await
+            }
         }
     }
 

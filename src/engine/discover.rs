@@ -317,6 +317,18 @@ pub async fn find_by_id(
     Ok(found.into_iter().find(|live| live.id == id))
 }
 
+/// Reads one of the stack's resources again; `None` if it no longer exists. `live_state` has the stack's resources, to find parents.
+///
+/// # Errors
+/// Fails if its type can't be read.
+pub async fn read_again(cloud: &Cloud, stack: &Stack, live: &LiveResource, live_state: &LiveState) -> Result<Option<LiveResource>> {
+    let kind = resource_type_of(live)?;
+    let ids = Some([live.id.clone()].into());
+    let scope = Scope { ids, tag_index: None, bypass_tag_index: true, ..scope(stack, kind, live.region.as_deref(), live_state) };
+    let found = cloud.list(kind, &scope).await.map_err(|error| with_type_context(error, kind))?;
+    Ok(found.into_iter().find(|one| one.id == live.id))
+}
+
 /// Reads one type. The index lags behind changes of tags, so tags that differ from the definition are read again.
 async fn read_type(cloud: &Cloud, stack: &Stack, kind: &'static ResourceType, mut scope: Scope) -> Result<Vec<LiveResource>> {
     let live = cloud.list(kind, &scope).await?;

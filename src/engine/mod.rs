@@ -15,6 +15,7 @@ mod leftovers;
 pub mod permissions;
 pub mod plan;
 mod preflight;
+pub mod procedure_record;
 pub mod rehearse;
 pub mod run;
 pub mod saved_plan;

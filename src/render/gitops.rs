@@ -156,7 +156,6 @@ fn service_application(gitops: &GitOps, name: &str, component: &GitComponent, se
         "project": SERVICES_PROJECT,
         "source": in_git(gitops, json!({ "path": chart_folder(environment), "helm": helm })),
         "destination": { "name": CLUSTER_NAME, "namespace": component.namespace },
-        "syncPolicy": sync_policy(&[]),
     });
     application_with(name, component, spec)
 }
@@ -171,19 +170,18 @@ fn application(gitops: &GitOps, name: &str, component: &GitComponent, folder: &s
     if !component.namespace.is_empty() {
         destination["namespace"] = component.namespace.as_str().into();
     }
-    let ignore = &component.argo_cd.ignore;
-    let options: &[&str] = if ignore.is_empty() { &[] } else { &["RespectIgnoreDifferences=true"] };
-    let mut spec = json!({
-        "project": PLATFORM_PROJECT, "sources": sources, "destination": destination, "syncPolicy": sync_policy(options),
-    });
-    if !ignore.is_empty() {
-        spec["ignoreDifferences"] = json!(ignore);
-    }
+    let spec = json!({ "project": PLATFORM_PROJECT, "sources": sources, "destination": destination });
     application_with(name, component, spec)
 }
 
 /// An Application with this spec, whose deletion deletes its objects.
-fn application_with(name: &str, component: &GitComponent, spec: Value) -> Value {
+fn application_with(name: &str, component: &GitComponent, mut spec: Value) -> Value {
+    let ignore = &component.argo_cd.ignore;
+    let options: &[&str] = if ignore.is_empty() { &[] } else { &["RespectIgnoreDifferences=true"] };
+    spec["syncPolicy"] = sync_policy(options);
+    if !ignore.is_empty() {
+        spec["ignoreDifferences"] = json!(ignore);
+    }
     let annotations = json!({ SYNC_WAVE: component.sync_wave.to_string(), "argocd.argoproj.io/compare-options": "ServerSideDiff=true" });
     json!({
         "apiVersion": API_VERSION,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{AddressNames, Style, format_duration, plan, time};
 use crate::engine::{
     history::{FailedCall, RunDetails, RunSummary},
-    journal::{CallAction, RunOutcome},
+    journal::{CallAction, RunInfo, RunOutcome},
     plan::{Change, Summary},
 };
 
@@ -48,13 +48,18 @@ impl Row {
             number: number.to_string(),
             when: entry.map(|entry| time::local(entry.started_at)).unwrap_or_default(),
             actor: entry.map(|entry| entry.run.actor.clone()).unwrap_or_default(),
-            command: entry.map(|entry| entry.run.command.clone()).unwrap_or_default(),
+            command: entry.map(|entry| command_label(&entry.run)).unwrap_or_default(),
             outcome,
             style,
             counts: entry.map(format_counts).unwrap_or_default(),
             duration: entry.and_then(elapsed).unwrap_or_default(),
         }
     }
+}
+
+/// Command of a run, or the step of a procedure.
+fn command_label(run: &RunInfo) -> String {
+    run.procedure.clone().unwrap_or_else(|| run.command.clone())
 }
 
 fn truncate(text: &str, width: usize) -> String {
@@ -98,7 +103,7 @@ pub fn render_run(details: &RunDetails) -> String {
     let mut facts = vec![
         ("When", format!("{}{took}", time::local(entry.started_at))),
         ("Who", begin.actor.clone()),
-        ("Command", begin.command.clone()),
+        ("Command", command_label(begin)),
         ("Outcome", format!("{}{left}", style.paint(word))),
     ];
     facts.extend(begin.continues.map(|earlier| ("Continues", format!("revision {earlier}"))));
@@ -160,10 +165,7 @@ pub fn render_difference(title: &str, changes: &[Change], names: &AddressNames, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{
-        history::ChangeCounts,
-        journal::{FORMAT, RunInfo},
-    };
+    use crate::engine::{history::ChangeCounts, journal::FORMAT};
 
     #[test]
     fn lists_runs_within_80_columns() {
@@ -177,6 +179,7 @@ mod tests {
             region: "eu-west-1".to_owned(),
             account: "123456789012".to_owned(),
             command: "rollback".to_owned(),
+            procedure: None,
             actor: format!("{}@example.com", "a".repeat(60)),
             commit: None,
             definition: String::new(),

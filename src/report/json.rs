@@ -25,6 +25,7 @@ pub fn plan(plan: &Plan) -> Value {
         "gates": plan.gates,
         "prerequisites": plan.prerequisites,
         "obstacles": plan.obstacles,
+        "notes": plan.notes,
         "warnings": plan.warnings,
     })
 }
@@ -92,6 +93,7 @@ fn run_summary(entry: &RunSummary) -> Value {
     json!({
         "revision": begin.revision,
         "command": begin.command,
+        "procedure": begin.procedure,
         "actor": begin.actor,
         "started_at": time::utc(entry.started_at),
         "ended_at": entry.ended_at.map(time::utc),

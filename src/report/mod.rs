@@ -1,5 +1,6 @@
 //! All output for users. Only this module has texts and colours; nothing else prints, and only through `printer`.
 
+pub mod drill;
 pub mod github;
 pub mod graph;
 pub mod health;
@@ -10,6 +11,7 @@ pub mod outcome;
 pub mod permissions;
 pub mod plan;
 mod printer;
+pub mod procedure;
 pub mod progress;
 mod progress_view;
 pub mod rehearsal;

@@ -54,6 +54,9 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
     let names = &AddressNames::from_plan(plan);
     let title = format!("{} ({}) in {}, account {}", plan.stack, plan.environment, plan.region, plan.account);
     writeln!(out, "{}", Style::Heading.paint(title))?;
+    for note in &plan.notes {
+        writeln!(out, "  {} {}", Style::Changed.paint("Note:"), printable_line(note))?;
+    }
     let shared = shared_tags(plan);
     if let Some((tags, count)) = &shared {
         writeln!(out, "  {} {}", Style::Changed.paint("~"), Style::Changed.paint(format!("tags of {count} resources")))?;
@@ -90,8 +93,11 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
     writeln!(out)?;
     let summary = plan.summary();
     if plan.is_empty() {
-        let noun = if summary.unchanged == 1 { "resource matches" } else { "resources match" };
-        writeln!(out, "No changes: {} {noun} the definition.", summary.unchanged)?;
+        match summary.unchanged {
+            0 => writeln!(out, "No changes: nothing of the stack exists.")?,
+            1 => writeln!(out, "No changes: 1 resource matches the definition.")?,
+            several => writeln!(out, "No changes: {several} resources match the definition.")?,
+        }
     } else {
         let counts = [("create", summary.create), ("change", summary.update), ("replace", summary.replace), ("delete", summary.delete)];
         let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} to {word}")).collect();

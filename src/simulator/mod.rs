@@ -7,7 +7,8 @@
 //! `ACME_LOCAL_FAULT=refuse:7` rejects the 7th mutating call of the process before it takes effect, `lost:7` loses its response,
 //! `crash-before:7` and `crash-after:7` crash the process, `throttle:3` throttles every third call, `lag:2000` makes reads lag by two
 //! seconds, `settle:0.01` makes everything take a hundredth of its typical duration, and `waiting:certificate` makes new certificates wait
-//! for a person, until a run without it, and `gate:insights` makes a gate of an upgrade find a problem. Several are separated by commas. See [`Behaviour`].
+//! for a person, until a run without it, `gate:insights` makes a gate of an upgrade find a problem, `gate:target_group.web` makes a resource
+//! unhealthy, and `backup:3600` makes the newest backups an hour old. Several are separated by commas. See [`Behaviour`].
 
 mod account;
 mod constraints;
@@ -57,6 +58,10 @@ pub struct Simulator {
     clock: Clock,
     inner: Mutex<Inner>,
 }
+
+/// Time by which the newest backup lags behind the data:
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html>.
+const BACKUP_LAG: Duration = Duration::from_secs(300);
 
 struct Inner {
     store: Store,
@@ -133,6 +138,21 @@ impl Simulator {
     /// Gates that find a problem.
     pub fn failing_gates(&self) -> &BTreeSet<String> {
         &self.behaviour.faults.gates
+    }
+
+    /// Time of the data in the newest backup of a resource, in milliseconds since 1970: up to [`BACKUP_LAG`] ago, as in RDS and DynamoDB, but no
+    /// earlier than the resource is ready. `None` until then.
+    pub fn newest_backup_time(&self, kind: &ResourceType, resource: (Option<&str>, &str)) -> Option<u64> {
+        self.with_inner(|inner| {
+            // An unreadable file means unchanged content.
+            let _held = inner.store.lock().ok();
+            let time = self.advance(&mut inner.store.state);
+            let state = &inner.store.state;
+            let entry = state.resources.get(&state.key(kind.name, &state.region_of(kind, resource.0), resource.1))?;
+            let usual = || time.now.saturating_sub(millis(BACKUP_LAG)).max(entry.ready_at);
+            let newest = self.behaviour.faults.backup_age.map_or_else(usual, |age| time.now.saturating_sub(millis(age)));
+            (entry.ready_at <= time.now).then_some(newest)
+        })
     }
 
     /// Time for which reads lag behind writes.

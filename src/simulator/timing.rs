@@ -50,8 +50,10 @@ pub struct Faults {
     pub throttle_every: Option<u64>,
     /// Types whose resources, created in this process or an earlier one with this fault, wait for a person.
     pub waiting: BTreeSet<String>,
-    /// Gates of updates in several steps that find a problem.
+    /// Gates of updates in several steps that find a problem, and addresses of resources that are not healthy.
     pub gates: BTreeSet<String>,
+    /// Age of the newest backup of every resource, instead of [`super::Simulator::newest_backup_time`]'s usual one.
+    pub backup_age: Option<Duration>,
     /// Form of a crash.
     pub crash: CrashMode,
 }
@@ -80,15 +82,16 @@ pub struct FaultHit {
 impl Behaviour {
     /// Adds the faults in `text`, a comma-separated list of `refuse:K`, `lost:K`, `crash-before:K`, `crash-after:K` (the K-th mutating
     /// call), `throttle:N` (every N-th call), `settle:FRACTION`, `lag:MILLISECONDS`, `waiting:TYPE` (new resources of this type wait for a
-    /// person until a process without it) and `gate:NAME` (this gate of an upgrade finds a problem).
+    /// person until a process without it), `gate:NAME` (this gate of an upgrade finds a problem, or the resource at this address is not
+    /// healthy) and `backup:SECONDS` (age of the newest backups).
     ///
     /// # Errors
     /// Fails if the text has another format.
     pub fn extend(&mut self, text: &str) -> Result<()> {
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             self.add_fault(part).ok_or_else(|| {
-                let known =
-                    "refuse:K, lost:K, crash-before:K, crash-after:K, throttle:N, settle:FRACTION, lag:MILLISECONDS, waiting:TYPE or gate:NAME";
+                let known = "refuse:K, lost:K, crash-before:K, crash-after:K, throttle:N, settle:FRACTION, lag:MILLISECONDS, waiting:TYPE, \
+                     gate:NAME or backup:SECONDS";
                 Error::new(ErrorKind::Rejected, "LocalFault", format!("{FAULT_VARIABLE}: `{part}` is not one of {known}"))
             })?;
         }
@@ -113,6 +116,7 @@ impl Behaviour {
                 self.read_lag = Duration::from_millis(value.parse().ok()?);
                 true
             }
+            "backup" => self.faults.backup_age.replace(Duration::from_secs(value.parse().ok()?)).is_none(),
             "gate" => self.faults.gates.insert(value.to_owned()),
             "waiting" => {
                 let kind = types::resource_type(value)?;

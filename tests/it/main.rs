@@ -30,6 +30,7 @@ mod launch_templates;
 mod library;
 mod mistakes;
 mod new;
+mod not_applied;
 mod outside;
 #[allow(dead_code)] // `main` is for `cargo run --example`.
 #[path = "../../examples/plan_and_apply.rs"]
@@ -37,6 +38,7 @@ mod plan_and_apply;
 mod platform;
 mod policy;
 mod private_files;
+mod procedures;
 mod proxy;
 mod readme;
 mod recorded;

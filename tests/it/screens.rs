@@ -247,7 +247,11 @@ fn explains_missing_credentials_and_network() {
         ("AWS_SHARED_CREDENTIALS_FILE", "/nowhere"),
     ];
     let anonymous = shown(&Acme::without_cloud(), &nobody);
-    let screens = [unreachable, anonymous];
+    let profiles = write_file(shop.folder.path(), "config", "[profile production]\n[profile staging]\n").display().to_string();
+    let misspelt = [("AWS_PROFILE", "stagin"), ("AWS_CONFIG_FILE", &profiles), ("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")];
+    let no_profile = shown(&Acme::without_cloud(), &misspelt);
+    let without_files = shown(&Acme::without_cloud().with_args(&["--profile", "staging"]), &nobody);
+    let screens = [unreachable, anonymous, no_profile, without_files];
     assert!(screens.iter().all(|screen| screen.contains("  help: ") && !screen.contains("DispatchFailure")), "{screens:#?}");
     insta::assert_snapshot!("run_without_aws", screens.join("\n━━\n"));
 }

@@ -67,7 +67,10 @@ const MOTO_LACKS: &[(&str, &str)] = &[
     ("platform", "no Kubernetes API"),
     ("policies", "no Kubernetes API"),
     ("services", "no Kubernetes API"),
+    ("edge", "no Kubernetes API"),
     ("overrides", "they are about the roles of `platform`"),
+    ("resources/health_check/api", "its alarm is left out"),
+    ("resources/security_group_rule", "no group of a cluster exists"),
     ("resources/eks_access_entry", "no access entries"),
     ("resources/eks_pod_identity", "no pod identities"),
     ("resources/kubernetes_object", "no Kubernetes API"),
@@ -89,7 +92,9 @@ const MINISTACK_LACKS: &[(&str, &str)] = &[
     ("policies", "no Kubernetes API"),
     ("resources/kubernetes_object", "no Kubernetes API"),
     ("services", "no Kubernetes API"),
+    ("edge", "no Kubernetes API"),
     ("overrides", "they are about the roles of `platform`"),
+    ("resources/security_group_rule", "no group of a cluster exists"),
     ("cluster/secrets_key", "no update-config of clusters"),
     ("network/flow_logs", "it loses them"),
     ("network/acls", "it shows no associations"),
@@ -102,12 +107,6 @@ const MINISTACK_LACKS: &[(&str, &str)] = &[
     ("slo", "it loses the queries of alarms"),
     ("alarms", "their actions are the topics of `slo`"),
     ("databases/*/log_exports", "it does not keep the setting"),
-    ("roles/orders", "it has no secret of the master user"),
-    ("roles/booking", "it has no secret of the master user"),
-    ("roles/service", "it has no secret of the master user"),
-    ("cluster/pod_identities/orders", "its role names the secret of the master user"),
-    ("cluster/pod_identities/booking", "its role names the secret of the master user"),
-    ("cluster/pod_identities/service", "its role names the secret of the master user"),
     ("resources/health_check", "its answer lacks what AWS's has"),
     ("resources/classic_load_balancer", "no classic load balancers"),
     ("autoscaling", "no classic load balancers"),
@@ -136,6 +135,13 @@ pub fn stack_on(kind: StandinKind, name: &str) -> EditableStack {
         StandinKind::Ministack => MINISTACK_LACKS,
     };
     lacks.iter().for_each(|(path, _)| remove(&mut stack.definition, path));
+    // What `edge` sets.
+    if let Some(listener) = stack.definition.pointer_mut("/load_balancers/web/listeners/https") {
+        listener["default_action"] = json!({ "fixed_response": { "status_code": 404 } });
+    }
+    if let Some(firewall) = stack.definition.pointer_mut("/firewall/web") {
+        firewall["associate"] = json!(["web"]);
+    }
     stack
 }
 
@@ -178,9 +184,15 @@ fn alb_eks_rds() {
     let edits = [
         Edit { pointer: "/values/cutover", value: 10.into(), changes: &["update dns_record.new", "update dns_record.old"] },
         Edit {
-            pointer: "/load_balancers/web/listeners/https/rules/0/paths",
-            value: json!(["/accounts", "/users", "/users/*"]),
-            changes: &["update listener.web-https"],
+            pointer: "/services/users/path",
+            value: "/accounts".into(),
+            changes: &["update helm_release.users", "update listener.web-https"],
+        },
+        // Its target group stays.
+        Edit {
+            pointer: "/services/users/port",
+            value: 8081.into(),
+            changes: &["create security_group_rule.edge-8081", "update helm_release.users", "update kubernetes_object.edge-users"],
         },
         Edit { pointer: "/databases/orders/max_storage_gib", value: 1000.into(), changes: &["update rds_instance.orders"] },
     ];
@@ -190,10 +202,11 @@ fn alb_eks_rds() {
 #[test]
 fn devops_platform() {
     let edits = [
+        Edit { pointer: "/services/user/path", value: "/accounts".into(), changes: &["update helm_release.user"] },
         Edit {
-            pointer: "/values/services",
-            value: json!(["user", "product", "order", "payment", "notification", "auth", "search"]),
-            changes: &["create ecr_repository.service-search", "create eks_pod_identity.service-search", "create iam_role.service-search"],
+            pointer: "/values/versions",
+            value: json!({ "user": "1.1.0", "product": "1.0.0", "order": "1.0.0", "payment": "1.0.0", "notification": "1.0.0", "auth": "1.1.0" }),
+            changes: &["update helm_release.auth", "update helm_release.user"],
         },
         Edit {
             pointer: "/slo/platform/availability",
@@ -257,6 +270,11 @@ fn highly_available() {
             pointer: "/autoscaling/legacy/template/instance_type",
             value: "m7g.xlarge".into(),
             changes: &["update autoscaling_group.legacy", "update launch_template.legacy"],
+        },
+        Edit {
+            pointer: "/services/search/path",
+            value: "/find".into(),
+            changes: &["update helm_release.search", "update kubernetes_object.edge-routes", "update kubernetes_object.edge-sign-in"],
         },
         Edit { pointer: "/queues/bookings/max_receives", value: 3.into(), changes: &["update sqs_queue.bookings"] },
         Edit {

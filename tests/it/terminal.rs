@@ -1,6 +1,11 @@
 //! On a terminal: the live view starts, ends with the summary, and leaves nothing behind.
 
-use std::{num::NonZero, path::Path, process::Command};
+use std::{
+    io::{BufRead, BufReader, Read},
+    num::NonZero,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use regex_lite::Regex;
 
@@ -98,5 +103,26 @@ fn prints_lines_on_a_terminal_without_cursor_movement() {
         assert_eq!(shown.0.code, 0, "{}", shown.0.combined_output());
         assert!(!shown.0.stdout.contains('\x1b'), "{:?}", shown.0.stdout);
         assert!(shown.0.stdout.contains("creating nat_gateway.nat (usually 2 min)"), "{}", shown.0.stdout);
+    }
+}
+
+/// A closed terminal or SSH connection, and the end of a job in CI.
+#[cfg(unix)]
+#[test]
+fn hang_up_and_termination_roll_back_like_an_interrupt() {
+    for signal in ["-HUP", "-TERM"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = apply_command(folder.path());
+        command.env("ACME_LOCAL_FAULT", "settle:0.1").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut acme = command.spawn().unwrap();
+        let mut said = String::new();
+        let mut lines = BufReader::new(acme.stderr.take().unwrap());
+        while !said.contains("creating nat_gateway.nat") {
+            assert!(lines.read_line(&mut said).unwrap() > 0, "{said}");
+        }
+        assert!(Command::new("kill").args([signal, &acme.id().to_string()]).status().unwrap().success());
+        lines.read_to_string(&mut said).unwrap();
+        assert_eq!(acme.wait().unwrap().code(), Some(130), "{signal}: {said}");
+        assert!(said.contains("Rolled back"), "{signal}: {said}");
     }
 }

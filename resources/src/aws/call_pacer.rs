@@ -205,10 +205,31 @@ impl HttpConnector for PacedConnector {
             }
             permit_attempt().map_err(|refusal| ConnectorError::user(refusal.into()))?;
             let late = |_| ConnectorError::timeout(format!("no response within {} s", timeout.as_secs()).into());
-            let response = tokio::time::timeout(timeout, inner.call(request)).await.map_err(late)??;
+            let server = server(request.uri()).to_owned();
+            let response = tokio::time::timeout(timeout, inner.call(request)).await.map_err(late)?;
+            let response = response.map_err(|error| if error.is_io() { name_server(error, server) } else { error })?;
             if has_null_entries { null_entries::remove(response).await } else { Ok(response) }
         })
     }
+}
+
+/// Host and port of a request.
+fn server(uri: &str) -> &str {
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    rest.split(['/', '?']).next().unwrap_or(rest)
+}
+
+/// Adds the server to an error of its connection, which names none.
+fn name_server(error: ConnectorError, server: String) -> ConnectorError {
+    ConnectorError::io(ConnectionFailed { server, source: error.into_source() }.into())
+}
+
+/// A connection that can't be made, or breaks off.
+#[derive(Debug, thiserror::Error)]
+#[error("can't reach {server}")]
+struct ConnectionFailed {
+    server: String,
+    source: BoxError,
 }
 
 #[cfg(test)]

@@ -73,10 +73,14 @@ pub(super) fn is_throttling(body: &[u8]) -> bool {
     })
 }
 
+/// Messages that name a layer of the client, not a cause.
+const LAYERS: &[&str] =
+    &["dispatch failure", "io error", "other", "client error (Connect)", "client error (SendRequest)", "tcp connect error"];
+
 /// Messages of an error and its causes, without meaningless ones.
-fn describe_causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn describe_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
-    let causes: Vec<String> = causes.filter(|cause| !["dispatch failure", "io error", "other"].contains(&cause.as_str())).collect();
+    let causes: Vec<String> = causes.filter(|cause| !LAYERS.contains(&cause.as_str())).collect();
     let text = if causes.is_empty() { error.to_string() } else { causes.join(": ") };
     // The SDK repeats this before each source of credentials.
     text.replace("the credential provider was not enabled: ", "")

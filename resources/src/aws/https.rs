@@ -91,6 +91,21 @@ fn client_trusting(trusted: TrustStore) -> Result<SharedHttpClient> {
     }))
 }
 
+/// Client for requests to any address, over TLS or not.
+///
+/// # Errors
+/// Fails with `CaBundle` if the file of `AWS_CA_BUNDLE` can't be read or contains no certificates.
+pub(super) fn connector() -> Result<Connector> {
+    let trusting = TlsContext::builder().with_trust_store(trust_store()?).build().map_err(|error| ca_bundle_error(&error))?;
+    let connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+    Ok(connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(trusting).build())
+}
+
+/// Messages of an error and its causes.
+pub(super) fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
+    super::error::describe_causes(error)
+}
+
 /// Certificate authorities of the system and of `AWS_CA_BUNDLE`.
 fn trust_store() -> Result<TrustStore> {
     match env::var("AWS_CA_BUNDLE").ok().filter(|path| !path.is_empty()) {

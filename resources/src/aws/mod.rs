@@ -5,9 +5,12 @@ mod call_pacer;
 mod concurrent;
 mod error;
 mod exclusive_uses;
+pub mod http_probe;
 mod https;
 pub mod leftovers;
+mod metrics;
 mod null_entries;
+mod profile;
 #[macro_use]
 pub mod services;
 mod spelling;
@@ -139,6 +142,9 @@ impl Aws {
         let profile = settings.profile;
         if let Some(profile) = &profile {
             loader = loader.profile_name(profile);
+        }
+        if settings.credentials.is_none() {
+            profile::check(profile.as_deref()).await?;
         }
         if let Some(credentials) = settings.credentials {
             loader = loader.credentials_provider(credentials);

@@ -39,6 +39,7 @@ mod questions;
 mod reference;
 mod resource;
 mod resource_type;
+mod restore_point;
 pub mod rules;
 mod scope;
 mod service;
@@ -86,6 +87,7 @@ pub use questions::{AccountLimit, Answers, PlannedResource, PreflightContext, Qu
 pub use reference::{Arn, ArnRef, Id, Ref, ReferencedOutput, referenced_ids};
 pub use resource::{Api, ArnOutput, Connections, Created, Cx, Deletion, ExchangePart, Existing, Observed, OnDelete, OwnFacts, Resource};
 pub use resource_type::{OverlapKey, ResourceType};
+pub use restore_point::{BackupSource, NewestBackup, RestorePoint};
 pub use scope::Scope;
 pub use service::{ArnParts, CallRate, ErrorRule, ServiceInfo};
 pub use shared::Shared;

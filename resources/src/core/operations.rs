@@ -8,10 +8,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    AccountLimit, CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error, ErrorKind,
-    ExchangePart, Existing, GateReport, GateSource, LeftoverRequest, Leftovers, LiveResource, Named, Observed, OwnFacts, Phase,
-    PlannedSpecs, PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope, Stage, StageFields, TagChange,
-    problem::parse,
+    AccountLimit, BackupSource, CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error,
+    ErrorKind, ExchangePart, Existing, GateReport, GateSource, LeftoverRequest, Leftovers, LiveResource, Named, NewestBackup, Observed,
+    OwnFacts, Phase, PlannedSpecs, PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope, Stage, StageFields,
+    TagChange, problem::parse,
 };
 
 /// Operations of a resource type.
@@ -55,6 +55,8 @@ pub trait Operations: Send + Sync {
     fn requires(&self, spec: &Value) -> Vec<String>;
     /// See [`Resource::exclusive_uses`].
     fn exclusive_uses(&self, spec: &Value) -> Vec<String>;
+    /// See [`Resource::public_names`].
+    fn public_names(&self, spec: &Value) -> Vec<String>;
     /// See [`Resource::exchange`].
     fn exchange<'a>(&'a self, to: &'a dyn Connections, parts: &'a [ExchangeTarget<'a>]) -> BoxFuture<'a, Result<Vec<Option<String>>>>;
     /// See [`Resource::preflight`]; without connections for the simulated cloud. `pointers` are the fields that the plan sets, `None` for all.
@@ -148,6 +150,13 @@ pub trait Operations: Send + Sync {
     ) -> BoxFuture<'a, Result<Leftovers>>;
     /// See [`Resource::health`].
     fn health<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<Phase>>>;
+    /// See [`Resource::newest_backup`]; `spec` is that of the new resource.
+    fn newest_backup<'a>(
+        &'a self,
+        backups: BackupSource<'a, dyn Connections>,
+        spec: &'a Value,
+        source: &'a LiveResource,
+    ) -> BoxFuture<'a, Result<NewestBackup>>;
     /// See [`Resource::blockers`].
     fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>>;
 }
@@ -231,6 +240,9 @@ impl<R: Resource> Operations for TypedOperations<R> {
     }
     fn exclusive_uses(&self, spec: &Value) -> Vec<String> {
         deserialize_spec::<R>(spec).map(|spec| spec.exclusive_uses()).unwrap_or_default()
+    }
+    fn public_names(&self, spec: &Value) -> Vec<String> {
+        deserialize_spec::<R>(spec).map(|spec| spec.public_names()).unwrap_or_default()
     }
     fn exchange<'a>(&'a self, to: &'a dyn Connections, parts: &'a [ExchangeTarget<'a>]) -> BoxFuture<'a, Result<Vec<Option<String>>>> {
         Box::pin(async move {
@@ -392,6 +404,20 @@ impl<R: Resource> Operations for TypedOperations<R> {
     }
     fn health<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<Phase>>> {
         Box::pin(async move { R::health(api(to)?, &to_existing(live)?).await })
+    }
+    fn newest_backup<'a>(
+        &'a self,
+        backups: BackupSource<'a, dyn Connections>,
+        spec: &'a Value,
+        source: &'a LiveResource,
+    ) -> BoxFuture<'a, Result<NewestBackup>> {
+        Box::pin(async move {
+            let backups = match backups {
+                BackupSource::Api(to) => BackupSource::Api(api(to)?),
+                BackupSource::Simulated(time) => BackupSource::Simulated(time),
+            };
+            deserialize_spec::<R>(spec)?.newest_backup(&backups, &to_existing(source)?).await
+        })
     }
     fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>> {
         Box::pin(async move { R::blockers(api(to)?, &to_existing(live)?).await })

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    AccountLimit, CallContext, Declared, Error, ErrorKind, GateReport, GateSource, LeftoverRequest, Leftovers, Phase, PlannedSpecs,
-    Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec, Stage, TagChange, Tags, TypeInfo,
+    AccountLimit, BackupSource, CallContext, Declared, Error, ErrorKind, GateReport, GateSource, LeftoverRequest, Leftovers, NewestBackup,
+    Phase, PlannedSpecs, Pointer, Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec, Stage, TagChange, Tags, TypeInfo,
 };
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
@@ -171,6 +171,11 @@ pub trait Resource: Spec {
     fn exclusive_uses(&self) -> Vec<String> {
         Vec::new()
     }
+    /// Names under which everyone outside the stack finds it, so that only one of two resources with the same name is ever used: the domain of
+    /// a public zone. Strings may still contain `${…}` references.
+    fn public_names(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Deletes, creates and changes several resources in one call, all or none, for types with [`super::TypeInfo::exchangeable`]. The engine
     /// calls it for resources that can't exist beside each other, when everything that the new ones need exists. Returns for each part the id
     /// of the resource that it created.
@@ -208,9 +213,20 @@ pub trait Resource: Spec {
     fn leftovers(_api: &Self::Api, _live: &Observed<Self>, _request: &LeftoverRequest) -> impl Future<Output = Leftovers> + Send {
         async { Leftovers::default() }
     }
-    /// Tells how a ready resource is doing, as far as `list` does not see it: the pods of a chart. Called only to show it to a person.
+    /// Tells how a ready resource is doing, as far as `list` does not see it: the pods of a chart, the targets of a target group. `None`: a
+    /// ready one is healthy. Called to show it to a person, and by the gates of procedures, which a resource passes with [`Phase::Ready`].
     fn health(_api: &Self::Api, _live: &Existing<Self>) -> impl Future<Output = Result<Option<Phase>>> + Send {
         async { Ok(None) }
+    }
+    /// Finds the newest backup of `source`, a resource of this type that may belong to another environment, for a new resource with this spec.
+    /// Only for types with [`super::TypeInfo::restorable`]. It makes no changes, and `source` keeps serving.
+    fn newest_backup(
+        &self,
+        _backups: &BackupSource<'_, Self::Api>,
+        _source: &Existing<Self>,
+    ) -> impl Future<Output = Result<NewestBackup>> + Send {
+        let message = format!("acme can't restore a {} from a backup", Self::TYPE.name);
+        async move { Ok(NewestBackup::Missing(Problem::new(Pointer::ROOT, message))) }
     }
     /// Lists resources outside the stack that still use it ("network interface eni-1"). Called only if its deletion fails as in use and no
     /// resource of the stack is known to use it.

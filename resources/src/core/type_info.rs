@@ -50,6 +50,8 @@ pub struct TypeInfo {
     /// Output that identifies one for good, if an update changes its name, and with it id and ARN; `None`: another name replaces it. The id is
     /// the name.
     pub permanent_id: Option<&'static str>,
+    /// Whether a new resource can restore the newest backup of another one, see [`super::Resource::newest_backup`].
+    pub is_restorable: bool,
     /// Shortest recovery window, which `on_delete: delete` uses, in days; 0: AWS deletes it at once.
     pub shortest_window_days: u64,
     /// Error code of calls about a resource within its recovery window.
@@ -181,6 +183,7 @@ impl TypeInfo {
             handover: "",
             data_protection: DataProtection::None,
             permanent_id: None,
+            is_restorable: false,
             lost_on_recreation: "",
             shortest_window_days: 0,
             deleted_code: "",
@@ -262,6 +265,10 @@ impl TypeInfo {
     /// See [`TypeInfo::permanent_id`].
     pub const fn permanent_id(self, output: &'static str) -> TypeInfo {
         TypeInfo { permanent_id: Some(output), ..self }
+    }
+    /// See [`TypeInfo::is_restorable`].
+    pub const fn restorable(self) -> TypeInfo {
+        TypeInfo { is_restorable: true, ..self }
     }
     /// The [`TypeInfo::permanent_id`] of a resource with these outputs.
     pub fn permanent_id_in(&self, outputs: &Value) -> Option<String> {

@@ -14,8 +14,17 @@ use crate::{
 };
 
 /// Kinds that become ready, and may cease to be.
-const WORKLOADS: &[(&str, &str)] =
-    &[("", "PersistentVolumeClaim"), ("", "Pod"), ("apps", "DaemonSet"), ("apps", "Deployment"), ("apps", "StatefulSet"), ("batch", "Job")];
+const WORKLOADS: &[(&str, &str)] = &[
+    ("", "PersistentVolumeClaim"),
+    ("", "Pod"),
+    ("apps", "DaemonSet"),
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("argoproj.io", "Rollout"),
+    ("batch", "Job"),
+];
+/// Path of the only one among them that is not of Kubernetes itself.
+const ROLLOUTS: &str = "Namespaced/rollouts";
 
 impl Cluster {
     /// Phase of the workloads in a manifest: that of the first one that is not ready, failures first. A hook that is gone has done its work.
@@ -27,7 +36,12 @@ impl Cluster {
         let workloads = documents.iter().filter_map(|object| {
             let name = kind_of(object).filter(|kind| WORKLOADS.iter().any(|(group, one)| kind.is(group, one)))?;
             let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-            Some((Kind::built_in(&name)?, name, text("/metadata/namespace"), text("/metadata/name")?))
+            Some((
+                Kind::built_in(&name).or_else(|| Kind::at_path(&name, ROLLOUTS))?,
+                name,
+                text("/metadata/namespace"),
+                text("/metadata/name")?,
+            ))
         });
         let workloads: Vec<(Kind, KindName, Option<String>, String)> = workloads.collect();
         let phases = for_each_concurrent(workloads, |(kind, kind_name, own, name)| async move {

@@ -74,6 +74,7 @@ impl Status<'_> {
             ("apps", "Deployment") => self.deployment(),
             ("apps", "StatefulSet") => self.stateful_set(),
             ("apps", "DaemonSet") => self.daemon_set(),
+            ("argoproj.io", "Rollout") => self.rollout(),
             ("batch", "Job") => self.job(),
             ("", "Pod") => self.pod(),
             ("", "PersistentVolumeClaim") => self.volume_claim(),
@@ -108,6 +109,20 @@ impl Status<'_> {
         } else {
             Phase::Ready
         }
+    }
+
+    /// The generation that the controller has seen is a text here. <https://argo-rollouts.readthedocs.io/en/stable/features/specification/>
+    fn rollout(&self) -> Phase {
+        let observed: Option<i64> = self.text("observedGeneration").parse().ok();
+        if observed.is_none() || observed < self.object.metadata.generation {
+            return Phase::Progressing("its controller has not seen the latest change".to_owned());
+        }
+        let message = match (self.text("phase"), self.text("message")) {
+            ("Healthy", _) => return Phase::Ready,
+            (phase, "") => phase.to_owned(),
+            (phase, message) => format!("{phase}: {message}"),
+        };
+        if self.text("phase") == "Degraded" { Phase::Degraded(message) } else { Phase::Progressing(message) }
     }
 
     fn stateful_set(&self) -> Phase {
@@ -230,6 +245,19 @@ mod tests {
 
     fn progressing(text: &str) -> Phase {
         Phase::Progressing(text.to_owned())
+    }
+
+    #[test]
+    fn a_rollout_is_ready_when_the_new_version_has_all_requests() {
+        let of = |status| phase_of("argoproj.io/v1alpha1", "Rollout", json!({}), status);
+        let status =
+            |observed: &str, phase: &str, message: &str| json!({ "observedGeneration": observed, "phase": phase, "message": message });
+        assert_eq!(of(status("2", "Healthy", "")), Phase::Ready);
+        assert_eq!(of(status("2", "Paused", "CanaryPauseStep")), progressing("Paused: CanaryPauseStep"));
+        assert_eq!(of(status("2", "Degraded", "RolloutAborted")), Phase::Degraded("Degraded: RolloutAborted".to_owned()));
+        for status in [json!({}), status("1", "Healthy", "")] {
+            assert_eq!(of(status), progressing("its controller has not seen the latest change"));
+        }
     }
 
     #[test]

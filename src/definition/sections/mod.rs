@@ -8,6 +8,7 @@ mod cluster;
 mod data_store;
 mod databases;
 mod dns;
+mod edge;
 mod file_systems;
 mod firewall;
 mod load_balancers;
@@ -27,6 +28,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use self::edge::EdgeState;
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     definition::{Compiler, Draft, child_pointer, describe_type, parse_section},
@@ -69,7 +71,9 @@ pub const SECTION_NAMES: &[&str] = &[
     "backup",
     "platform",
     "policies",
+    "edge",
     "services",
+    "procedures",
 ];
 
 /// Sections whose entries are one resource each, for references: `queues.orders.url`.
@@ -135,6 +139,7 @@ pub fn reference_syntax(head: &str) -> String {
         "trail" => "trail.output".into(),
         "transit" => "transit.output".into(),
         "backup" => "backup.vault.output".into(),
+        "edge" => "target_group.edge-name.output".into(),
         "slo" => "slo.name.output".into(),
         "dns" => "dns.zone.output".into(),
         "platform" => "helm_release.name.output".into(),
@@ -161,7 +166,7 @@ pub fn resolve_reference(parts: &[&str]) -> Option<(String, String, String)> {
         ["dns", "zone", output] => found("dns_zone", "main", output),
         ["dns", "zones", name, output] => found("dns_zone", name, output),
         ["dns", "records", name, output] => found("dns_record", name, output),
-        ["network" | "cluster" | "dns" | "backup" | "slo" | "platform" | "policies", ..] => None,
+        ["network" | "cluster" | "dns" | "backup" | "slo" | "platform" | "policies" | "edge", ..] => None,
         // Names may contain dots: `dns_record.www.example.com.id`.
         [head, name @ .., output] if !name.is_empty() => {
             let kind = SECTION_TYPES.iter().find(|(section, _)| section == head).map_or(*head, |(_, kind)| kind);
@@ -178,10 +183,12 @@ pub fn chosen_type(section: &str, name: &str, exists: impl Fn(&str, &str) -> boo
 }
 
 /// Expands every section of the definition. The network comes first, because others use its subnets, the platform after all others, because its
-/// components use them, then the policies, because components create namespaces, and the services last, because they need all of these.
+/// components use them, then the policies, because components create namespaces, then the edge, and the services last, because they need all of
+/// these.
 pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, drafts: &mut Vec<Draft>) {
-    let mut out = Expansion { compiler: c, frame, network: None, has_other_network_engine: false, drafts };
-    for name in SECTION_NAMES {
+    let mut out = Expansion { compiler: c, frame, network: None, has_other_network_engine: false, edge: EdgeState::default(), drafts };
+    // Procedures have no resources.
+    for name in SECTION_NAMES.iter().filter(|name| **name != "procedures") {
         let at = child_pointer("", name);
         let value = match document.get(*name) {
             None | Some(Value::Null) => continue,
@@ -206,10 +213,12 @@ pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, 
             "load_balancers" => load_balancers::expand(&mut out, value, &at),
             "platform" => platform::expand(&mut out, value, &at),
             "policies" => policies::expand(&mut out, value, &at),
+            "edge" => edge::expand(&mut out, value, &at),
             "services" => services::expand(&mut out, value, &at),
             _ => simple::expand(&mut out, name, value, &at),
         }
     }
+    edge::require_routes(&mut out);
 }
 
 /// A security group for what one entry creates.
@@ -247,6 +256,7 @@ pub(crate) struct Expansion<'c, 'a> {
     network: Option<network::NetworkLayout>,
     /// Whether a program that acme does not check enforces NetworkPolicies.
     has_other_network_engine: bool,
+    edge: EdgeState,
     drafts: &'c mut Vec<Draft>,
 }
 

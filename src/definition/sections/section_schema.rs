@@ -3,9 +3,10 @@
 use schemars::{JsonSchema, Schema, schema_for};
 
 use super::{
-    autoscaling, backup, caches, cdn, cluster, data_store, databases, dns, file_systems, firewall, load_balancers, migration, network,
-    pipelines, platform, policies, services, slo, trail, transit,
+    autoscaling, backup, caches, cdn, cluster, data_store, databases, dns, edge, file_systems, firewall, load_balancers, migration,
+    network, pipelines, platform, policies, services, slo, trail, transit,
 };
+use crate::definition::procedures::ProceduresForm;
 
 /// Description of a section.
 pub struct Section {
@@ -350,12 +351,25 @@ pub static SECTIONS: &[Section] = &[
         }),
     },
     Section {
+        name: "edge",
+        description: "How requests from outside reach the services that have a `path`: the host name, what divides the requests by their paths, the load \
+                balancer with its firewall, and the sign-in of users. acme adds target groups, rules of listeners, the objects by which the AWS Load \
+                Balancer Controller registers pods, and the routes in the cluster. See [the guide](../services.md#paths).",
+        body: SectionBody::Fields(FieldSet { own_schema: Some(schema::<edge::EdgeFields>), ..EMPTY }),
+    },
+    Section {
         name: "services",
         description: "Services, workers and jobs in the cluster. Each gets a repository for its image, unless `registries` has one with its name, a \
                 role with the permissions for what it uses, and a release of acme's chart `acme/service`: pods that meet the standard \
                 `restricted`, probes, a disruption budget, and NetworkPolicies by which only the connections in `calls` and to what it uses are \
-                open. With `istiod` in `platform`, it is in the mesh. See [the guide](../services.md).",
+                open. With `istiod` in `platform`, it is in the mesh. `edge` sends it requests from outside. See [the guide](../services.md).",
         body: SectionBody::Entries(FieldSet { own_schema: Some(schema::<services::Service>), ..EMPTY }),
+    },
+    Section {
+        name: "procedures",
+        description: "Changes in several steps with gates between them: `acme cutover`, `acme failover`, `acme failback` and `acme drill`. They move \
+                values of the definition. See [the guide](../procedures.md).",
+        body: SectionBody::Fields(FieldSet { own_schema: Some(schema::<ProceduresForm>), ..EMPTY }),
     },
 ];
 

@@ -1,6 +1,7 @@
 //! `services`: what runs in the cluster for the users of the stack: services, workers and jobs, each with its repository, its permissions in AWS
 //! and a release of acme's own chart.
 
+mod canary;
 mod form;
 mod links;
 
@@ -10,10 +11,14 @@ use serde_json::{Value, json};
 
 pub use self::form::Service;
 use self::{
-    form::Percent,
+    form::{Canary, Percent},
     links::{Links, SecretFile, variable},
 };
-use super::{Expansion, add_depends_on, platform, policies};
+use super::{
+    Expansion, add_depends_on,
+    edge::{self, GATEWAYS, Route},
+    platform, policies,
+};
 use crate::{
     definition::{gitops::GitService, parse_section, suggestion},
     kubernetes::SERVICE_CHART,
@@ -49,8 +54,12 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
         let message = "`services` needs a cluster, but the definition has no section `cluster`";
         return out.compiler.problem_at_key("services", at, message, "add a section `cluster:`");
     }
-    for service in &services {
+    for (index, service) in services.iter().enumerate() {
         check(out, service, &services);
+        let taken: Vec<_> = services[..index].iter().map(|other| (other.name.as_str(), other.form.path.as_ref())).collect();
+        for (field, message, help) in edge::check_service(out, &service.form, &taken) {
+            out.compiler.problem("services", &format!("{}/{field}", service.pointer), message, help);
+        }
     }
     policies::require_enforcement(out, at, at);
     add_namespaces(out, &services);
@@ -59,11 +68,32 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     if with_role {
         platform::require_identity_agent(out, at);
     }
+    let routes = services.iter().filter_map(|service| route(out, service)).collect();
+    if services.iter().any(|service| service.form.path.is_some()) {
+        edge::add(out, routes);
+    }
     for (service, links) in services.iter().zip(&links) {
         add(out, service, links, &services);
     }
     let managed: BTreeSet<&str> = links.iter().flat_map(|links| links.files.values()).map(|file| file.secret.as_str()).collect();
     platform::permit_external_secrets(out, "services", managed.into_iter().filter(|secret| secret.contains(".master_secret_arn}")));
+}
+
+/// The route to a service, if it has a path and a release: acme waits for the first image, and Argo CD installs the rest without it.
+fn route(out: &Expansion<'_, '_>, service: &Declared) -> Option<Route> {
+    let Declared { name, pointer, namespace, form } = service;
+    if out.compiler.delivery.is_none() {
+        form.version.as_ref().or(form.image.as_ref())?;
+    }
+    Some(Route {
+        name: name.clone(),
+        namespace: namespace.clone(),
+        pointer: pointer.clone(),
+        path: form.path.clone()?,
+        port: form.port?,
+        ready: form.ready.clone(),
+        sign_in: edge::signs_in(out, form),
+    })
 }
 
 /// Whether a section has declared a resource.
@@ -122,23 +152,8 @@ fn check(out: &mut Expansion<'_, '_>, service: &Declared, services: &[Declared])
     if form.metrics.is_some() && form.port.is_none() && form.metrics_port.is_none() {
         report(field("metrics"), "there is no port for the metrics".to_owned(), "add `metrics_port: …`");
     }
-    match (form.canary, &form.canary_version) {
-        (Some(_), _) if form.port.is_none() => {
-            report(field("canary"), "a canary gets a share of the requests, but the service has no port".to_owned(), "add `port: …`");
-        }
-        (Some(_), _) if !has_mesh(out) => {
-            let help = "add `istio-base`, `istio-cni` and `istiod` to `platform`, or remove the line";
-            report(field("canary"), "a canary needs Istio, which divides the requests".to_owned(), help);
-        }
-        (Some(_), None) => {
-            let help = "add `canary_version: …`, the version that gets this share of the requests";
-            report(field("canary"), "the canary has no version".to_owned(), help);
-        }
-        (None, Some(_)) => report(field("canary_version"), "the canary gets no requests".to_owned(), "add `canary: 20%`"),
-        (Some(_), Some(_)) if form.version.is_none() => {
-            report(field("canary"), "the canary is a version beside `version`".to_owned(), "add `version: …`");
-        }
-        _ => {}
+    if let Some((at, message, help)) = canary::problem(out, form) {
+        report(field(at), message.to_owned(), help);
     }
     for (index, callee) in form.calls.iter().enumerate() {
         let at = format!("{}/{index}", field("calls"));
@@ -227,6 +242,7 @@ fn add(out: &mut Expansion<'_, '_>, service: &Declared, links: &Links, services:
         out.add_generated("ecr_repository", name, json!({ "keep_last": 30 }), pointer);
     }
     let mut before = before(out, form, links);
+    before.extend(edge::before_release(out, name, form));
     let statements = statements(out, links);
     if !statements.is_empty() {
         let own = format!("{PREFIX}{name}");
@@ -267,6 +283,10 @@ fn add(out: &mut Expansion<'_, '_>, service: &Declared, links: &Links, services:
         values.remove("image");
     }
     let Value::Object(mut fields) = spec else { return };
+    if canary::is_rollout(out, form) {
+        // Helm 4 does not understand the status of a Rollout, and would wait for it in vain: https://github.com/helm/helm/issues/32615
+        fields.insert("wait".to_owned(), false.into());
+    }
     // The definition's own first, so that a mistake is reported at its place.
     add_depends_on(&mut fields, form.depends_on.iter().cloned().chain(before));
     if let Some(draft) = out.add_resource("helm_release", name, fields, pointer) {
@@ -275,7 +295,8 @@ fn add(out: &mut Expansion<'_, '_>, service: &Declared, links: &Links, services:
         draft.pointer_overrides.extend(places.map(|(spec, field)| (spec.to_owned(), place(field))));
     }
     if is_in_git {
-        out.deliver_service(GitService { name: name.clone(), first_image: image, is_promoted }, namespace);
+        let ignore = canary::changed_by_controller(out, form);
+        out.deliver_service(GitService { name: name.clone(), first_image: image, is_promoted }, namespace, ignore);
     }
 }
 
@@ -293,6 +314,7 @@ fn before(out: &Expansion<'_, '_>, form: &Service, links: &Links) -> Vec<String>
     let uses_files = !links.files.is_empty();
     let needed = [
         ("helm_release.istiod", true),
+        (canary::CONTROLLER, canary::is_rollout(out, form)),
         ("helm_release.prometheus-crds", form.metrics.is_some()),
         ("helm_release.metrics-server", form.replicas.max.is_some()),
         ("helm_release.external-secrets", uses_files),
@@ -347,6 +369,7 @@ fn values(out: &Expansion<'_, '_>, service: &Declared, links: &Links, services: 
     if form.public {
         open_to_gateways(out, &mut values["network"]);
     }
+    edge::set_values(out, form, &mut values);
     if form.port.is_some() {
         values["probes"] = json!({ "health": form.health, "ready": form.ready });
     }
@@ -362,8 +385,9 @@ fn values(out: &Expansion<'_, '_>, service: &Declared, links: &Links, services: 
     if let Some(path) = &form.metrics {
         values["metrics"] = json!({ "path": path, "port": form.metrics_port.or(form.port).unwrap_or_default() });
     }
-    if let (Some(Percent(weight)), Some(version)) = (form.canary, &form.canary_version) {
-        let replicas = (form.replicas.max.unwrap_or(form.replicas.min) * u32::from(weight)).div_ceil(100);
+    canary::set_values(out, form, &mut values);
+    if let (Some(Canary::Share(Percent(weight))), Some(version)) = (&form.canary, &form.canary_version) {
+        let replicas = (form.replicas.max.unwrap_or(form.replicas.min) * u32::from(*weight)).div_ceil(100);
         values["canary"] = json!({ "image": with_version(repository, version), "weight": weight, "replicas": replicas });
     }
     if !links.files.is_empty() {
@@ -379,20 +403,11 @@ fn values(out: &Expansion<'_, '_>, service: &Declared, links: &Links, services: 
     values
 }
 
-/// Components that send requests from outside, with their namespace and service account.
-const GATEWAYS: &[(&str, &str, &str)] = &[
-    ("helm_release.ingress-nginx", "ingress-nginx", "ingress-nginx"),
-    ("helm_release.istio-gateway", "istio-ingress", "istio-ingress"),
-    ("helm_release.kong", "kong", "kong-gateway"),
-    ("helm_release.nginx", "nginx-ingress", "nginx-ingress"),
-];
-
 /// Adds those who may send requests from outside.
 fn open_to_gateways(out: &Expansion<'_, '_>, network: &mut Value) {
     let mesh = has_mesh(out);
-    let is_in_mesh = |address: &str| address == "helm_release.istio-gateway";
-    let gateways = GATEWAYS.iter().filter(|(address, ..)| has(out, address) && (!mesh || is_in_mesh(address)));
-    network["gateways"] = gateways.map(|(_, namespace, account)| json!({ "name": namespace, "account": account })).collect();
+    let gateways = GATEWAYS.iter().filter(|gateway| has(out, &gateway.address()) && (!mesh || gateway.component == "istio-gateway"));
+    network["gateways"] = gateways.map(|gateway| json!({ "name": gateway.namespace, "account": gateway.account })).collect();
     if let Some(layout) = out.network.as_ref().filter(|_| !mesh) {
         network["loadBalancers"] = json!(layout.ranges);
     }
@@ -402,8 +417,8 @@ fn open_to_gateways(out: &Expansion<'_, '_>, network: &mut Value) {
 fn reaches(out: &Expansion<'_, '_>, form: &Service, links: &Links) -> Vec<Value> {
     let anywhere = || vec!["0.0.0.0/0".to_owned()];
     let network = out.network.as_ref().map_or_else(anywhere, |layout| layout.ranges.clone());
-    let database = links.database_port.map(|port| json!({ "ranges": network, "port": port }));
+    let stores = links.ports.iter().map(|port| json!({ "ranges": network, "port": port }));
     let uses_aws = form.internet || !links.statements.is_empty();
     let https = uses_aws.then(|| json!({ "ranges": anywhere(), "port": 443 }));
-    database.into_iter().chain(https).collect()
+    stores.chain(https).collect()
 }

@@ -11,6 +11,10 @@ cluster: { version: '1.36', addons: [coredns], node_groups: { general: { instanc
 keys: [files]
 storage: { products: { encryption: { kms_key: files } } }
 queues: [mail]
+tables: { carts: { key: { partition: customer }, attributes: { customer: string } } }
+caches:
+  sessions: { version: '8.0', node_type: cache.t4g.small, auth_token: stripe }
+  pages: { engine: memcached, version: '1.6', node_type: cache.t4g.small }
 secrets: [stripe]
 databases: { orders: { engine: postgres, version: '16', class: db.t4g.micro, storage_gib: 20, database_name: shop } }
 platform: { vpc-cni: {}, metrics-server: {}";
@@ -96,6 +100,31 @@ fn a_service_gets_a_repository_permissions_and_a_release() {
 }
 
 #[test]
+fn a_service_reaches_its_cache_and_its_table() {
+    let stack = compile(&text("").replace("next: { port: 8080 }", "next: { version: '1', cache: sessions, table: carts }"), &located());
+    let env = json!({
+        "CACHE_HOST": "${cache_replication_group.sessions.primary_endpoint}",
+        "CACHE_PASSWORD_FILE": "/var/run/secrets/services/cache-password",
+        "CACHE_PORT": "6379",
+        "CACHE_READER_HOST": "${cache_replication_group.sessions.reader_endpoint}",
+        "CACHE_TLS": "true",
+        "TABLE_NAME": "${dynamodb_table.carts.id}",
+    });
+    assert_eq!(values(&stack, "next")["env"], env);
+    let reaches = json!([{ "ranges": ["10.0.0.0/16"], "port": 6379 }, { "ranges": ["0.0.0.0/0"], "port": 443 }]);
+    assert_eq!(values(&stack, "next")["network"]["reaches"], reaches);
+    let statement = &spec(&stack, "iam_role.service-next")["inline_policies"]["service"]["Statement"][0];
+    assert_eq!(statement["Resource"], json!(["${dynamodb_table.carts.arn}", "${dynamodb_table.carts.arn}/index/*"]));
+    let actions: Vec<&str> = statement["Action"].as_array().expect("actions").iter().filter_map(Value::as_str).collect();
+    assert!(actions.contains(&"dynamodb:Query") && !actions.contains(&"dynamodb:DeleteTable"), "{actions:?}");
+    let data = &spec(&stack, "kubernetes_object.service-next-secrets")["secret_data"]["cache-password"];
+    assert_eq!(data["secret"], json!({ "arn": "${secret.stripe.arn}" }));
+    let stack = compile(&text("").replace("next: { port: 8080 }", "next: { version: '1', cache: pages }"), &located());
+    let env = json!({ "CACHE_HOST": "${cache_cluster.pages.endpoint}", "CACHE_PORT": "11211", "CACHE_TLS": "false" });
+    assert_eq!(values(&stack, "next")["env"], env);
+}
+
+#[test]
 fn the_components_decide_where_secrets_are_from() {
     let stack = compile(&text(", external-secrets: {}"), &located());
     assert_eq!(values(&stack, "orders")["secrets"]["store"], "external-secrets");
@@ -116,7 +145,31 @@ fn a_canary_gets_its_share_in_the_mesh() {
     assert_eq!(values(&stack, "web")["canary"], expected);
     assert_eq!(values(&stack, "web")["mesh"], true);
     let said = compile_problems(&canary(""), &located());
-    assert!(said.contains("a canary needs Istio") && said.contains("stack.yaml:12:"), "{said}");
+    assert!(said.contains("a canary needs Istio") && said.contains("stack.yaml:16:"), "{said}");
+}
+
+#[test]
+fn a_new_version_gets_its_requests_in_steps() {
+    let canary = |components: &str, canary: &str| text(components).replace("cpu: 60%", &format!("cpu: 60%, {canary}"));
+    let stack = compile(&canary(", argo-rollouts: {}", "canary: { steps: [10%, 5m, 50%, approval] }"), &located());
+    let steps = json!([{ "weight": 10 }, { "pause": "5m" }, { "weight": 50 }, { "pause": "" }]);
+    assert_eq!(values(&stack, "web")["rollout"], json!({ "steps": steps }));
+    assert_eq!(spec(&stack, "helm_release.web")["wait"], false);
+    let stack = compile(&canary(", argo-rollouts: {}", "canary: 20%"), &located());
+    assert_eq!(values(&stack, "web")["rollout"]["steps"], json!([{ "weight": 20 }, { "pause": "10m" }]));
+    // A version beside the other stays as it is.
+    let stack = compile(&canary(&format!("{MESH}, argo-rollouts: {{}}"), "canary: 20%, canary_version: '2'"), &located());
+    assert_eq!((&values(&stack, "web")["rollout"], &values(&stack, "web")["canary"]["weight"]), (&Value::Null, &json!(20)));
+    for (components, fields, message) in [
+        ("", "canary: { steps: [10%] }", "`steps` need Argo Rollouts"),
+        (", argo-rollouts: {}", "canary: { steps: [5m, 10%] }", "the first step is not a share of the requests"),
+        (", argo-rollouts: {}", "canary: { steps: [10%] }, canary_version: '2'", "each new `version` is a canary first"),
+        (", argo-rollouts: {}", "canary: { steps: [soon] }", "steps: [20%, 10m]"),
+        (MESH, "canary: 20%", "the canary has no version"),
+    ] {
+        let said = compile_problems(&canary(components, fields), &located());
+        assert!(said.contains(message) && said.contains("stack.yaml:16:"), "{fields}: {said}");
+    }
 }
 
 #[test]
@@ -134,27 +187,29 @@ fn a_public_service_is_open_to_gateways() {
 #[test]
 fn mistakes_are_reported_at_their_lines() {
     for (from, to, line, message) in [
-        ("calls: [orders]", "calls: [order]", 12, "did you mean `orders`?"),
-        ("calls: [orders]", "calls: [mail]", 12, "`mail` has no port, so nothing can call it"),
-        ("calls: [orders]", "calls: [web]", 12, "`web` calls itself"),
-        ("2..10", "10..2", 12, "`10..2` is not valid"),
-        ("60%", "160%", 12, "`160%` is not valid"),
-        ("database: orders, bucket", "database: order, bucket", 13, "`databases` has no entry `order`"),
-        ("bucket: products", "bucket: product", 13, "did you mean `products`?"),
-        ("products, secrets: [stripe]", "products, secrets: [strip]", 13, "did you mean `stripe`?"),
-        ("{ LEVEL: 3 }", "{ DATABASE_PASSWORD: tiger123 }", 13, "`DATABASE_PASSWORD` is a secret"),
-        ("queue: mail", "queue: mails", 14, "did you mean `mail`?"),
-        ("'ghcr.io/example/mail:1'", "'ghcr.io/example/mail:1', version: '1'", 14, "`image` names the version already"),
-        ("queue: mail", "queue: mail, public: true", 14, "there is no port for requests from outside"),
-        ("namespace: mail", "namespace: kube-system", 14, "is not a valid namespace for a service"),
-        ("0 3 * * *", "at three", 15, "`at three` is not a valid schedule"),
-        ("schedule: '0 3 * * *'", "schedule: '0 3 * * *', port: 80", 15, "a job has no port"),
-        ("next: { port: 8080 }", "next: { port: 8080, metrics: /metrics }", 16, "`metrics` needs Prometheus"),
-        ("next: { port: 8080 }", "next: { port: 8080, health: live }", 16, "`live` is not a path"),
-        ("next: { port: 8080 }", "next: { port: 8080, prot: 1 }", 16, "has no field `prot`"),
-        ("next: { port: 8080 }", "Next: { port: 8080 }", 16, "`Next` is not a valid name of a service"),
-        (", metrics-server: {}", "", 12, "a range of `replicas` needs the use of CPU"),
-        ("vpc-cni: {}, ", "", 11, "NetworkPolicies would have no effect"),
+        ("calls: [orders]", "calls: [order]", 16, "did you mean `orders`?"),
+        ("calls: [orders]", "calls: [mail]", 16, "`mail` has no port, so nothing can call it"),
+        ("calls: [orders]", "calls: [web]", 16, "`web` calls itself"),
+        ("2..10", "10..2", 16, "`10..2` is not valid"),
+        ("60%", "160%", 16, "`160%` is not valid"),
+        ("database: orders, bucket", "database: order, bucket", 17, "`databases` has no entry `order`"),
+        ("bucket: products", "bucket: product", 17, "did you mean `products`?"),
+        ("products, secrets: [stripe]", "products, secrets: [strip]", 17, "did you mean `stripe`?"),
+        ("{ LEVEL: 3 }", "{ DATABASE_PASSWORD: tiger123 }", 17, "`DATABASE_PASSWORD` is a secret"),
+        ("queue: mail", "queue: mail, cache: session", 18, "did you mean `sessions`?"),
+        ("queue: mail", "queue: mail, table: cart", 18, "did you mean `carts`?"),
+        ("queue: mail", "queue: mails", 18, "did you mean `mail`?"),
+        ("'ghcr.io/example/mail:1'", "'ghcr.io/example/mail:1', version: '1'", 18, "`image` names the version already"),
+        ("queue: mail", "queue: mail, public: true", 18, "there is no port for requests from outside"),
+        ("namespace: mail", "namespace: kube-system", 18, "is not a valid namespace for a service"),
+        ("0 3 * * *", "at three", 19, "`at three` is not a valid schedule"),
+        ("schedule: '0 3 * * *'", "schedule: '0 3 * * *', port: 80", 19, "a job has no port"),
+        ("next: { port: 8080 }", "next: { port: 8080, metrics: /metrics }", 20, "`metrics` needs Prometheus"),
+        ("next: { port: 8080 }", "next: { port: 8080, health: live }", 20, "`live` is not a path"),
+        ("next: { port: 8080 }", "next: { port: 8080, prot: 1 }", 20, "has no field `prot`"),
+        ("next: { port: 8080 }", "Next: { port: 8080 }", 20, "`Next` is not a valid name of a service"),
+        (", metrics-server: {}", "", 16, "a range of `replicas` needs the use of CPU"),
+        ("vpc-cni: {}, ", "", 15, "NetworkPolicies would have no effect"),
     ] {
         let text = text("");
         assert!(text.contains(from), "{from}");

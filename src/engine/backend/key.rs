@@ -13,9 +13,17 @@ impl Key {
     pub fn lease(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/lease.json"))
     }
+    /// Record of the drill that fills a stack's environment.
+    pub fn drill(stack: &StackName, environment: &EnvironmentName) -> Key {
+        Key(format!("{stack}/{environment}/drill.json"))
+    }
     /// Revisions of a stack's environment.
     pub fn revisions(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/revisions"))
+    }
+    /// Record of the procedures of a stack's environment.
+    pub fn procedures(stack: &StackName, environment: &EnvironmentName) -> Key {
+        Key(format!("{stack}/{environment}/procedure.json"))
     }
     /// Journal of the revision with this number, below [`Key::revisions`].
     pub fn journal(&self, revision: u64) -> Key {

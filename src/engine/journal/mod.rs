@@ -91,6 +91,9 @@ pub struct RunInfo {
     pub account: String,
     /// Command: `apply`, `destroy`, `rollback`.
     pub command: String,
+    /// Step of a procedure: `cutover: step 2 of 4`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub procedure: Option<String>,
     /// User: `user@host`.
     pub actor: String,
     /// Git commit of the definition, if it is in a repository.

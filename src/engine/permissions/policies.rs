@@ -18,7 +18,7 @@ use crate::{
         ENVIRONMENT_TAG, FieldOfSpec, GrantTarget, IamActions, IamGrant, OnDelete, Prerequisite, ResourceType, STACK_TAG,
         expression::{for_each_string, references},
     },
-    definition::{BackendLocation, DesiredResource, Stack},
+    definition::{BackendLocation, DesiredResource, Procedures, Stack},
 };
 
 /// Purpose of a policy.
@@ -64,6 +64,7 @@ pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Polici
         }
     }
     builder.scope.region = home;
+    builder.add_queries();
     builder.add_backend();
     Policies { documents: builder.allowed.documents(), missing: builder.missing }
 }
@@ -107,6 +108,20 @@ impl PolicyBuilder<'_> {
                     self.allow(&actions, &arns.into_iter().flatten().collect(), None);
                 }
             }
+        }
+    }
+
+    /// Queries of gates sign in as the master user.
+    fn add_queries(&mut self) {
+        const READ: &[&str] = &["secretsmanager:GetSecretValue"];
+        let stack = self.scope.stack;
+        let gates = stack.procedures.iter().flat_map(Procedures::gates).flat_map(|gates| &gates.sql);
+        for declared in gates.filter_map(|gate| stack.resources.get(&gate.database)) {
+            let kind = declared.resource_type;
+            let cluster = kind.name == "aurora_cluster";
+            let managed = if cluster { "secretsmanager:secret:rds!cluster-*" } else { "secretsmanager:secret:rds!db-*" };
+            self.add_grant(kind, &[declared], &IamGrant::read(READ, GrantTarget::Arn(managed)));
+            self.add_grant(kind, &[declared], &IamGrant::read(READ, GrantTarget::Referenced("secret")));
         }
     }
 

@@ -327,6 +327,8 @@ pub struct Plan {
     pub obstacles: Vec<Obstacle>,
     /// What the account lacks: created before the first step, and never deleted.
     pub prerequisites: Vec<Prerequisite>,
+    /// Sentences about the definition, for the heading: values that procedures have moved.
+    pub notes: Vec<String>,
     /// Warnings.
     pub warnings: Vec<String>,
     /// Gates of steps that are closed, or can't be checked, when the plan is made.

@@ -146,6 +146,7 @@ impl<'a> Planner<'a> {
             clean_up,
             obstacles,
             prerequisites: Vec::new(),
+            notes: Vec::new(),
             warnings,
             gates: Vec::new(),
             not_restored: Vec::new(),

@@ -116,6 +116,7 @@ pub fn target_stack(definition: &Stack, targets: &BTreeMap<Address, RestoreTarge
         ignored_tags: definition.ignored_tags.clone(),
         outputs: BTreeMap::new(),
         gitops: None,
+        procedures: None,
         has_unknown_location: false,
     }
 }

@@ -74,9 +74,10 @@ impl Session {
     pub async fn discover(&mut self) -> Result<StackState> {
         let indexed = query_tag_index(&self.cloud, &self.stack, &Hints::default()).await.map_err(SessionError::NotAuthenticated)?;
         let mut known = indexed.account().map(str::to_owned);
-        if self.stack.has_unknown_location {
+        if self.stack.has_unknown_location || self.stack.procedures.is_some() {
             let account = self.account_or_query(known).await?;
             self.set_location(&account)?;
+            self.find_moved_values(&account).await?;
             known = Some(account);
         }
         let indexed = extend_tag_index(&self.cloud, &self.stack, &Hints::default(), indexed).await.map_err(SessionError::Discovery)?;
@@ -87,6 +88,23 @@ impl Session {
         Ok(StackState::new(account?, live_state.map_err(SessionError::Discovery)?, RunHistory::default()))
     }
 
+    /// Refuses a question about the resources of a stack of which nothing exists.
+    ///
+    /// # Errors
+    /// Fails if the definition has resources and none of them is live.
+    pub fn require_live(&self, state: &StackState) -> Result<()> {
+        if self.stack.resources.is_empty() || state.live_state.iter().next().is_some() {
+            return Ok(());
+        }
+        Err(SessionError::NotApplied {
+            stack: self.stack.name.to_string(),
+            environment: self.stack.environment.to_string(),
+            region: self.region().to_owned(),
+            account: state.account.clone(),
+            apply: self.command_line("apply"),
+        })
+    }
+
     /// Same, with the history if it needs no optional call.
     ///
     /// # Errors
@@ -95,6 +113,7 @@ impl Session {
         let indexed = query_tag_index(&self.cloud, &self.stack, &Hints::default()).await.map_err(SessionError::NotAuthenticated)?;
         let account = self.account_or_query(indexed.account().map(str::to_owned)).await?;
         self.set_location(&account)?;
+        self.find_moved_values(&account).await?;
         let read = async {
             let backend = self.select_backend(&account, BucketCreation::NeverSkipLookup).await?.backend;
             Ok(RunHistory::read(&self.history_in(&backend)).await?)
@@ -160,6 +179,7 @@ impl Session {
     /// Fails if the contents of a resource can't be read.
     pub async fn plan(&self, state: &StackState, goal: Goal) -> Result<Plan> {
         let mut plan = plan(&self.stack, &state.live_state, goal, self.region(), &state.account);
+        let notes = self.moved_value_notes();
         let search = LeftoverSearch { cloud: &self.cloud, stack: &self.stack, touched: &state.history.unfinished.touched };
         let leftovers = search.find(&plan, &state.live_state).await?;
         if !leftovers.is_empty() {
@@ -178,6 +198,7 @@ impl Session {
         {
             attribute_changes(&mut plan, &recorded);
         }
+        plan.notes = notes;
         Ok(plan)
     }
 

@@ -29,13 +29,16 @@ impl ConnectedSession {
     /// Compares live resources with the record of the last finished run.
     ///
     /// # Errors
-    /// Fails if the history or live resources can't be read.
+    /// Fails if the history or live resources can't be read, or if the stack was never applied.
     pub async fn drift(&self, depth: DiscoveryDepth) -> Result<Drift> {
         let history = RunHistory::read(&self.history()).await.map_err(SessionError::History)?;
         let state = self.state(history, depth).await?;
         let (session, account) = (self.session(), self.account());
         let (stack, region) = (session.stack(), session.region());
         let recorded = state.history.recorded_state(region, account, |_| true);
+        if recorded.is_none() {
+            session.require_live(&state)?;
+        }
         let changes = match &recorded {
             Some(recorded) => drift(stack, recorded, &state.live_state),
             None => drift_from_plan(plan(stack, &state.live_state, Goal::Apply, region, account)),

@@ -54,6 +54,19 @@ pub enum SessionError {
     /// The history can't be read.
     #[error("can't read the history")]
     History(#[source] Error),
+    /// Value on the command line that a procedure has moved.
+    #[error(
+        "`{name}` is {value}, moved by `acme {command}`: remove `--set {name}`; `acme {command}` continues, `acme {command} --back` returns, and \
+         when the definition has this value itself, the procedure has ended"
+    )]
+    MovedValue {
+        /// Name of the value.
+        name: String,
+        /// Value.
+        value: String,
+        /// Command of the procedure.
+        command: &'static str,
+    },
     /// Plan with obstacles.
     #[error("no changes made: the plan is blocked: {}", obstacle_list(.obstacles))]
     Blocked {
@@ -86,6 +99,20 @@ pub enum SessionError {
     /// An unfinished run prevents a rollback to a revision.
     #[error("the last run is unfinished: undo it with `acme rollback`, or finish it with `acme apply`, then try again")]
     UnfinishedRun,
+    /// Question about the resources of a stack that has none.
+    #[error("nothing of {stack} ({environment}) exists in {region}, account {account}: create it with `{apply}`")]
+    NotApplied {
+        /// Stack.
+        stack: String,
+        /// Environment.
+        environment: String,
+        /// Region.
+        region: String,
+        /// Account.
+        account: String,
+        /// Command line that applies the stack.
+        apply: String,
+    },
     /// No run to undo.
     #[error("there is no run of {stack} ({environment}) to undo")]
     NothingToUndo {
@@ -171,9 +198,11 @@ impl SessionError {
             SessionError::InvalidRegion(_) => "region",
             SessionError::InvalidAccount(_) => "account",
             SessionError::PinnedAccount { .. } => "pinned-account",
+            SessionError::MovedValue { .. } => "moved-value",
             SessionError::Blocked { .. } => "blocked",
             SessionError::StaleDefinition { .. } | SessionError::StalePlan { .. } => "stale-plan",
             SessionError::UnfinishedRun => "unfinished-run",
+            SessionError::NotApplied { .. } => "not-applied",
             SessionError::NothingToUndo { .. } => "nothing-to-undo",
             SessionError::LostJournal { .. } => "lost-journal",
             SessionError::UnknownRevision { .. } => "no-revision",

@@ -1,6 +1,7 @@
 //! Sessions that know their account and backend, and those that hold the lease.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -9,12 +10,13 @@ use std::{
 use super::{DiscoveryDepth, ProposedPlan, Result, Session, SessionOptions, StackState, proposed_plan::Task};
 use crate::{
     core,
-    definition::{Source, Stack},
+    definition::{Location, Source, Stack},
     engine::{
         backend::{Backend, HeldLease, Lease, LeaseWait},
         cloud::Cloud,
         history::History,
         plan::Goal,
+        procedure_record::StoredRecord,
         run::{RunHistory, UnfinishedRuns},
         saved_plan::SavedPlan,
     },
@@ -79,7 +81,13 @@ impl ConnectedSession {
     pub async fn lock(self, command: &str, wait: Duration, on_wait: impl FnMut(LeaseWait<'_>)) -> Result<LockedSession> {
         let stack = &self.session.stack;
         let lease = Lease::acquire(&self.backend, &stack.name, &stack.environment, command, wait, on_wait).await?;
-        Ok(LockedSession { connected: self, lease: Some(Arc::new(lease)), run_history: None })
+        let mut locked = LockedSession { connected: self, lease: Some(Arc::new(lease)), run_history: None };
+        if let Err(error) = locked.settle_procedures().await {
+            // Otherwise, the next run would wait until the lease expires.
+            locked.release().await.ok();
+            return Err(error);
+        }
+        Ok(locked)
     }
 
     pub(super) async fn state(&self, history: RunHistory, depth: DiscoveryDepth) -> Result<StackState> {
@@ -103,7 +111,17 @@ impl LockedSession {
     /// Session of a rehearsal, in a simulated cloud and a backend that no other process can reach: it needs no lease.
     pub(in crate::engine) fn in_sandbox(stack: Stack, cloud: Arc<Cloud>, backend: Backend) -> LockedSession {
         let (source, options) = (Source::new("", ""), SessionOptions::default());
-        let session = Session { source, stack, cloud, options, answers: None, opened_at: Instant::now() };
+        let session = Session {
+            source,
+            stack,
+            cloud,
+            options,
+            location: Location::default(),
+            record: StoredRecord::default(),
+            defined_values: BTreeMap::new(),
+            answers: None,
+            opened_at: Instant::now(),
+        };
         let connected = ConnectedSession::new(session, Simulator::ACCOUNT.to_owned(), backend, None);
         LockedSession { connected, lease: None, run_history: None }
     }
@@ -188,6 +206,16 @@ impl LockedSession {
     /// Fails if the backend can't be read.
     pub async fn unfinished_runs(&self) -> Result<UnfinishedRuns> {
         Ok(UnfinishedRuns::read(&self.history()).await?)
+    }
+
+    /// The session without the lease, to change its stack before a plan.
+    pub fn session_mut(&mut self) -> &mut Session {
+        &mut self.connected.session
+    }
+
+    /// Storage of history and locks.
+    pub fn backend(&self) -> &Backend {
+        &self.connected.backend
     }
 
     pub(super) fn lease(&self) -> Option<&Arc<Lease>> {

@@ -5,11 +5,13 @@
 //! obstacles becomes a [`CheckedPlan`].
 
 mod command_line;
+mod copies;
 mod discovery;
 mod drift;
 mod error;
 mod import;
 mod locked;
+mod procedures;
 mod proposed_plan;
 mod rollback;
 mod saved;
@@ -24,6 +26,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
+
 use crate::{
     aws::{Aws, CallCount, Settings},
     core::{Address, Answers, is_account_id, is_region_name},
@@ -32,6 +36,7 @@ use crate::{
         backend::{Backend, BucketCreation, CloudLocation, SelectedBackend, select_backend},
         cloud::Cloud,
         history::History,
+        procedure_record::StoredRecord,
     },
     simulator::{Behaviour, Simulator},
 };
@@ -87,6 +92,12 @@ pub struct Session {
     stack: Stack,
     cloud: Arc<Cloud>,
     options: SessionOptions,
+    /// Account and region, where the definition depends on them and does not contain them.
+    location: Location,
+    /// Record of the procedures, once it is read.
+    record: StoredRecord,
+    /// Values of the definition that procedures can move.
+    defined_values: BTreeMap<String, Value>,
     /// Answers to questions about plans; `None` in the sandbox of a rehearsal, whose plan has been made with them.
     answers: Option<Answers>,
     opened_at: Instant,
@@ -129,7 +140,18 @@ impl Session {
         }
         let mut stack = stack;
         stack.set_region(cloud.region());
-        Ok(Session { source, stack, cloud: Arc::new(cloud), options, answers: Some(Answers::default()), opened_at })
+        let defined_values = stack.procedures.as_ref().map(|procedures| procedures.values.clone()).unwrap_or_default();
+        Ok(Session {
+            source,
+            stack,
+            cloud: Arc::new(cloud),
+            options,
+            location: Location::default(),
+            record: StoredRecord::default(),
+            defined_values,
+            answers: Some(Answers::default()),
+            opened_at,
+        })
     }
 
     /// Checks the account and selects the backend; `creation` says whether a bucket may be created for it.
@@ -140,6 +162,7 @@ impl Session {
         let account = self.account().await?;
         self.set_location(&account)?;
         let SelectedBackend { backend, note } = self.select_backend(&account, creation).await?;
+        self.read_moved_values(&backend).await?;
         Ok(ConnectedSession::new(self, account, backend, note))
     }
 
@@ -213,25 +236,6 @@ impl Session {
         let Some(account) = named else { return self.account().await };
         self.check_account(&account)?;
         Ok(account)
-    }
-
-    /// Compiles the definition again, if it depends on the account or the region and does not contain them.
-    fn set_location(&mut self, account: &str) -> Result<()> {
-        if !self.stack.has_unknown_location {
-            return Ok(());
-        }
-        let region = self.region().to_owned();
-        let location = Location { account: Some(account.to_owned()), region: Some(region.clone()) };
-        let mut stack = match definition::load(&self.source, &LoadOptions { location, ..self.options.definition.clone() }) {
-            Ok(stack) => stack,
-            Err(problems) => return Err(SessionError::InvalidDefinition { definition: self.source.clone(), problems }),
-        };
-        if let Some(pinned) = stack.region.clone().filter(|pinned| *pinned != region) {
-            return Err(SessionError::PinnedRegion { pinned, requested: region });
-        }
-        stack.set_region(&region);
-        self.stack = stack;
-        Ok(())
     }
 
     /// Refuses any account but the pinned one.

@@ -112,6 +112,8 @@ pub struct RunOptions {
     pub stop: StopSignal,
     /// Commit of the definition, for the history. Default: none.
     pub commit: Option<String>,
+    /// Step of a procedure, for the history: `cutover: step 2 of 4`. Default: none.
+    pub procedure: Option<String>,
     /// Whether an apply that fails rolls back. Default: true. A rollback always does.
     pub roll_back_on_failure: bool,
 }
@@ -119,7 +121,7 @@ pub struct RunOptions {
 impl RunOptions {
     /// Default options, with a receiver of events.
     pub fn new(events: mpsc::UnboundedSender<Event>) -> RunOptions {
-        RunOptions { events, stop: StopSignal::never(), commit: None, roll_back_on_failure: true }
+        RunOptions { events, stop: StopSignal::never(), commit: None, procedure: None, roll_back_on_failure: true }
     }
 }
 
@@ -169,7 +171,7 @@ fn rolls_back(stack: &Stack, plan: &Plan) -> bool {
 
 impl LockedSession {
     fn new_run(&self, command: &str, options: RunOptions) -> Run {
-        let RunOptions { events, stop, commit, roll_back_on_failure: _ } = options;
+        let RunOptions { events, stop, commit, procedure, roll_back_on_failure: _ } = options;
         let session = self.session();
         Run {
             cloud: session.cloud.clone(),
@@ -187,6 +189,7 @@ impl LockedSession {
                 region: session.region().to_owned(),
                 account: self.account().to_owned(),
                 command: command.to_owned(),
+                procedure,
                 actor: actor(),
                 commit,
                 definition: sha256(session.source.text.as_bytes()),

@@ -4,7 +4,11 @@ use serde_json::{Value, json};
 
 use super::mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn};
 use crate::{
-    aws::types::{aurora_cluster::AuroraCluster, aurora_instance::AuroraInstance, aurora_parameter_group::AuroraParameterGroup},
+    aws::types::{
+        aurora_cluster::{AuroraCluster, PointInTime},
+        aurora_instance::AuroraInstance,
+        aurora_parameter_group::AuroraParameterGroup,
+    },
     core::referenced_ids,
 };
 
@@ -27,6 +31,7 @@ impl ToTerraform for AuroraCluster {
             "global_cluster_identifier": id_or_arn(self.global.as_ref()),
             "master_user_secret_kms_key_id": id_or_arn(self.master_password_key.as_ref()),
             "snapshot_identifier": self.snapshot,
+            "restore_to_point_in_time": self.point_in_time.iter().map(point_in_time).collect::<Vec<_>>(),
             "port": self.port,
             "db_subnet_group_name": self.subnet_group.get(),
             "vpc_security_group_ids": referenced_ids(&self.security_groups),
@@ -70,6 +75,16 @@ impl ToTerraform for AuroraCluster {
         };
         self.roles.iter().map(role).collect()
     }
+}
+
+/// The block for a cluster that is created as another one was.
+fn point_in_time(point: &PointInTime) -> Value {
+    json!({
+        "source_cluster_identifier": id_or_arn(point.cluster.as_ref()),
+        "source_cluster_resource_id": point.resource_id,
+        "restore_to_time": point.time,
+        "use_latest_restorable_time": point.time.is_none().then_some(true),
+    })
 }
 
 impl ToTerraform for AuroraInstance {

@@ -47,6 +47,9 @@ impl ToTerraform for DynamodbTable {
             "ttl": self.ttl_attribute.iter().map(|name| json!({ "attribute_name": name, "enabled": true })).collect::<Vec<_>>(),
             "point_in_time_recovery": [{ "enabled": self.recovery_days > 0, "recovery_period_in_days": positive(self.recovery_days.into()) }],
             "deletion_protection_enabled": self.deletion_protection,
+            "restore_source_name": self.point_in_time.as_ref().map(|point| point.table.get()),
+            "restore_date_time": self.point_in_time.as_ref().and_then(|point| point.time.as_ref()),
+            "restore_to_latest_time": self.point_in_time.as_ref().and_then(|point| point.time.is_none().then_some(true)),
         })
     }
 

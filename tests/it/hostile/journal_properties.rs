@@ -59,6 +59,7 @@ fn begin_record() -> Record {
         region: text(),
         account: text(),
         command: "apply".to_owned(),
+        procedure: None,
         actor: text(),
         commit: None,
         definition: text(),

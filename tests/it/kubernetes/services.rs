@@ -18,7 +18,7 @@ use crate::{
 pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/templates/charts/service");
 
 /// A stack with services of every shape.
-fn definition(components: &str, canary: &str) -> String {
+fn definition(components: &str, canary: &str, edge: &str) -> String {
     format!(
         "stack: shop
 region: eu-west-1
@@ -30,20 +30,47 @@ cluster:
   node_groups: {{ general: {{ instance_types: [m7g.large], min: 2, max: 5 }} }}
 storage: {{ products: {{ on_delete: delete }} }}
 queues: [mail]
-secrets: {{ stripe: {{ generate: {{}}, on_delete: delete }} }}
+tables: {{ carts: {{ key: {{ partition: customer }}, attributes: {{ customer: string }}, on_delete: delete, deletion_protection: false }} }}
+caches: {{ sessions: {{ version: '8.0', node_type: cache.t4g.small, auth_token: for-redis, on_delete: delete }} }}
+secrets: {{ for: {{ for_each: [grafana, oauth2-proxy, redis], generate: {{ exclude_punctuation: true }}, on_delete: delete }}, stripe: {{ generate: {{}}, on_delete: delete }} }}
+dns: {{ zone: example.com }}
+resources: {{ certificate: {{ web: {{ domain: www.example.com, zone: main }} }} }}
+load_balancers: {{ web: {{ deletion_protection: false, listeners: {{ https: {{ port: 443, protocol: HTTPS, certificate: web }} }} }} }}
 databases:
   orders: {{ engine: postgres, version: '16', class: db.t4g.micro, storage_gib: 20, on_delete: delete, deletion_protection: false }}
-platform: {{ vpc-cni: {{}}, metrics-server: {{}}, ebs-csi: {{}}, prometheus-crds: {{}}{components} }}
+platform: {{ vpc-cni: {{}}, aws-load-balancer-controller: {{}}, metrics-server: {{}}, ebs-csi: {{}}, prometheus-crds: {{}}{components} }}
+edge: {{ host: www.example.com, load_balancer: web, waf: true, {edge} }}
 services:
-  web: {{ port: 8080, version: 1.4.0, replicas: 2..10, calls: [orders], metrics: /metrics{canary} }}
+  web: {{ port: 8080, version: 1.4.0, replicas: 2..10, calls: [orders], metrics: /metrics, path: /{canary} }}
   orders: {{ port: 9000, version: 1.0.0, replicas: 1, database: orders, bucket: products, secrets: [stripe], metrics: /m, metrics_port: 9100 }}
+  carts: {{ port: 8080, version: 1.0.0, path: /carts, cache: sessions, table: carts }}
   mail: {{ image: 'ghcr.io/example/mail:1', queue: mail, command: [/mail, --all], metrics: /metrics, metrics_port: 9090 }}
   report: {{ image: 'ghcr.io/example/report:2', schedule: '0 3 * * *', secrets: [stripe], env: {{ DAYS: 7 }} }}
 "
     )
 }
 
-const MESH: &str = ", istio-base: {}, istio-cni: {}, istiod: {}, external-secrets: {}";
+const MESH: &str = ", istio-base: {}, istio-cni: {}, istiod: {}, istio-gateway: {}";
+const SIGN_IN: &str = ", oauth2-proxy: { host: www.example.com, issuer_url: 'https://login.example.com', \
+                       redis_url: 'rediss://sessions.example.com:6379', secret: for-oauth2-proxy, redis_secret: for-redis }";
+const ROLLOUTS: &str = ", argo-rollouts: {}, prometheus: { grafana_secret: for-grafana }";
+/// An ingress controller of each kind that divides requests by paths, with what else a stack may have.
+const EDGES: [(&str, &str, &str); 6] = [
+    ("", "", "through: alb"),
+    (", secrets-store-csi: {}, kong: {}", "", "through: kong"),
+    (", nginx: {}", ", canary: 20%", "through: nginx, sign_in: true"),
+    (", ingress-nginx: {}", ", canary: { steps: [10%, 5m, 50%, approval] }", "through: nginx, sign_in: true"),
+    (MESH, ", canary: 20%, canary_version: 1.5.0", "through: istio, sign_in: true"),
+    (MESH, ", canary: { steps: [10%, 5m] }", "through: istio"),
+];
+
+/// Components of an edge.
+fn components(components: &str, canary: &str, edge: &str) -> String {
+    let rollouts = if canary.is_empty() || canary.contains("canary_version") { "" } else { ROLLOUTS };
+    let sign_in = if edge.contains("sign_in") { SIGN_IN } else { "" };
+    let secrets = if rollouts.is_empty() && sign_in.is_empty() { "" } else { ", external-secrets: {}" };
+    format!("{components}{rollouts}{sign_in}{secrets}")
+}
 
 fn helm(arguments: &[&str]) -> CommandOutput {
     let done = Command::new(programs().join("helm/helm")).args(arguments).output().expect("Helm starts");
@@ -62,13 +89,16 @@ pub fn objects(release: &str, chart: &Path, values: &[PathBuf]) -> Vec<Value> {
     documents.filter(Value::is_object).collect()
 }
 
-/// The values of each service, in files.
-fn values(acme: &Acme, stack: &Path, folder: &Path) -> Vec<(String, PathBuf)> {
+/// The values of each service, in files, and the manifests of the edge.
+fn values(acme: &Acme, stack: &Path, folder: &Path) -> (Vec<(String, PathBuf)>, Vec<Value>) {
     let expanded = acme.run("show", stack, &["--expanded"]).assert_success();
     let expanded: Value = serde_yaml::from_str(&expanded.stdout).expect("a definition");
+    let objects = expanded["resources"]["kubernetes_object"].as_object().expect("objects").iter();
+    let objects = objects.filter(|(name, _)| name.starts_with("edge-")).map(|(_, object)| object["manifest"].clone()).collect();
     let releases = expanded["resources"]["helm_release"].as_object().expect("releases").iter();
     let services = releases.filter(|(_, release)| release["chart"] == "acme/service");
-    services.map(|(name, release)| (name.clone(), write_file(folder, &format!("{name}.json"), &release["values"].to_string()))).collect()
+    let files = services.map(|(name, release)| (name.clone(), write_file(folder, &format!("{name}.json"), &release["values"].to_string())));
+    (files.collect(), objects)
 }
 
 #[test]
@@ -77,10 +107,11 @@ fn rendered_services_fit_the_schemas_of_their_kinds() {
     let folder = tempfile::tempdir().expect("a folder");
     let acme = Acme::local(&folder.path().join("cloud"));
     let mut objects = Vec::new();
-    let canary = ", canary: 20%, canary_version: 1.5.0";
-    for (components, canary) in [("", ""), (", secrets-store-csi: {}", ""), (MESH, canary)] {
-        let stack = write_file(folder.path(), "shop.yaml", &definition(components, canary));
-        for (name, file) in values(&acme, &stack, folder.path()) {
+    for (parts, canary, edge) in EDGES {
+        let stack = write_file(folder.path(), "shop.yaml", &definition(&components(parts, canary, edge), canary, edge));
+        let (services, edge) = values(&acme, &stack, folder.path());
+        objects.extend(edge);
+        for (name, file) in services {
             let file = file.to_str().expect("a path");
             helm(&["lint", "--strict", CHART, "--values", file]);
             let rendered = helm(&["template", &name, CHART, "--namespace", "shop", "--values", file]);
@@ -90,20 +121,25 @@ fn rendered_services_fit_the_schemas_of_their_kinds() {
     }
     let kinds: BTreeSet<&str> = objects.iter().filter_map(|object| object["kind"].as_str()).collect();
     let expected = [
+        "AnalysisTemplate",
         "AuthorizationPolicy",
         "CronJob",
         "Deployment",
         "DestinationRule",
         "ExternalSecret",
         "HorizontalPodAutoscaler",
+        "Ingress",
         "NetworkPolicy",
         "Pod",
         "PodDisruptionBudget",
         "PodMonitor",
+        "Policy",
+        "Rollout",
         "SecretProviderClass",
         "Service",
         "ServiceAccount",
         "ServiceMonitor",
+        "TargetGroupBinding",
         "VirtualService",
     ];
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected);
@@ -115,8 +151,8 @@ fn rendered_services_fit_the_schemas_of_their_kinds() {
 fn services_are_installed_changed_and_removed() {
     let folder = tempfile::tempdir().expect("a folder");
     let acme = Acme::local(&folder.path().join("cloud"));
-    for components in ["", MESH] {
-        let text = definition(components, "");
+    for (parts, canary, edge) in EDGES {
+        let text = definition(&components(parts, canary, edge), canary, edge);
         let stack = |text: &str| write_file(folder.path(), "shop.yaml", text);
         acme.apply(&stack(&text));
         acme.assert_no_changes(&stack(&text));

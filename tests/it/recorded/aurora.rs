@@ -227,3 +227,61 @@ fn restores_a_cluster_from_a_snapshot() {
     assert!(done.code == 1 && done.stderr.contains("AWS does not downgrade engine versions"), "{}", done.combined_output());
     assert_eq!(older.writes(), [""; 0]);
 }
+
+/// The same for a point in time of another cluster, which keeps its users and passwords.
+#[test]
+fn creates_a_cluster_as_another_one_was() {
+    let source = || {
+        let (code, body) = cluster("available", "");
+        (code, body.replace("shop-orders", "primary").replace("acme:", "other:"))
+    };
+    let kept = "<MasterUserSecret><SecretArn>arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!cluster-1</SecretArn><SecretStatus>active\
+         </SecretStatus><KmsKeyId>arn:aws:kms:us-east-1:123456789012:key/2</KmsKeyId></MasterUserSecret>";
+    let restore = "RestoreDBClusterToPointInTime";
+    let script = || {
+        Script::new()
+            .on(CLUSTERS, [cluster("", "")])
+            .on_containing(CLUSTERS, "DBClusterIdentifier=primary", [source()])
+            .on(restore, [accepted(restore)])
+            .after(restore)
+            .on(CLUSTERS, [cluster("creating", ""), cluster("available", "")])
+            .on(MODIFY, [accepted(MODIFY)])
+            .after(MODIFY)
+            .on(CLUSTERS, [cluster("resetting-master-credentials", ""), cluster("available", kept)])
+    };
+    let endpoint = script().start(&definition("point_in_time: { cluster: { id: primary }, time: \"2026-11-28T12:00:00Z\" }"));
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), [format!("200 {restore}"), format!("200 {MODIFY}")]);
+    assert_eq!(endpoint.request_bodies(MODIFY)[0]["ManageMasterUserPassword"], "true");
+    let sent = &endpoint.request_bodies(restore)[0];
+    assert_eq!(
+        (&sent["SourceDBClusterIdentifier"], &sent["DBClusterIdentifier"], &sent["RestoreToTime"]),
+        (&"primary".into(), &"shop-orders".into(), &"2026-11-28T12:00:00Z".into())
+    );
+    assert_eq!((sent.get("UseLatestRestorableTime"), sent.get("MasterUsername"), sent.get("KmsKeyId")), (None, None, None));
+    assert!(sent.to_string().contains("acme:address"), "{sent}");
+    endpoint.redefine(&definition("point_in_time: { cluster: { id: primary } }"));
+    assert_eq!(endpoint.planned_changes(), [""; 0], "it is used only at creation");
+
+    let endpoint = script().start(&definition("point_in_time: { resource_id: cluster-ABCDEFGHIJKL }"));
+    endpoint.apply();
+    let sent = &endpoint.request_bodies(restore)[0];
+    assert_eq!((&sent["SourceDbClusterResourceId"], &sent["UseLatestRestorableTime"]), (&"cluster-ABCDEFGHIJKL".into(), &"true".into()));
+
+    // Another engine, version or encryption is refused before the call.
+    for (from, to, told) in [
+        ("aurora-postgresql", "aurora-mysql", "has the engine aurora-mysql"),
+        ("16.4", "17.4", "AWS does not downgrade engine versions"),
+        ("16.4", "15.8", "set `allow_major_version_upgrade: true`"),
+        ("<StorageEncrypted>true", "<StorageEncrypted>false", "set the same `encrypted`"),
+    ] {
+        let (code, body) = source();
+        let endpoint = Script::new()
+            .on(CLUSTERS, [cluster("", "")])
+            .on_containing(CLUSTERS, "DBClusterIdentifier=primary", [(code, body.replace(from, to))])
+            .start(&definition("point_in_time: { cluster: { id: primary } }"));
+        let done = endpoint.run("apply", &["--yes"]);
+        assert!(done.code == 1 && done.stderr.contains(told), "`{told}` is missing in {}", done.combined_output());
+        assert_eq!(endpoint.writes(), [""; 0]);
+    }
+}

@@ -138,3 +138,20 @@ fn compares_dashboards_by_their_values() {
     endpoint.apply();
     assert_eq!(endpoint.writes(), ["200 PutDashboard"]);
 }
+
+/// An alarm about errors has no data while there are no errors.
+#[test]
+fn only_an_alarm_in_alarm_is_unhealthy() {
+    for (state, phase) in [("OK", "ready"), ("INSUFFICIENT_DATA", "ready"), ("ALARM", "degraded")] {
+        let endpoint = Script::new()
+            .with_tagged_resources(&[(ARN, "metric_alarm.errors")])
+            .on("DescribeAlarms", [alarm(json!({ "StateValue": state, "StateReason": "Threshold Crossed" }))])
+            .on("ListTagsForResource", [tags("metric_alarm.errors")])
+            .start(ALARM);
+        let shown = endpoint.run("show", &["--live", "-o", "json"]).assert_success().stdout;
+        let shown: Value = serde_json::from_str(&shown).expect("JSON");
+        let live = &shown["resources"][0]["phase"];
+        assert_eq!(live["phase"], phase, "{state}: {live}");
+        assert_eq!(live["status"].as_str(), (state == "ALARM").then_some("in alarm: Threshold Crossed"), "{live}");
+    }
+}

@@ -312,3 +312,30 @@ fn a_task_needs_a_source_and_a_target() {
     let done = Script::new().start(&format!("{endpoints}{wrong}")).run("plan", &[]);
     assert!(done.stderr.contains("`dms_endpoint.a` is a target, not a source"), "{}", done.combined_output());
 }
+
+/// A task is healthy if it has copied everything, and keeps up with the source.
+#[test]
+fn a_task_is_healthy_when_it_has_caught_up() {
+    let definition = copy("full-load-and-cdc", "");
+    let progress =
+        |percent: u32| json!({ "MigrationType": "full-load-and-cdc", "ReplicationTaskStats": { "FullLoadProgressPercent": percent } });
+    let tables = |state: &str| ok(json!({ "TableStatistics": [{ "SchemaName": "shop", "TableName": "orders", "TableState": state }] }));
+    let latency =
+        |seconds: f64| ok(json!({ "MetricDataResults": [{ "Id": "latest", "Timestamps": [1_790_000_000], "Values": [seconds] }] }));
+    for (percent, state, seconds, status) in [
+        (100, "Table completed", 3.0, None),
+        (100, "Table completed", 90.0, Some("it is 90 s behind the source, more than 60 s")),
+        (40, "Full load", 3.0, Some("the full load is at 40 %")),
+        (100, "Table error", 3.0, Some("the table shop.orders has an error")),
+    ] {
+        let endpoint = task_script(task("running", progress(percent)))
+            .on("DescribeTableStatistics", [tables(state)])
+            .on("GetMetricData", [latency(seconds)])
+            .start(&definition);
+        let shown = endpoint.run("show", &["--live", "-o", "json"]).assert_success().stdout;
+        let shown: Value = serde_json::from_str(&shown).expect("JSON");
+        assert_eq!(shown["resources"][0]["phase"]["status"].as_str(), status, "{shown:#}");
+        let search = |sent: &Value| sent["MetricDataQueries"][0]["Expression"].as_str().unwrap_or_default().to_owned();
+        assert!(endpoint.request_bodies("GetMetricData").iter().all(|sent| search(sent).contains("ReplicationTaskIdentifier=\"COPY\"")));
+    }
+}

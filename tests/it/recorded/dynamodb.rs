@@ -272,6 +272,25 @@ fn makes_a_final_backup_before_the_deletion() {
 fn restores_a_table_from_a_backup() {
     let backup = "arn:aws:dynamodb:us-east-1:123456789012:table/shop-orders/backup/01489173575360-b308cd7d";
     let summary = json!({ "SourceBackupArn": backup, "RestoreDateTime": 1, "RestoreInProgress": false });
+    check_restored("RestoreTableFromBackup", &format!("snapshot: {backup}"), &summary);
+}
+
+/// The same for a point in time of another table.
+#[test]
+fn creates_a_table_as_another_one_was() {
+    let source = "arn:aws:dynamodb:us-east-1:123456789012:table/shop-primary";
+    let summary = json!({ "SourceTableArn": source, "RestoreDateTime": 1, "RestoreInProgress": false });
+    let restore = "RestoreTableToPointInTime";
+    let endpoint = check_restored(restore, "point_in_time: { table: { id: shop-primary }, time: \"2026-11-28T12:00:00Z\" }", &summary);
+    let sent = &endpoint.request_bodies(restore)[0];
+    assert_eq!((&sent["SourceTableName"], &sent["TargetTableName"]), (&json!("shop-primary"), &json!("shop-orders")));
+    assert_eq!((sent["RestoreDateTime"].as_f64(), sent.get("UseLatestRestorableTime")), (Some(1_795_867_200.0), None));
+    let endpoint = check_restored(restore, "point_in_time: { table: { id: shop-primary } }", &summary);
+    let sent = &endpoint.request_bodies(restore)[0];
+    assert_eq!((sent.get("RestoreDateTime"), &sent["UseLatestRestorableTime"]), (None, &json!(true)));
+}
+
+fn check_restored(restore: &'static str, origin: &str, summary: &Value) -> Endpoint {
     let restored = |status: &str, more: Value| {
         let mut all = json!({ "RestoreSummary": summary });
         if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
@@ -280,7 +299,6 @@ fn restores_a_table_from_a_backup() {
         table(status, all)
     };
     let stream = json!({ "StreamSpecification": { "StreamEnabled": true, "StreamViewType": "NEW_IMAGE" } });
-    let restore = "RestoreTableFromBackup";
     let endpoint = Script::new()
         .on(DESCRIBE, [missing()])
         .on("DescribeBackup", [ok(json!({ "BackupDescription": {} }))])
@@ -297,8 +315,9 @@ fn restores_a_table_from_a_backup() {
         .on(DESCRIBE, [restored("ACTIVE", stream)])
         .after("UpdateContinuousBackups")
         .on("DescribeContinuousBackups", [recovery(35)])
-        .start(&definition(&format!("snapshot: {backup}\n      stream: new_image")));
+        .start(&definition(&format!("{origin}\n      stream: new_image")));
     endpoint.apply();
     let expected = [restore, UPDATE, "TagResource", "UpdateContinuousBackups"].map(|call| format!("200 {call}"));
     assert_eq!(endpoint.writes(), expected);
+    endpoint
 }

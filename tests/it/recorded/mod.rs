@@ -25,6 +25,7 @@ mod denials;
 mod dms;
 mod dms_endpoint;
 mod dns;
+mod drill;
 mod dynamodb;
 mod ec2;
 mod ecr;

@@ -4,7 +4,7 @@ use aws_sdk_secretsmanager::types::Tag;
 
 use crate::{
     aws::Aws,
-    core::{ErrorCodes, ErrorKind, ErrorRule, Result, ServiceInfo, TagChange},
+    core::{Error, ErrorCodes, ErrorKind, ErrorRule, Result, ServiceInfo, TagChange},
 };
 
 /// The facts of the service.
@@ -26,6 +26,16 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("secretsmanager", "Secrets Ma
 
 sdk_client!(aws_sdk_secretsmanager);
 tag_conversions!(Tag, key, value, Some);
+
+/// Text of a secret. It must not get into any message.
+///
+/// # Errors
+/// Returns errors of the service, and fails if the secret has no text.
+pub async fn read_text(aws: &Aws, secret: &str) -> Result<String> {
+    let reply = aws.secretsmanager.get_secret_value().secret_id(secret).send().await?;
+    let missing = || Error::new(ErrorKind::Rejected, "NoPassword", format!("the secret `{secret}` has no text: set its value"));
+    reply.secret_string.ok_or_else(missing)
+}
 
 pub(super) async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
     set_and_remove!(

@@ -5,6 +5,7 @@ mod check;
 mod create;
 mod delete;
 mod engine;
+mod point_in_time;
 mod preflight;
 mod read;
 
@@ -12,6 +13,7 @@ use std::collections::BTreeSet;
 
 pub(super) use create::{EXTENDED_SUPPORT, NO_EXTENDED_SUPPORT};
 pub use engine::AuroraEngine;
+pub use point_in_time::PointInTime;
 
 use super::{
     aurora_global::AuroraGlobal,
@@ -25,7 +27,7 @@ use super::{
     secret::Secret,
     security_group::SecurityGroup,
 };
-use crate::core::AccountLimit;
+use crate::core::{AccountLimit, BackupSource, NewestBackup};
 
 /// An Aurora database cluster: storage, endpoints and settings of its instances, each of which is an `aurora_instance`. RDS generates the
 /// master password and stores it in Secrets Manager: there is no field for it.
@@ -76,6 +78,10 @@ pub struct AuroraCluster {
     /// Sends writes from this cluster to the writer of its `global` database, while another cluster is the writer.
     #[field(default = false, requires = global)]
     pub global_write_forwarding: bool,
+    /// Creates the cluster with the data that another one had. It is used only at creation, like `snapshot`.
+    #[field(unset = "created empty", conflicts_with = snapshot, conflicts_with = global)]
+    #[field(impact = "RDS replaces a master password that it does not manage yet", dropped(kept, "used only at creation"))]
+    pub point_in_time: Option<PointInTime>,
     /// Snapshot to restore the cluster from: a name or an ARN. It is used only at creation: later changes have no effect, so they never lose
     /// data. The cluster keeps the snapshot's databases, users, encryption and key, but RDS generates a new master password.
     #[field(unset = "created empty", impact = "RDS replaces a master password that it does not manage yet")]
@@ -221,7 +227,8 @@ pub struct Outputs {
 }
 
 /// Actions that RDS also checks for the cluster's groups.
-const PLACED: &[&str] = &["rds:CreateDBCluster", "rds:ModifyDBCluster", "rds:RestoreDBClusterFromSnapshot"];
+const PLACED: &[&str] =
+    &["rds:CreateDBCluster", "rds:ModifyDBCluster", "rds:RestoreDBClusterFromSnapshot", "rds:RestoreDBClusterToPointInTime"];
 
 impl Resource for AuroraCluster {
     const TYPE: TypeInfo =
@@ -229,6 +236,7 @@ impl Resource for AuroraCluster {
             .typical_seconds(360)
             .longest_hours(24)
             .data_protection(DataProtection::Snapshot)
+            .restorable()
             .lost_on_recreation("its data is in the final snapshot, if it left one")
             .without_token()
             .quota(400, "DBClusterQuotaExceededFault")
@@ -237,7 +245,7 @@ impl Resource for AuroraCluster {
             .in_use("InvalidDBClusterStateFault")
             .iam_actions(
                 IamActions::new("rds:cluster:{name}")
-                    .create(&["rds:CreateDBCluster", "rds:RestoreDBClusterFromSnapshot"])
+                    .create(&["rds:CreateDBCluster", "rds:RestoreDBClusterFromSnapshot", "rds:RestoreDBClusterToPointInTime"])
                     .change(&[
                         "rds:AddRoleToDBCluster",
                         "rds:CreateDBClusterSnapshot",
@@ -259,6 +267,9 @@ impl Resource for AuroraCluster {
                         IamGrant::change(&["secretsmanager:GetSecretValue"], GrantTarget::Referenced("secret")),
                         IamGrant::change(&["rds:ModifyDBCluster"], GrantTarget::Arn("rds:pg:*")),
                         IamGrant::change(PLACED, GrantTarget::Arn("rds:subgrp:*")),
+                        // The cluster it is a copy of.
+                        IamGrant::change(&["rds:RestoreDBClusterToPointInTime"], GrantTarget::Referenced("aurora_cluster")),
+                        IamGrant::change(&["rds:RestoreDBClusterToPointInTime"], GrantTarget::Arn("rds:cluster-auto-backup:*")),
                         // The snapshot it is created from.
                         IamGrant::read(&["rds:DescribeDBClusterSnapshots"], GrantTarget::Arn("rds:cluster-snapshot:*")),
                         IamGrant::change(&["rds:RestoreDBClusterFromSnapshot"], GrantTarget::Arn("rds:cluster-snapshot:*")),
@@ -290,9 +301,10 @@ impl Resource for AuroraCluster {
 
     /// The response lacks the secret, so the cluster is read again in any case.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let id = match &self.snapshot {
-            Some(snapshot) => self.restore(cx, snapshot).await?,
-            None => self.create_empty(cx).await?,
+        let id = match (&self.point_in_time, &self.snapshot) {
+            (Some(point), _) => self.restore_to(cx, point).await?,
+            (_, Some(snapshot)) => self.restore(cx, snapshot).await?,
+            _ => self.create_empty(cx).await?,
         };
         Ok(id.into())
     }
@@ -309,6 +321,10 @@ impl Resource for AuroraCluster {
     fn replaces(&self, live: &Self) -> AuroraClusterChanges {
         let global = self.global.is_some() && self.global != live.global;
         AuroraClusterChanges { global, ..AuroraClusterChanges::default() }
+    }
+
+    async fn newest_backup(&self, backups: &BackupSource<'_, Aws>, source: &Existing<Self>) -> Result<NewestBackup> {
+        point_in_time::newest_backup(self, backups, source).await
     }
 
     fn deletion_effect(&self) -> Option<String> {
@@ -338,10 +354,14 @@ impl Resource for AuroraCluster {
         if self.engine.satisfies(&self.version, &live.version) {
             live.version.clone_from(&self.version);
         }
-        // RDS does not report the snapshot of a cluster (the simulator does), and it has no effect after creation. But while RDS does not
+        // RDS does not report what a cluster was created from (the simulator does), and it has no effect after creation. But while RDS does not
         // manage the password, the cluster does not match the spec.
-        if live.snapshot.is_some() || live.master_password_key.is_some() || self.password_secret.is_some() {
+        let has_password = live.master_password_key.is_some() || self.password_secret.is_some();
+        if live.snapshot.is_some() || has_password {
             live.snapshot.clone_from(&self.snapshot);
+        }
+        if live.point_in_time.is_some() || has_password {
+            live.point_in_time.clone_from(&self.point_in_time);
         }
         if windows::same(&self.maintenance_window, &live.maintenance_window) {
             live.maintenance_window.clone_from(&self.maintenance_window);

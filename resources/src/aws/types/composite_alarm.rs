@@ -90,6 +90,10 @@ impl Resource for CompositeAlarm {
         Deletion::requested(cx.cloudwatch.delete_alarms().alarm_names(&live.id).send().await)
     }
 
+    async fn health(aws: &Aws, live: &Existing<Self>) -> Result<Option<Phase>> {
+        shared::health(aws, &live.id, AlarmType::CompositeAlarm).await
+    }
+
     fn check(&self) -> Vec<Problem> {
         let lists = [
             (Self::POINTERS.alarm_actions, &self.alarm_actions),

@@ -1,6 +1,7 @@
 //! `dms_task`: a migration task of Database Migration Service.
 
 mod check;
+mod health;
 mod read;
 mod run;
 #[cfg(test)]
@@ -61,8 +62,8 @@ impl Resource for DmsTask {
         .lost_on_recreation("the position in the source's changes")
         .iam_actions(
             IamActions::new("dms:task:*")
-                .list(&["dms:DescribeConnections", "dms:DescribeReplicationTasks"])
-                .read(&["dms:ListTagsForResource"])
+                .list(&["cloudwatch:GetMetricData", "dms:DescribeConnections", "dms:DescribeReplicationTasks"])
+                .read(&["dms:DescribeTableStatistics", "dms:ListTagsForResource"])
                 .change(&["dms:DeleteReplicationTask", "dms:ModifyReplicationTask", "dms:StartReplicationTask", "dms:StopReplicationTask"])
                 .grants(&[
                     IamGrant::change(&["dms:CreateReplicationTask", "dms:TestConnection"], GrantTarget::Referenced("dms_endpoint")),
@@ -98,6 +99,10 @@ impl Resource for DmsTask {
             return Ok(Deletion::NeedsAnotherCall("stopped".to_owned()));
         }
         Deletion::requested(cx.dms.delete_replication_task().replication_task_arn(&live.id).send().await)
+    }
+
+    async fn health(aws: &Aws, live: &Existing<Self>) -> Result<Option<Phase>> {
+        health::health(aws, &live.id).await.map(Some)
     }
 
     fn prerequisites(&self) -> Vec<Prerequisite> {

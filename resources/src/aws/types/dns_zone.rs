@@ -177,6 +177,11 @@ impl Resource for DnsZone {
         services::route53::retag(aws, &TagChange { set, remove: change.remove.clone(), ..*change }).await
     }
 
+    /// Its parent domain names the servers of one zone only, so that a second one is never asked.
+    fn public_names(&self) -> Vec<String> {
+        if self.is_private() { Vec::new() } else { vec![self.domain.as_str().to_owned()] }
+    }
+
     fn check(&self) -> Vec<Problem> {
         match (self.private, self.vpcs.is_empty()) {
             (Some(true), true) => {

@@ -12,10 +12,12 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub use backup::PointInTime;
 pub use index::{AttributeType, GlobalIndex, Key, LocalIndex, Projection};
 pub use scaling::{Capacity, IndexScaling, Scaling};
 
 use super::{kms_key::KmsKey, prelude::*};
+use crate::core::{BackupSource, NewestBackup};
 
 /// A DynamoDB table.
 #[spec]
@@ -92,6 +94,9 @@ pub struct DynamodbTable {
     #[field(unset = "created empty", initial_only, dropped(kept, "used only at creation"))]
     #[field(pattern = "arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]+/backup/[0-9a-f-]+")]
     pub snapshot: Option<String>,
+    /// Creates the table with the items that another one had. It is used only at creation, like `snapshot`.
+    #[field(unset = "created empty", initial_only, conflicts_with = snapshot, dropped(kept, "used only at creation"))]
+    pub point_in_time: Option<PointInTime>,
 }
 
 /// Billing mode.
@@ -165,6 +170,7 @@ impl Resource for DynamodbTable {
             .typical_seconds(20)
             .longest_hours(24)
             .data_protection(DataProtection::Snapshot)
+            .restorable()
             .lost_on_recreation("its items are in the final backup, if it left one")
             .deletable_while_in_use()
             .without_token()
@@ -210,6 +216,10 @@ impl Resource for DynamodbTable {
                         // A restored table gets its tags afterwards.
                         IamGrant::change(backup::RESTORE, GrantTarget::Arn("dynamodb:table/{name}"))
                             .needed_for(|| DynamodbTable::POINTERS.snapshot),
+                        IamGrant::change(backup::RESTORE, GrantTarget::Arn("dynamodb:table/{name}"))
+                            .needed_for(|| DynamodbTable::POINTERS.point_in_time),
+                        // The table it is a copy of.
+                        IamGrant::change(&["dynamodb:RestoreTableToPointInTime"], GrantTarget::Referenced("dynamodb_table")),
                         IamGrant::change(&["dynamodb:RestoreTableFromBackup"], GrantTarget::NamedByArn("dynamodb")),
                         IamGrant::change(
                             &[
@@ -233,9 +243,10 @@ impl Resource for DynamodbTable {
 
     /// The table is not ready for hours if it is restored, so other settings are set once a read shows it.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        match &self.snapshot {
-            Some(backup) => backup::restore(self, cx, backup).await.map(Created::Id),
-            None => self.create_empty(cx).await.map(Created::Id),
+        match (&self.point_in_time, &self.snapshot) {
+            (Some(point), _) => backup::restore_to(self, cx, point).await.map(Created::Id),
+            (_, Some(backup)) => backup::restore(self, cx, backup).await.map(Created::Id),
+            _ => self.create_empty(cx).await.map(Created::Id),
         }
     }
 
@@ -247,6 +258,10 @@ impl Resource for DynamodbTable {
         backup::final_backup(cx, live).await?;
         scaling::apply(cx, &live.id, live.spec.scaling.as_ref(), None).await?;
         Deletion::requested(cx.dynamodb.delete_table().table_name(&live.id).send().await)
+    }
+
+    async fn newest_backup(&self, backups: &BackupSource<'_, Aws>, source: &Existing<Self>) -> Result<NewestBackup> {
+        backup::newest_backup(self, backups, source).await
     }
 
     fn deletion_effect(&self) -> Option<String> {

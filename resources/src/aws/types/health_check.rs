@@ -1,6 +1,7 @@
 //! `health_check`: a check of an endpoint, an alarm or other checks, on which records and failover depend.
 
 mod check;
+mod health;
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,7 @@ use crate::{
         },
     },
     core::{
-        ArnOutput, Created, Deletion, DnsName, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource,
+        ArnOutput, Created, Deletion, DnsName, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource,
         Result, STACK_TAG, Scope, TagChange, TypeInfo,
     },
 };
@@ -142,7 +143,12 @@ impl Resource for HealthCheck {
         .iam_actions(
             IamActions::new("route53:healthcheck/*")
                 .list(&["route53:ListHealthChecks"])
-                .read(&["route53:GetHealthCheck", "route53:ListTagsForResource", "route53:ListTagsForResources"])
+                .read(&[
+                    "route53:GetHealthCheck",
+                    "route53:GetHealthCheckStatus",
+                    "route53:ListTagsForResource",
+                    "route53:ListTagsForResources",
+                ])
                 .change(&["route53:DeleteHealthCheck", "route53:UpdateHealthCheck"])
                 .grants(&[IamGrant::change(&["route53:CreateHealthCheck"], GrantTarget::AllResources)]),
         );
@@ -232,6 +238,10 @@ impl Resource for HealthCheck {
             set.insert(ABANDONED_TAG.to_owned(), "yes".to_owned());
         }
         retag_as(aws, TagResourceType::Healthcheck, &TagChange { set, remove: change.remove.clone(), ..*change }).await
+    }
+
+    async fn health(aws: &Aws, live: &Existing<Self>) -> Result<Option<Phase>> {
+        health::health(aws, live).await.map(Some)
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -143,6 +143,10 @@ impl Resource for MetricAlarm {
         Deletion::requested(cx.cloudwatch.delete_alarms().alarm_names(&live.id).send().await)
     }
 
+    async fn health(aws: &Aws, live: &Existing<Self>) -> Result<Option<Phase>> {
+        shared::health(aws, &live.id, AlarmType::MetricAlarm).await
+    }
+
     fn check(&self) -> Vec<Problem> {
         check::check(self)
     }

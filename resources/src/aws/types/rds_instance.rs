@@ -5,6 +5,8 @@ mod copies;
 mod create;
 mod delete;
 mod engine;
+mod health;
+mod newest_backup;
 mod preflight;
 mod read;
 mod update;
@@ -17,7 +19,9 @@ use aws_sdk_rds::types::DbInstance;
 
 pub(super) use check::is_insights_retention;
 pub use copies::PointInTime;
+pub(super) use copies::parse_time;
 pub use engine::Engine;
+pub(super) use newest_backup::{POINT_IN_TIME, before, simulated_time};
 pub(super) use preflight::{account_limit, engine_versions, version_key};
 pub use read::Outputs;
 use read::observed;
@@ -35,8 +39,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, services},
     core::{
-        AccountLimit, ArnRef, Created, DataProtection, Declared, Deletion, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem,
-        Questions, Ref, Resource, Result, Scope, Spec, TypeInfo,
+        AccountLimit, ArnRef, BackupSource, Created, DataProtection, Declared, Deletion, Existing, GrantTarget, IamActions, IamGrant,
+        NewestBackup, Observed, Phase, Problem, Questions, Ref, Resource, Result, Scope, Spec, TypeInfo,
     },
 };
 
@@ -226,6 +230,7 @@ impl Resource for RdsInstance {
         .longest_hours(24)
         .data_protection(DataProtection::Snapshot)
         .permanent_id("resource_id")
+        .restorable()
         .lost_on_recreation("its data is in the final snapshot, if it left one")
         .without_token()
         .quota(400, "InstanceQuotaExceeded")
@@ -243,6 +248,9 @@ impl Resource for RdsInstance {
                 .questions(&["rds:DescribeAccountAttributes", "rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"])
                 .grants(&[
                     IamGrant::read(&["rds:DescribeDBInstances"], GrantTarget::Arn("rds:db:*")),
+                    // The lag of a replica.
+                    IamGrant::read(&["cloudwatch:GetMetricData"], GrantTarget::AllResources)
+                        .needed_for(|| RdsInstance::POINTERS.replica_of),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:og:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:pg:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:subgrp:*")),
@@ -336,6 +344,10 @@ impl Resource for RdsInstance {
         })
     }
 
+    async fn newest_backup(&self, backups: &BackupSource<'_, Aws>, source: &Existing<Self>) -> Result<NewestBackup> {
+        newest_backup::newest_backup(self, backups, source).await
+    }
+
     fn leaves_snapshot(&self) -> bool {
         self.replica_of.is_none()
     }
@@ -346,6 +358,10 @@ impl Resource for RdsInstance {
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: RdsInstanceChanges) -> Vec<Problem> {
         preflight::preflight(self, questions, changes).await
+    }
+
+    async fn health(aws: &Aws, live: &Existing<Self>) -> Result<Option<Phase>> {
+        health::health(aws, live).await
     }
 
     fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {

@@ -22,7 +22,7 @@ use super::{load_balancer::read_tags, vpc::Vpc};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        Created, Deletion, Error, Existing, IamActions, Observed, Problem, Ref, Resource, Result, Scope, Spec, Tags, TypeInfo,
+        Created, Deletion, Error, Existing, IamActions, Observed, Phase, Problem, Ref, Resource, Result, Scope, Spec, Tags, TypeInfo,
         ok_or_not_found,
     },
 };
@@ -289,6 +289,10 @@ impl Resource for TargetGroup {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         cx.elbv2.delete_target_group().target_group_arn(&live.id).send().await?;
         Ok(Deletion::Requested)
+    }
+
+    async fn health(aws: &Aws, live: &Existing<Self>) -> Result<Option<Phase>> {
+        targets::health(aws, &live.id).await
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -10,7 +10,7 @@ use super::{component::AutoMode, namespace_object, registry::components, selecti
 use crate::{
     core::Address,
     definition::{
-        gitops::{Delivery, GitComponent, GitOps, GitService, Member, service_application},
+        gitops::{ArgoCdFacts, Delivery, GitComponent, GitOps, GitService, Member, service_application},
         parse_section,
         sections::{Expansion, field_names},
     },
@@ -168,11 +168,16 @@ impl Expansion<'_, '_> {
         let first = GitComponent { sync_wave: NAMESPACES_WAVE, ..GitComponent::default() };
         self.deliver("namespaces", first, &format!("kubernetes_object.{}", namespace_object(namespace)), 0);
     }
-    /// Leaves the release of a service to Argo CD.
-    pub fn deliver_service(&mut self, service: GitService, namespace: &str) {
+    /// Leaves the release of a service to Argo CD, except fields that others change, as `ignoreDifferences` of an Application.
+    pub fn deliver_service(&mut self, service: GitService, namespace: &str, ignore: Vec<Value>) {
         let (application, address) = (service_application(&service.name), format!("helm_release.{}", service.name));
-        let component =
-            GitComponent { sync_wave: SERVICES_WAVE, namespace: namespace.to_owned(), service: Some(service), ..GitComponent::default() };
+        let component = GitComponent {
+            sync_wave: SERVICES_WAVE,
+            namespace: namespace.to_owned(),
+            service: Some(service),
+            argo_cd: ArgoCdFacts { ignore, ..ArgoCdFacts::default() },
+            ..GitComponent::default()
+        };
         self.deliver(&application, component, &address, 0);
     }
     /// Leaves a rule of a namespace to Argo CD.

@@ -45,11 +45,25 @@ pub struct Service {
     /// because all others lack its certificates. Default: false.
     #[serde(default)]
     pub public: bool,
+    /// Beginning of the paths of the requests that `edge` sends to it, such as `/users`, which it sees in full. The longest one that fits counts, and
+    /// `/` is for all others. Default: none.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Whether users sign in before their requests reach `path`. Default: `sign_in` of `edge`.
+    #[serde(default)]
+    pub sign_in: Option<bool>,
     /// Entry of `databases` that it uses. Gives the variables `DATABASE_HOST`, `DATABASE_PORT` and `DATABASE_NAME`, with Aurora
     /// `DATABASE_READER_HOST`, and the files with user name and password, whose paths are in `DATABASE_USERNAME_FILE` and
     /// `DATABASE_PASSWORD_FILE`. Default: none.
     #[serde(default)]
     pub database: Option<String>,
+    /// Entry of `caches` that it uses. Gives the variables `CACHE_HOST`, `CACHE_PORT` and `CACHE_TLS` (`true` or `false`), with replicas
+    /// `CACHE_READER_HOST`, and with `auth_token` the file whose path is in `CACHE_PASSWORD_FILE`. Default: none.
+    #[serde(default)]
+    pub cache: Option<String>,
+    /// Entry of `tables` whose items it reads, writes and deletes. Gives the variable `TABLE_NAME`. Default: none.
+    #[serde(default)]
+    pub table: Option<String>,
     /// Entry of `storage` whose objects it reads, writes and deletes. Gives the variable `BUCKET_NAME`. Default: none.
     #[serde(default)]
     pub bucket: Option<String>,
@@ -60,11 +74,12 @@ pub struct Service {
     /// Default: none.
     #[serde(default)]
     pub secrets: Vec<String>,
-    /// Share of the requests that `canary_version` gets, such as `20%`; requests with the header `x-canary: true` all go there. Needs Istio.
-    /// Default: none.
+    /// Share of the requests that `canary_version` gets, such as `20%`; requests with the header `x-canary: true` all go there. Needs Istio. With
+    /// `argo-rollouts` in `platform` and without `canary_version`, each new version gets this share for ten minutes before it gets all requests, or
+    /// the shares in `steps`. Default: none.
     #[serde(default)]
-    pub canary: Option<Percent>,
-    /// Tag or digest of the image of the canary. Default: none.
+    pub canary: Option<Canary>,
+    /// Tag or digest of the image of the canary, which runs until the field is removed. Default: none.
     #[serde(default)]
     pub canary_version: Option<String>,
     /// Times at which a job runs, in the format of cron and in UTC, such as `0 3 * * *`. Default: none; the service runs always.
@@ -88,13 +103,32 @@ pub struct Service {
     /// Port of the metrics. Default: `port`.
     #[serde(default)]
     pub metrics_port: Option<u16>,
-    /// Whether it may open connections to port 443 of every address. A service with `bucket`, `queue` or `permissions` may in any case, for AWS.
+    /// Whether it may open connections to port 443 of every address. A service with `bucket`, `table`, `queue` or `permissions` may in any case, for AWS.
     /// Default: false.
     #[serde(default)]
     pub internet: bool,
     /// Further statements of the policy of its role. Default: none.
     #[serde(default)]
     pub permissions: Vec<Value>,
+}
+
+/// How a new version gets its first requests.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a share such as `20%`, or `steps: [20%, 10m]`")]
+pub enum Canary {
+    /// Share of the requests.
+    Share(Percent),
+    /// One share after the other.
+    Steps(CanarySteps),
+}
+
+/// Steps of a new version.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CanarySteps {
+    /// Shares of the requests, such as `20%`, and between them times to wait, such as `10m`, or `approval`, until someone promotes the version by
+    /// `kubectl argo rollouts promote`. After the last one, the new version gets all requests.
+    pub steps: Vec<Step>,
 }
 
 /// CPU and memory of a pod.
@@ -154,6 +188,17 @@ impl Default for Replicas {
 #[derive(Clone, Copy)]
 pub struct Percent(pub u8);
 
+/// A step of a new version.
+#[derive(Clone)]
+pub enum Step {
+    /// Share of the requests in percent.
+    Share(u8),
+    /// Time to wait, as Argo Rollouts writes it.
+    Wait(String),
+    /// Waits until someone promotes the version.
+    Approval,
+}
+
 /// Reads the text of a scalar with a function.
 struct Scalar<T> {
     expected: &'static str,
@@ -207,6 +252,7 @@ macro_rules! scalar {
 scalar!(Text, "text", |text| Some(Text(text.to_owned())), { "type": ["string", "number", "boolean"] });
 scalar!(Replicas, "a number such as `2`, or a range such as `2..10`", read_replicas, { "type": ["string", "integer"] });
 scalar!(Percent, "a share such as `20%`", read_percent, { "type": ["string", "integer"] });
+scalar!(Step, "a share such as `20%`, a time such as `10m`, or `approval`", read_step, { "type": "string" });
 
 fn read_replicas(text: &str) -> Option<Replicas> {
     let (min, max) = match text.split_once("..") {
@@ -221,4 +267,14 @@ fn read_replicas(text: &str) -> Option<Replicas> {
 fn read_percent(text: &str) -> Option<Percent> {
     let number = text.strip_suffix('%').unwrap_or(text).trim();
     number.parse().ok().filter(|share| (1..=100).contains(share)).map(Percent)
+}
+
+fn read_step(text: &str) -> Option<Step> {
+    let is_time =
+        |text: &str| text.strip_suffix(['s', 'm', 'h']).is_some_and(|number| number.parse::<u32>().is_ok_and(|number| number > 0));
+    match text.trim() {
+        "approval" => Some(Step::Approval),
+        text if text.ends_with('%') => read_percent(text).map(|share| Step::Share(share.0)),
+        text => is_time(text).then(|| Step::Wait(text.to_owned())),
+    }
 }

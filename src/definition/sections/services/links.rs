@@ -1,6 +1,6 @@
 //! What a service uses in AWS: variables and files that name it, permissions, and addresses to reach.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -11,6 +11,20 @@ use crate::definition::{
     suggestion,
 };
 
+/// What a service may do with the items of a table, but not with the table.
+const TABLE_ACTIONS: &[&str] = &[
+    "dynamodb:BatchGetItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:DescribeTable",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+    "dynamodb:UpdateItem",
+];
+
 /// What a service gets from its links.
 #[derive(Default)]
 pub struct Links {
@@ -20,8 +34,8 @@ pub struct Links {
     pub files: BTreeMap<String, SecretFile>,
     /// Statements of its policy.
     pub statements: Vec<Value>,
-    /// Port of the database, which it reaches in the network.
-    pub database_port: Option<u16>,
+    /// Ports of databases and caches, which it reaches in the network.
+    pub ports: BTreeSet<u16>,
 }
 
 /// A secret in a file.
@@ -44,6 +58,19 @@ pub fn read(out: &mut Expansion<'_, '_>, service: &Service, at: &str) -> Links {
     if let Some(draft) = find(out, service.database.as_deref(), "databases", &["rds_instance", "aurora_cluster"], &format!("{at}/database"))
     {
         add_database(&mut links, draft);
+    }
+    let stores = ["cache_replication_group", "cache_cluster"];
+    if let Some(draft) = find(out, service.cache.as_deref(), "caches", &stores, &format!("{at}/cache")) {
+        let (name, spec) = (draft.name.clone(), draft.spec.clone());
+        add_cache(&mut links, draft.resource_type.name, &name, &spec, out.drafts);
+    }
+    if let Some(draft) = find(out, service.table.as_deref(), "tables", &["dynamodb_table"], &format!("{at}/table")) {
+        let name = &draft.name;
+        let arn = format!("${{dynamodb_table.{name}.arn}}");
+        links.env.insert("TABLE_NAME".to_owned(), format!("${{dynamodb_table.{name}.id}}").into());
+        links.statements.push(json!({ "Effect": "Allow", "Action": TABLE_ACTIONS, "Resource": [arn, format!("{arn}/index/*")] }));
+        let key = draft.spec.get("kms_key").cloned();
+        links.add_key(key.as_ref(), out.drafts);
     }
     if let Some(draft) = find(out, service.bucket.as_deref(), "storage", &["s3_bucket"], &format!("{at}/bucket")) {
         let name = &draft.name;
@@ -116,7 +143,7 @@ fn add_database(links: &mut Links, draft: &Draft) {
     let is_postgres = text("engine").is_some_and(|engine| engine.ends_with("postgres") || engine.ends_with("postgresql"));
     let usual = if is_postgres { 5432 } else { 3306 };
     let port = spec.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok()).unwrap_or(usual);
-    links.database_port = Some(port);
+    links.ports.insert(port);
     links.env.insert("DATABASE_HOST".to_owned(), output("endpoint").into());
     links.env.insert("DATABASE_PORT".to_owned(), port.to_string().into());
     if let Some(database) = text("database_name") {
@@ -141,4 +168,40 @@ fn add_password(links: &mut Links, spec: &Fields, is_postgres: bool, managed: St
     }
     links.add_file("database-username", "DATABASE_USERNAME_FILE", managed.clone(), "username");
     links.add_file("database-password", "DATABASE_PASSWORD_FILE", managed, "password");
+}
+
+/// A cache of ElastiCache: Memcached, whose clients find the nodes by one address, or Valkey and Redis OSS with a primary node, or with shards.
+fn add_cache(links: &mut Links, kind: &str, name: &str, spec: &Fields, drafts: &[Draft]) {
+    let output = |output: &str| Value::from(format!("${{{kind}.{name}.{output}}}"));
+    let is_memcached = kind == "cache_cluster";
+    let text = |field: &str| spec.get(field).and_then(Value::as_str);
+    let usual = if is_memcached { 11_211 } else { 6379 };
+    let port = spec.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok()).unwrap_or(usual);
+    links.ports.insert(port);
+    links.env.insert("CACHE_PORT".to_owned(), port.to_string().into());
+    let has_shards = matches!(text("cluster_mode"), Some("enabled" | "compatible"));
+    let host = match (is_memcached, has_shards) {
+        (true, _) => "endpoint",
+        (false, true) => "configuration_endpoint",
+        (false, false) => "primary_endpoint",
+    };
+    links.env.insert("CACHE_HOST".to_owned(), output(host));
+    if !is_memcached && !has_shards && spec.get("replicas").is_none_or(|replicas| *replicas != 0) {
+        links.env.insert("CACHE_READER_HOST".to_owned(), output("reader_endpoint"));
+    }
+    let is_encrypted = match is_memcached {
+        true => spec.get("transit_encryption").and_then(Value::as_bool).unwrap_or(false),
+        false => text("transit_encryption") != Some("disabled"),
+    };
+    links.env.insert("CACHE_TLS".to_owned(), is_encrypted.to_string().into());
+    if let Some(secret) = text("auth_token") {
+        let is_outside = secret.contains("${") || secret.starts_with("arn:");
+        // A generated secret with a user name is a JSON object.
+        let is_json = drafts.iter().any(|draft| {
+            let generated = draft.spec.get("generate").and_then(|generate| generate.get("username"));
+            draft.resource_type.name == "secret" && draft.name == secret && generated.is_some_and(|name| !name.is_null())
+        });
+        let arn = if is_outside { secret.to_owned() } else { format!("${{secret.{secret}.arn}}") };
+        links.add_file("cache-password", "CACHE_PASSWORD_FILE", arn, if is_json { "password" } else { "" });
+    }
 }

@@ -48,6 +48,13 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   {{- include "service.podSecurity" $ | nindent 2 }}
+{{- if and $values.edge (not $values.schedule) }}
+{{- if $values.edge.readinessGate }}
+# The AWS Load Balancer Controller sets the condition of pods that are healthy targets.
+readinessGates:
+  - conditionType: target-health.elbv2.k8s.aws/{{ $.Release.Name }}
+{{- end }}
+{{- end }}
 {{- if not $values.schedule }}
 terminationGracePeriodSeconds: 45
 topologySpreadConstraints:
@@ -121,4 +128,34 @@ volumes:
   - { name: secrets, secret: { secretName: {{ $.Release.Name }}-secrets, defaultMode: 292 } }
   {{- end }}
   {{- end }}
+{{- end }}
+
+{{/* What sends requests from outside. */}}
+{{- define "service.through" -}}
+{{- with .Values.edge }}{{ .through }}{{ end }}
+{{- end }}
+
+{{/* Routes of a VirtualService to the versions of the service. Argo Rollouts changes the weights of a rollout. */}}
+{{- define "service.routes" -}}
+{{- $host := printf "%s.%s.svc.cluster.local" .Release.Name .Release.Namespace -}}
+{{- if or .Values.canary .Values.rollout -}}
+{{- $weight := 0 -}}
+{{- with .Values.canary -}}
+{{- $weight = int .weight -}}
+{{- end -}}
+- name: canary
+  match: [{ headers: { x-canary: { exact: "true" } } }]
+  route:
+    - destination: { host: {{ $host }}, subset: canary }
+- name: weighted
+  route:
+    - destination: { host: {{ $host }}, subset: stable }
+      weight: {{ sub 100 $weight }}
+    - destination: { host: {{ $host }}, subset: canary }
+      weight: {{ $weight }}
+{{- else -}}
+- name: all
+  route:
+    - destination: { host: {{ $host }} }
+{{- end }}
 {{- end }}

@@ -124,8 +124,8 @@ impl AuroraCluster {
             (Some(_), _) => before.master_password_key.is_some().then_some(false),
             // It manages none of a global database.
             _ if self.global.is_some() => None,
-            // A password from a snapshot is not managed yet.
-            (None, None) => (key.is_some() || changes.snapshot || changes.password_secret).then_some(true),
+            // A password from a snapshot or a point in time is not managed yet.
+            (None, None) => (key.is_some() || changes.snapshot || changes.point_in_time || changes.password_secret).then_some(true),
             (None, Some(_)) => None,
         };
         let call = call.set_manage_master_user_password(managed).set_master_user_password(password).set_master_user_secret_kms_key_id(key);

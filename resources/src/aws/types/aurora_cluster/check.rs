@@ -6,7 +6,7 @@ use super::{
         prelude::*,
         rds_instance::{is_insights_retention, windows},
     },
-    AuroraCluster, AuroraEngine, ClusterRole, Serverless,
+    AuroraCluster, AuroraEngine, ClusterRole, PointInTime, Serverless,
 };
 use crate::{aws::to_aws, core::Pointer};
 
@@ -44,9 +44,14 @@ pub(super) fn check(cluster: &AuroraCluster) -> Vec<Problem> {
     if !is_mysql && cluster.local_write_forwarding {
         wrong(at.local_write_forwarding, "only readers of MySQL forward writes".into());
     }
+    let restored = match (&cluster.snapshot, &cluster.point_in_time) {
+        (Some(_), _) => Some("a cluster restored from a snapshot keeps the snapshot's value"),
+        (_, Some(_)) => Some("a cluster restored to a point in time keeps the value of that time"),
+        _ => None,
+    };
     for (set, at) in [(cluster.database_name.is_some(), at.database_name), (cluster.username.is_some(), at.username)] {
-        if set && cluster.snapshot.is_some() {
-            wrong(at, "a cluster restored from a snapshot keeps the snapshot's value".into());
+        if let Some(origin) = restored.filter(|_| set) {
+            wrong(at, origin.into());
         }
     }
     if cluster.global.is_some() && cluster.backtrack_seconds > 0 {
@@ -83,6 +88,7 @@ pub(super) fn check(cluster: &AuroraCluster) -> Vec<Problem> {
         }
     }
     problems.extend(cluster.serverless.iter().flat_map(check_serverless));
+    problems.extend(cluster.point_in_time.iter().flat_map(PointInTime::check));
     problems
 }
 
@@ -114,6 +120,7 @@ pub(super) fn check_declared(declared: &Declared<'_, AuroraCluster>) -> Vec<Prob
         monitoring.and_then(|role| check_trust(declared, at.monitoring_role, role, "monitoring.rds.amazonaws.com")).into_iter().collect();
     problems.extend(cluster.roles.iter().filter_map(|one| check_trust(declared, at.roles.clone(), &one.role, "rds.amazonaws.com")));
     problems.extend(check_global(&cluster, declared));
+    problems.extend(check_origin(&cluster, declared));
     let group = cluster.parameter_group.as_ref().and_then(|group| declared.referenced(group));
     if let Some((address, group)) = group.filter(|(_, group)| !cluster.version.contains("${") && !group.family.contains("${")) {
         let engine = to_aws(&cluster.engine);
@@ -121,6 +128,23 @@ pub(super) fn check_declared(declared: &Declared<'_, AuroraCluster>) -> Vec<Prob
             let message = format!("`{address}` has the family `{}`, which is not for {engine} {}", group.family, cluster.version);
             problems.push(Problem::new(at.parameter_group, message).help("use a group of the engine's family"));
         }
+    }
+    problems
+}
+
+/// A copy has the engine and the encryption of its origin.
+fn check_origin(cluster: &AuroraCluster, declared: &Declared<'_, AuroraCluster>) -> Vec<Problem> {
+    let origin = cluster.point_in_time.as_ref().and_then(|point| declared.referenced(point.cluster.as_ref()?));
+    let Some((address, origin)) = origin else { return Vec::new() };
+    let at = AuroraCluster::POINTERS;
+    let mut problems = Vec::new();
+    if origin.engine != cluster.engine {
+        let message = format!("`{address}` has another engine, {}", to_aws(&origin.engine));
+        problems.push(Problem::new(at.engine, message).help("use the same engine"));
+    }
+    if origin.encrypted != cluster.encrypted {
+        let message = format!("`{address}` has `encrypted: {}`, and so have its copies", origin.encrypted);
+        problems.push(Problem::new(at.encrypted, message).help(format!("set `encrypted: {}`", origin.encrypted)));
     }
     problems
 }
@@ -178,6 +202,8 @@ mod tests {
             json!({ "roles": [role], "log_exports": ["postgresql", "instance"] }),
             json!({ "engine": "aurora-mysql", "backtrack_seconds": 3600, "log_exports": ["audit"], "username": "admin" }),
             json!({ "database_insights": "advanced", "performance_insights": true, "performance_insights_retention_days": 465 }),
+            json!({ "point_in_time": { "cluster": { "id": "primary" }, "time": "2026-11-29T12:00:00Z" } }),
+            json!({ "point_in_time": { "resource_id": "cluster-ABCDEFGHIJKL" } }),
         ] {
             assert_eq!(problems(fields.clone()), [""; 0], "{fields}");
         }
@@ -196,6 +222,9 @@ mod tests {
             (json!({ "backtrack_seconds": 60 }), "/backtrack_seconds"),
             (json!({ "username": "admin" }), "/username"),
             (json!({ "username": "root", "snapshot": "last" }), "/username"),
+            (json!({ "username": "root", "point_in_time": { "cluster": { "id": "primary" } } }), "/username"),
+            (json!({ "point_in_time": {} }), "/point_in_time"),
+            (json!({ "point_in_time": { "cluster": { "id": "primary" }, "time": "noon" } }), "/point_in_time/time"),
             (json!({ "engine": "aurora-mysql", "username": "seventeen_letters" }), "/username"),
             (json!({ "monitoring_interval_seconds": 60 }), "/monitoring_role"),
             (json!({ "global": { "id": "world" } }), "/kms_key"),

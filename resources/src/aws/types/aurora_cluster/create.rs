@@ -146,7 +146,7 @@ impl AuroraCluster {
     }
 
     /// Logs to export, if any: RDS rejects an empty list.
-    fn log_exports(&self) -> Option<Vec<String>> {
+    pub(super) fn log_exports(&self) -> Option<Vec<String>> {
         Some(self.log_exports.iter().cloned().collect::<Vec<_>>()).filter(|logs| !logs.is_empty())
     }
 

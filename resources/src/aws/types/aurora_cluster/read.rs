@@ -76,6 +76,7 @@ fn observed(cluster: DbCluster) -> Result<Observed<AuroraCluster>> {
             .filter(|name| !name.is_empty())
             .map(Ref::to),
         global_write_forwarding: cluster.global_write_forwarding_requested.unwrap_or_default(),
+        point_in_time: None,
         snapshot: None,
         port: cluster.port,
         subnet_group: Ref::to(cluster.db_subnet_group.unwrap_or_default()),

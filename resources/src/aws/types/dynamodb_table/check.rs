@@ -3,7 +3,8 @@
 use regex_lite::Regex;
 
 use super::{
-    super::prelude::*, Billing, Capacity, DynamodbTable, DynamodbTableChanges, GlobalIndex, Key, LocalIndex, Projection, Scaling, read,
+    super::prelude::*, Billing, Capacity, DynamodbTable, DynamodbTableChanges, GlobalIndex, Key, LocalIndex, Projection, Scaling, backup,
+    read,
 };
 use crate::core::{ErrorKind, Pointer};
 
@@ -21,6 +22,7 @@ pub(super) fn check(table: &DynamodbTable) -> Vec<Problem> {
     if let Some(scaling) = &table.scaling {
         check_scaling(table, scaling, &mut problems);
     }
+    problems.extend(table.point_in_time.as_ref().and_then(backup::check_time));
     problems
 }
 

@@ -171,6 +171,7 @@ fn observed(table: TableDescription, tags: Tags, settings: Settings) -> Result<O
         policy: settings.policy,
         contributor_insights: settings.insights.unwrap_or(ContributorInsights::Disabled),
         snapshot: None,
+        point_in_time: None,
     };
     // Attributes of an index that was deleted may remain for a while.
     let used: Vec<String> = spec.key_attributes().into_iter().cloned().collect();

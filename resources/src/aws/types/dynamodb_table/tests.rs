@@ -30,6 +30,7 @@ fn accepts_what_dynamodb_takes() {
         json!({ "local_indexes": { "by-total": { "sort": "total" } },
             "attributes": { "customer": "string", "created": "number", "total": "number" } }),
         json!({ "max_read_units": 100 }),
+        json!({ "point_in_time": { "table": { "id": "other" }, "time": "2026-11-29T12:00:00Z" } }),
         provisioned(json!({ "scaling": scaled })),
         json!({ "key": { "partition": "${a.b.c}" }, "attributes": { "customer": "string" } }),
     ] {
@@ -51,6 +52,7 @@ fn reports_what_dynamodb_refuses() {
             "/global_indexes/by-day/include",
         ),
         (json!({ "read_capacity": 1 }), "/read_capacity"),
+        (json!({ "point_in_time": { "table": { "id": "other" }, "time": "noon" } }), "/point_in_time/time"),
         (json!({ "billing": "provisioned", "read_capacity": 1 }), "/write_capacity"),
         (provisioned(json!({ "max_write_units": 1 })), "/max_write_units"),
         (

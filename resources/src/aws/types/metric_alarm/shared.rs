@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_cloudwatch::{operation::describe_alarms::DescribeAlarmsOutput, types::AlarmType};
+use aws_sdk_cloudwatch::{
+    operation::describe_alarms::DescribeAlarmsOutput,
+    types::{AlarmType, StateValue},
+};
 
 use super::super::prelude::*;
 use crate::core::{ErrorKind, Tags};
@@ -38,6 +41,21 @@ const ALARM: &str = ":alarm:";
 fn name_of(id: &str) -> String {
     let name = if id.starts_with("arn:") { id.split_once(ALARM).map(|(_, name)| name) } else { None };
     name.unwrap_or(id).to_owned()
+}
+
+/// Health of the alarm with this name. Without data, it is no alarm: an alarm about errors often has none while there are no errors, and one that
+/// needs data has `missing_data: breaching`.
+pub(in super::super) async fn health(aws: &Aws, name: &str, alarm_type: AlarmType) -> Result<Option<Phase>> {
+    let reply = aws.cloudwatch.describe_alarms().alarm_names(name).alarm_types(alarm_type).send().await?;
+    let metric = reply.metric_alarms().iter().map(|alarm| (alarm.state_value(), alarm.state_reason()));
+    let composite = reply.composite_alarms().iter().map(|alarm| (alarm.state_value(), alarm.state_reason()));
+    let Some((state, reason)) = metric.chain(composite).next() else { return Ok(Some(Phase::Degraded("it does not exist".to_owned()))) };
+    Ok(Some(match state {
+        Some(StateValue::Alarm) => {
+            Phase::Degraded(format!("in alarm: {}", reason.unwrap_or_default()).trim_end_matches([':', ' ']).to_owned())
+        }
+        _ => Phase::Ready,
+    }))
 }
 
 /// Each alarm once.

@@ -177,7 +177,7 @@ pub(super) fn region_and_name(arn: &str) -> (Option<&str>, &str) {
 }
 
 /// Time of a definition.
-pub(super) fn parse_time(text: &str) -> Result<DateTime> {
+pub(in crate::aws::types) fn parse_time(text: &str) -> Result<DateTime> {
     DateTime::from_str(text, Format::DateTimeWithOffset).map_err(|error| Error::new(ErrorKind::Rejected, "Time", error.to_string()))
 }
 

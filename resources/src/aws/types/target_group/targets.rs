@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use acme_macros::spec;
-use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealthStateEnum};
+use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealth, TargetHealthReasonEnum, TargetHealthStateEnum};
 
 use super::{TargetGroup, TargetType};
 use crate::{
     aws::{Aws, Cx},
-    core::{Problem, Result, ok_or_not_found},
+    core::{Phase, Problem, Result, ok_or_not_found},
 };
 
 /// A target.
@@ -64,6 +64,36 @@ pub(super) async fn read(aws: &Aws, group: &str) -> Result<Option<BTreeSet<Targe
     Ok(Some(remaining.filter_map(|one| target(one.target?)).collect()))
 }
 
+/// Health of the targets. Those that arrive or leave don't count; those of a group without health checks are healthy.
+pub(super) async fn health(aws: &Aws, group: &str) -> Result<Option<Phase>> {
+    let reply = aws.elbv2.describe_target_health().target_group_arn(group).send().await?;
+    let all = reply.target_health_descriptions.unwrap_or_default();
+    let states: Vec<TargetHealth> = all.into_iter().filter_map(|target| target.target_health).collect();
+    Ok(Some(health_of(&states)))
+}
+
+fn health_of(targets: &[TargetHealth]) -> Phase {
+    let is_healthy = |one: &&TargetHealth| {
+        let is_unchecked = one.reason() == Some(&TargetHealthReasonEnum::HealthCheckDisabled);
+        one.state() == Some(&TargetHealthStateEnum::Healthy) || is_unchecked
+    };
+    let is_unhealthy = |one: &&TargetHealth| one.state() == Some(&TargetHealthStateEnum::Unhealthy);
+    let healthy = targets.iter().filter(is_healthy).count();
+    let unhealthy: Vec<&TargetHealth> = targets.iter().filter(is_unhealthy).collect();
+    match unhealthy.first() {
+        Some(first) => {
+            let reason = first.description().or(first.reason().map(TargetHealthReasonEnum::as_str)).unwrap_or("no reason given");
+            Phase::Degraded(format!("{} of {} targets are unhealthy: {reason}", unhealthy.len(), healthy + unhealthy.len()))
+        }
+        None if healthy > 0 => Phase::Ready,
+        None if targets.is_empty() => Phase::Degraded("it has no targets".to_owned()),
+        None => {
+            let states: BTreeSet<&str> = targets.iter().filter_map(|one| Some(one.state()?.as_str())).collect();
+            Phase::Progressing(format!("no target is healthy yet: {}", states.into_iter().collect::<Vec<_>>().join(", ")))
+        }
+    }
+}
+
 /// Registers new targets, then removes those that leave.
 pub(super) async fn change(cx: &Cx<'_>, group: &str, before: Option<&BTreeSet<Target>>, after: &BTreeSet<Target>) -> Result<()> {
     let none = BTreeSet::new();
@@ -111,4 +141,24 @@ pub(super) fn check(group: &TargetGroup) -> Vec<Problem> {
         problems.push(Problem::new(TargetGroup::POINTERS.targets, "a target group of this type has one target"));
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_healthy_with_a_healthy_target_and_no_unhealthy_one() {
+        let target = |state: TargetHealthStateEnum| TargetHealth::builder().state(state).build();
+        let (healthy, unhealthy) = (target(TargetHealthStateEnum::Healthy), target(TargetHealthStateEnum::Unhealthy));
+        let leaving = target(TargetHealthStateEnum::Draining);
+        let unchecked = TargetHealth::builder().state(TargetHealthStateEnum::Unavailable);
+        let unchecked = unchecked.reason(TargetHealthReasonEnum::HealthCheckDisabled).build();
+        assert_eq!(health_of(&[healthy.clone(), leaving.clone()]), Phase::Ready);
+        assert_eq!(health_of(&[unchecked]), Phase::Ready);
+        assert_eq!(health_of(&[]), Phase::Degraded("it has no targets".into()));
+        assert_eq!(health_of(&[leaving]), Phase::Progressing("no target is healthy yet: draining".into()));
+        let broken = "1 of 2 targets are unhealthy: no reason given";
+        assert_eq!(health_of(&[healthy, unhealthy]), Phase::Degraded(broken.into()));
+    }
 }

@@ -17,6 +17,8 @@ const FIELDS: &[(&str, &str, &[&str])] = &[
     ("apps", "Deployment", &["/spec/selector"]),
     ("apps", "StatefulSet", &["/spec/podManagementPolicy", "/spec/selector", "/spec/serviceName", "/spec/volumeClaimTemplates"]),
     ("batch", "Job", &["/spec/completionMode", "/spec/selector", "/spec/template"]),
+    // https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/targetgroupbinding/spec/
+    ("elbv2.k8s.aws", "TargetGroupBinding", &["/spec/ipAddressType", "/spec/targetGroupARN", "/spec/targetType", "/spec/vpcID"]),
     ("rbac.authorization.k8s.io", "ClusterRoleBinding", &["/roleRef"]),
     ("rbac.authorization.k8s.io", "RoleBinding", &["/roleRef"]),
     ("scheduling.k8s.io", "PriorityClass", &["/preemptionPolicy", "/value"]),
@@ -57,6 +59,8 @@ mod tests {
         assert!(differ(deployment("a", 1, "x"), deployment("a", 1, "y")));
         let budget = |api_version: &str| json!({ "apiVersion": api_version, "kind": "PodDisruptionBudget", "metadata": { "name": "a" }, "spec": { "minAvailable": 1 } });
         assert!(!differ(budget("policy/v1"), budget("policy/v1beta1")) && differ(budget("policy/v1"), budget("example.com/v1")));
+        let binding = |group: &str| json!({ "apiVersion": "elbv2.k8s.aws/v1beta1", "kind": "TargetGroupBinding", "metadata": { "name": "a" }, "spec": { "targetGroupARN": group } });
+        assert!(differ(binding("a"), binding("b")) && !differ(binding("a"), binding("a")));
         let config = |immutable: bool, value: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" }, "immutable": immutable, "data": { "a": value } });
         assert!(differ(config(true, "1"), config(true, "2")));
         assert!(!differ(config(false, "1"), config(false, "2")) && !differ(config(true, "1"), config(false, "2")));

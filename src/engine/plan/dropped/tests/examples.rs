@@ -117,6 +117,19 @@ const VARIANTS: &str = r#"
       subnet_group: reports
       security_groups: [metrics]
       point_in_time: { database: reports, time: "2026-11-29T12:00:00Z" }
+  aurora_cluster:
+    restored:
+      engine: aurora-postgresql
+      version: "16"
+      subnet_group: reports
+      security_groups: [metrics]
+      point_in_time: { cluster: shop, time: "2026-11-29T12:00:00Z" }
+  dynamodb_table:
+    restored:
+      key: { partition: customer, sort: article }
+      attributes: { customer: string, article: string, day: string }
+      global_indexes: { by-day: { key: { partition: day }, projection: keys_only } }
+      point_in_time: { table: carts, time: "2026-11-29T12:00:00Z" }
   eks_pod_identity:
     tagless: { cluster: main, namespace: a, service_account: b, role: ebs, disable_session_tags: true }
   dns_record:

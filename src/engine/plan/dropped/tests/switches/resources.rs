@@ -303,6 +303,8 @@ pub(super) const RESOURCES: &[Switch] = &[
         "cluster: main, release: web, repository: 'https://charts.example.com', chart: web, version: 1.0.0",
         "cluster: main, release: web, chart: 'oci://registry.example.com/web', version: 1.0.0",
     ),
+    ("aurora_cluster/point_in_time/cluster", RESTORED_CLUSTER, CLUSTER_FROM_BACKUPS),
+    ("aurora_cluster/point_in_time/resource_id", CLUSTER_FROM_BACKUPS, RESTORED_CLUSTER),
     ("rds_instance/point_in_time/backup", RESTORED_FROM_BACKUP, RESTORED),
     ("rds_instance/point_in_time/database", RESTORED, RESTORED_FROM_BACKUP),
 ];
@@ -325,5 +327,8 @@ const GATEWAY_LISTENER: &str = "load_balancer: gateway, default_action: { forwar
 const PROXY: &str =
     "engine_family: POSTGRESQL, subnets: [private-a, private-b], security_groups: [metrics], role: proxy, auth: [{ secret: catalog }]";
 const CLUSTER_PROXY: &str = "engine_family: POSTGRESQL, subnets: [private-a, private-b], security_groups: [metrics], role: proxy, auth: [{ secret: catalog }], cluster: shop";
+const RESTORED_CLUSTER: &str =
+    "engine: aurora-postgresql, version: '16', subnet_group: reports, security_groups: [metrics], point_in_time: { cluster: shop }";
+const CLUSTER_FROM_BACKUPS: &str = "engine: aurora-postgresql, version: '16', subnet_group: reports, security_groups: [metrics], point_in_time: { resource_id: cluster-ABCDEFGHIJKL }";
 const RESTORED: &str = "engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 20, subnet_group: reports, security_groups: [metrics], point_in_time: { database: reports }";
 const RESTORED_FROM_BACKUP: &str = "engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 20, subnet_group: reports, security_groups: [metrics], point_in_time: { backup: 'arn:aws:rds:eu-west-1:123456789012:auto-backup:ab-0123456789' }";
