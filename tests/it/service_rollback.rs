@@ -128,6 +128,30 @@ fn reverts_one_release_after_the_other() {
 }
 
 #[test]
+fn clones_the_repository_of_the_definition_by_itself() {
+    let releases = Releases::new();
+    releases.release("web", "a:1");
+    releases.release("web", "a:2");
+    // Git of this machine reaches the address at another place.
+    let replaced = format!("url.{}.insteadOf", releases.remote.display());
+    let config = [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", &replaced),
+        ("GIT_CONFIG_VALUE_0", "https://git.example.com/platform.git"),
+        ("TMPDIR", releases.shop.folder.path().to_str().expect("a path")),
+    ];
+    let variables = [&IDENTITY[..], &config].concat();
+    let (acme, stack) = (releases.shop.acme("production"), releases.shop.stack(SERVICES));
+    let done = acme.run_with_env(&variables, "rollback", &stack, &["--service", "web", "--yes"]).assert_success();
+    assert!(done.stderr.contains("web (production) in https://git.example.com/platform.git, branch main"), "{}", done.stderr);
+    assert_eq!(releases.image("web"), "a:1");
+    let left = fs::read_dir(releases.shop.folder.path()).expect("a folder").flatten();
+    assert!(left.map(|entry| entry.file_name()).all(|name| !name.to_string_lossy().starts_with("acme-git-")), "the clone is deleted");
+    let none = acme.run_with_env(&IDENTITY, "rollback", &stack, &["--service", "web", "--repo", "/nonexistent", "--yes"]);
+    assert!(none.code == 1 && none.stderr.contains("error[git]"), "{}", none.combined_output());
+}
+
+#[test]
 fn refuses_what_would_change_more_or_nothing() {
     let releases = Releases::new();
     releases.assert_refused("orders", "nothing-to-revert", "brought the first image");
