@@ -117,6 +117,7 @@ fn reverts_one_release_after_the_other() {
     assert_eq!((&told["image"]["before"], &told["image"]["after"]), (&"a:2".into(), &"a:1".into()));
     assert_eq!(releases.image("web"), "a:1");
     // A release that comes back counts again.
+    releases.git(&["pull", "--quiet", "origin", "main"]);
     releases.release("web", "a:3");
     releases.roll_back("web", &["--yes"]).assert_success();
     assert_eq!(releases.image("web"), "a:1");
@@ -124,6 +125,30 @@ fn reverts_one_release_after_the_other() {
     assert_eq!(releases.git(&["worktree", "list"]).lines().count(), 1, "no work tree is left");
     let message = run(&releases.remote, Command::new("git").args(["show", "--no-patch", "--format=%B", "main"]));
     assert!(message.contains("This reverts commit "), "{message}");
+}
+
+#[test]
+fn clones_the_repository_of_the_definition_by_itself() {
+    let releases = Releases::new();
+    releases.release("web", "a:1");
+    releases.release("web", "a:2");
+    // Git of this machine reaches the address at another place.
+    let replaced = format!("url.{}.insteadOf", releases.remote.display());
+    let config = [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", &replaced),
+        ("GIT_CONFIG_VALUE_0", "https://git.example.com/platform.git"),
+        ("TMPDIR", releases.shop.folder.path().to_str().expect("a path")),
+    ];
+    let variables = [&IDENTITY[..], &config].concat();
+    let (acme, stack) = (releases.shop.acme("production"), releases.shop.stack(SERVICES));
+    let done = acme.run_with_env(&variables, "rollback", &stack, &["--service", "web", "--yes"]).assert_success();
+    assert!(done.stderr.contains("web (production) in https://git.example.com/platform.git, branch main"), "{}", done.stderr);
+    assert_eq!(releases.image("web"), "a:1");
+    let left = fs::read_dir(releases.shop.folder.path()).expect("a folder").flatten();
+    assert!(left.map(|entry| entry.file_name()).all(|name| !name.to_string_lossy().starts_with("acme-git-")), "the clone is deleted");
+    let none = acme.run_with_env(&IDENTITY, "rollback", &stack, &["--service", "web", "--repo", "/nonexistent", "--yes"]);
+    assert!(none.code == 1 && none.stderr.contains("error[git]"), "{}", none.combined_output());
 }
 
 #[test]

@@ -227,16 +227,7 @@ fn devops_platform() {
 #[test]
 fn gitops() {
     let edits = [
-        Edit {
-            pointer: "/registries/service/keep_last",
-            value: 10.into(),
-            changes: &[
-                "update ecr_repository.service-frontend",
-                "update ecr_repository.service-order",
-                "update ecr_repository.service-product",
-                "update ecr_repository.service-user",
-            ],
-        },
+        Edit { pointer: "/registries/user/keep_last", value: 10.into(), changes: &["update ecr_repository.user"] },
         Edit {
             pointer: "/caches/sessions/parameters/maxmemory-policy",
             value: "allkeys-lru".into(),
