@@ -22,14 +22,14 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    #[command(flatten)]
-    procedure: ProcedureArguments,
     /// Return to the value from before the cut-over.
     #[arg(long, conflicts_with_all = ["plan", "status", "no_rollback"])]
     back: bool,
     /// After the last step, delete the old platform: set the values in `decommission`.
     #[arg(long, conflicts_with_all = ["status", "back"])]
     decommission: bool,
+    #[command(flatten)]
+    procedure: ProcedureArguments,
 }
 
 const NAME: ProcedureName = ProcedureName::Cutover;

@@ -21,11 +21,11 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    #[command(flatten)]
-    procedure: ProcedureArguments,
     /// Return to the values from before the failover, without gates.
     #[arg(long, conflicts_with_all = ["plan", "status", "no_rollback"])]
     back: bool,
+    #[command(flatten)]
+    procedure: ProcedureArguments,
 }
 
 #[derive(Debug, Args)]

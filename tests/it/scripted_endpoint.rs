@@ -280,10 +280,23 @@ impl Endpoint {
     }
 }
 
+/// CBOR as JSON: times are numbers.
+fn from_cbor(value: ciborium::Value) -> Value {
+    match value {
+        ciborium::Value::Tag(_, value) => from_cbor(*value),
+        ciborium::Value::Array(list) => list.into_iter().map(from_cbor).collect(),
+        ciborium::Value::Map(entries) => {
+            let entry = |(key, value): (ciborium::Value, ciborium::Value)| Some((key.into_text().ok()?, from_cbor(value)));
+            Value::Object(entries.into_iter().filter_map(entry).collect())
+        }
+        other => other.deserialized().unwrap_or_default(),
+    }
+}
+
 fn parse_body(request: &Request) -> Value {
     let body = request.body.as_slice();
     if is_cbor(request) {
-        return if body.is_empty() { json!({}) } else { ciborium::from_reader(body).expect("CBOR") };
+        return if body.is_empty() { json!({}) } else { from_cbor(ciborium::from_reader(body).expect("CBOR")) };
     }
     let text = String::from_utf8_lossy(body);
     match text.chars().next() {

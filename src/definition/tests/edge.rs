@@ -206,7 +206,8 @@ fn argo_cd_leaves_the_weights_to_argo_rollouts() {
         let component = &stack.gitops.as_ref().expect("a delivery").components[name];
         component.argo_cd.ignore.iter().map(|one| one["kind"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!((ignored("service-users"), ignored("service-web")), (vec!["DestinationRule".into(), "VirtualService".into()], vec![]));
+    assert_eq!(ignored("service-users"), ["DestinationRule", "VirtualService"]);
+    assert_eq!(ignored("service-web"), [""; 0]);
 }
 
 #[test]

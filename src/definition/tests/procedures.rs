@@ -17,7 +17,7 @@ environments: { production: {}, drill: { standby: false } }
 resources:
   sqs_queue: { orders: {}, standby: { when: standby } }
   rds_subnet_group: { main: { subnets: [{ id: subnet-a }, { id: subnet-b }] } }
-  rds_instance: { orders: { engine: postgres, version: '16', class: db.t4g.micro, storage_gib: 20, subnet_group: main, security_groups: [] } }
+  rds_instance: { orders: { engine: postgres, version: '16', class: db.t4g.micro, storage_gib: 20, subnet_group: main, security_groups: [{ id: sg-1 }] } }
 procedures:
   cutover:
     value: share
@@ -31,7 +31,7 @@ procedures:
     decommission: { old: false }
   failover:
     values: { active: eu-central-1 }
-    gates: { http: [{ url: '{{ sqs_queue.orders.url }}' }] }
+    gates: { http: [{ url: '{{ sqs_queue.orders.arn }}' }] }
     bake: 0s
   drill:
     environment: drill
@@ -56,7 +56,7 @@ fn reads_steps_gates_and_values() {
     assert_eq!((&sql.database, sql.expect.as_str(), sql.timeout), (&Address::new("rds_instance", "orders"), "1", Duration::from_secs(30)));
     assert_eq!(cutover.gates.and(&cutover.before_last).count(), 4);
     let failover = all.failover.expect("a failover");
-    assert_eq!((failover.gates.http[0].url.as_str(), failover.bake), ("${sqs_queue.orders.url}", Duration::ZERO));
+    assert_eq!((failover.gates.http[0].url.as_str(), failover.bake), ("${sqs_queue.orders.arn}", Duration::ZERO));
     let drill = all.drill.expect("a drill");
     assert_eq!((drill.rpo, drill.rto), (Some(Duration::from_secs(900)), None));
     assert_eq!(
@@ -102,7 +102,7 @@ fn mistakes_are_reported_at_their_lines() {
         ("{ active: eu-central-1 }", "{}", 21, "a failover sets no value"),
         ("{ active: eu-central-1 }", "{ share: 3 }", 21, "is moved by the cut-over, too"),
         ("{ active: eu-central-1 }", "{ active: [a] }", 21, "must be text, a number, true or false, not a list"),
-        ("sqs_queue.orders.url", "sqs_queue.orders.uri", 22, "refers to the output `uri`"),
+        ("sqs_queue.orders.arn", "sqs_queue.orders.uri", 22, "refers to the output `uri`"),
         ("environment: drill", "environment: drills", 25, "there is no environment `drills`"),
         ("[rds_instance.orders]\n    gates", "[]\n    gates", 26, "a drill restores nothing"),
         ("    gates: { healthy: [rds_instance.orders] }\n", "", 24, "has no `gates`"),

@@ -320,8 +320,7 @@ fn a_task_is_healthy_when_it_has_caught_up() {
     let progress =
         |percent: u32| json!({ "MigrationType": "full-load-and-cdc", "ReplicationTaskStats": { "FullLoadProgressPercent": percent } });
     let tables = |state: &str| ok(json!({ "TableStatistics": [{ "SchemaName": "shop", "TableName": "orders", "TableState": state }] }));
-    let latency =
-        |seconds: f64| ok(json!({ "MetricDataResults": [{ "Id": "latest", "Timestamps": [1_790_000_000], "Values": [seconds] }] }));
+    let latency = |seconds: f64| ok(json!({ "MetricDataResults": [{ "Id": "latest", "Values": [seconds] }] }));
     for (percent, state, seconds, status) in [
         (100, "Table completed", 3.0, None),
         (100, "Table completed", 90.0, Some("it is 90 s behind the source, more than 60 s")),
