@@ -136,11 +136,11 @@ fn clones_the_repository_of_the_definition_by_itself() {
     let replaced = format!("url.{}.insteadOf", releases.remote.display());
     let config = [
         ("GIT_CONFIG_COUNT", "1"),
-        ("GIT_CONFIG_KEY_0", &replaced),
+        ("GIT_CONFIG_KEY_0", replaced.as_str()),
         ("GIT_CONFIG_VALUE_0", "https://git.example.com/platform.git"),
         ("TMPDIR", releases.shop.folder.path().to_str().expect("a path")),
     ];
-    let variables = [&IDENTITY[..], &config].concat();
+    let variables = [&IDENTITY[..], &config[..]].concat();
     let (acme, stack) = (releases.shop.acme("production"), releases.shop.stack(SERVICES));
     let done = acme.run_with_env(&variables, "rollback", &stack, &["--service", "web", "--yes"]).assert_success();
     assert!(done.stderr.contains("web (production) in https://git.example.com/platform.git, branch main"), "{}", done.stderr);
