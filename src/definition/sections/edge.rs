@@ -21,7 +21,7 @@ use crate::definition::{Draft, parse_section, suggestion};
 pub struct EdgeFields {
     /// Host name of the services that have a `path`, such as `www.example.com`. Its record belongs to `dns`.
     pub host: String,
-    /// What divides the requests by their paths. `alb`: the load balancer, which sends them to the pods. `nginx`, `kong` or `istio`: the component
+    /// Router of the requests by their paths. `alb`: the load balancer, which sends them to the pods. `nginx`, `kong` or `istio`: the component
     /// of that name in `platform`, which is `nginx` or `ingress-nginx`, `kong` or `istio-gateway`.
     pub through: Through,
     /// Entry of `load_balancers`, an application load balancer, on whose HTTPS listeners acme adds rules for the host. Its targets are the pods of
@@ -38,7 +38,7 @@ pub struct EdgeFields {
     pub sign_in: bool,
 }
 
-/// What divides requests by their paths.
+/// Router of requests by their paths.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Through {

@@ -352,7 +352,7 @@ pub static SECTIONS: &[Section] = &[
     },
     Section {
         name: "edge",
-        description: "How requests from outside reach the services that have a `path`: the host name, what divides the requests by their paths, the load \
+        description: "How requests from outside reach the services that have a `path`: the host name, the router of the requests, the load \
                 balancer with its firewall, and the sign-in of users. acme adds target groups, rules of listeners, the objects by which the AWS Load \
                 Balancer Controller registers pods, and the routes in the cluster. See [the guide](../services.md#paths).",
         body: SectionBody::Fields(FieldSet { own_schema: Some(schema::<edge::EdgeFields>), ..EMPTY }),

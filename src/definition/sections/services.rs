@@ -79,12 +79,9 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     platform::permit_external_secrets(out, "services", managed.into_iter().filter(|secret| secret.contains(".master_secret_arn}")));
 }
 
-/// The route to a service, if it has a path and a release: acme waits for the first image, and Argo CD installs the rest without it.
+/// The route to a service, if it has a path. It is there before the first image, so that procedures and alarms can name its target group.
 fn route(out: &Expansion<'_, '_>, service: &Declared) -> Option<Route> {
     let Declared { name, pointer, namespace, form } = service;
-    if out.compiler.delivery.is_none() {
-        form.version.as_ref().or(form.image.as_ref())?;
-    }
     Some(Route {
         name: name.clone(),
         namespace: namespace.clone(),
