@@ -230,30 +230,6 @@ fn a_new_major_version_is_that_of_the_global_database() {
     assert!(done.stderr.contains("`aurora_global.world` has version 16"), "{}", done.combined_output());
 }
 
-#[test]
-fn another_region_becomes_the_writer() {
-    for (more, call, allowed) in [("", "SwitchoverGlobalCluster", None), (", allow_data_loss: true", "FailoverGlobalCluster", Some("true"))]
-    {
-        let endpoint = Script::new()
-            .on(GLOBALS, [world("available", &[(ARN, true), (WRITER, false)])])
-            .on(call, [answer(call, "")])
-            .after(call)
-            .on(GLOBALS, [world("switching-over", &[(ARN, true), (WRITER, false)]), world("available", &[(ARN, false), (WRITER, true)])])
-            .start(&WORLD.replace("version", &format!("writer_region: eu-west-1{more}, version")));
-        endpoint.apply();
-        assert_eq!(endpoint.writes(), [format!("200 {call}")]);
-        let sent = &endpoint.request_bodies(call)[0];
-        assert_eq!((&sent["GlobalClusterIdentifier"], &sent["TargetDbClusterIdentifier"]), (&json!("shop-world"), &json!(WRITER)));
-        assert_eq!(sent.get("AllowDataLoss").and_then(|value| value.as_str()), allowed, "{sent}");
-        assert_eq!(endpoint.planned_changes(), [""; 0]);
-    }
-    let elsewhere = Script::new()
-        .on(GLOBALS, [world("available", &[(ARN, true)])])
-        .start(&WORLD.replace("version", "writer_region: eu-west-1, version"));
-    let done = elsewhere.run("apply", &["--yes"]);
-    assert!(done.stderr.contains("has no cluster in eu-west-1"), "{}", done.combined_output());
-}
-
 /// The passwords of a copy are the writer's.
 #[test]
 fn only_the_writer_gets_another_password() {

@@ -12,8 +12,8 @@ use crate::{
 };
 
 /// An Aurora database with clusters in several regions: a writer, and up to ten copies, which are read. The clusters are `aurora_cluster`s with
-/// this database in `global`; the first, which has a `password_secret`, becomes the writer. Without `writer_region`, acme leaves failovers and
-/// switchovers as they are.
+/// this database in `global`; the first, which has a `password_secret`, becomes the writer. A failover and a switchover are operations of AWS, which
+/// acme leaves as they are.
 #[spec]
 pub struct AuroraGlobal {
     /// Identifier in lowercase letters, digits and single hyphens that starts with a letter; unique in the account.
@@ -46,14 +46,6 @@ pub struct AuroraGlobal {
     /// afterwards, AWS changes it for single clusters.
     #[field(default = true, initial_only)]
     pub extended_support: bool,
-    /// Region of the cluster that writes. A change is a switchover, which loses no data, or with `allow_data_loss` a failover. In a new database,
-    /// the first cluster writes.
-    #[field(unset = "unchanged", pattern = "[a-z]{2}(-[a-z]+)+-[0-9]+", important)]
-    #[field(impact = "all clusters reject writes until the new writer is ready", dropped(kept, "the writer stays where it is"))]
-    pub writer_region: Option<String>,
-    /// Changes `writer_region` without the present writer, whose region may be lost.
-    #[field(default = false, write_only, risky(true, "a change of `writer_region` loses what its cluster has not received yet"))]
-    pub allow_data_loss: bool,
 }
 
 /// Outputs of the resource.
@@ -85,9 +77,6 @@ impl Resource for AuroraGlobal {
                     .create(&["rds:CreateGlobalCluster"])
                     .change(&["rds:DeleteGlobalCluster", "rds:ModifyGlobalCluster", "rds:RemoveFromGlobalCluster"])
                     .grants(&[
-                        // The clusters are in other regions.
-                        IamGrant::change(&["rds:FailoverGlobalCluster", "rds:SwitchoverGlobalCluster"], GrantTarget::AllResources)
-                            .needed_for(|| AuroraGlobal::POINTERS.writer_region),
                         IamGrant::read(&["rds:DescribeGlobalClusters"], GrantTarget::Arn("rds:global-cluster:*")),
                         IamGrant::change(&["rds:DescribeDBClusters"], GrantTarget::Referenced("aurora_cluster")),
                         // AWS names clusters among the resources of every call.
@@ -132,14 +121,6 @@ impl Resource for AuroraGlobal {
 
     /// A new version is always another major one, see [`AuroraGlobal::version`].
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: AuroraGlobalChanges) -> Result<()> {
-        if changes.writer_region
-            && let Some(region) = &self.writer_region
-        {
-            self.move_writer(cx, &live.id, region).await?;
-        }
-        if !changes.deletion_protection && !changes.version {
-            return Ok(());
-        }
         let call = cx.rds.modify_global_cluster().global_cluster_identifier(&live.id);
         let call = call.set_deletion_protection(changes.deletion_protection.then_some(self.deletion_protection));
         let call = call.set_engine_version(changes.version.then(|| self.version.clone()));
@@ -202,40 +183,10 @@ impl Resource for AuroraGlobal {
         if self.engine.same_major(&self.version, &live.version) {
             live.version.clone_from(&self.version);
         }
-        // A database without clusters has no writer yet, and nothing returns to that.
-        if live.writer_region.is_none() || self.writer_region.is_none() {
-            live.writer_region.clone_from(&self.writer_region);
-        }
     }
 }
 
 impl AuroraGlobal {
-    /// Lets the cluster in a region become the writer. A switchover is a call to the region of the present writer, a failover to that of the next:
-    /// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-disaster-recovery.html>.
-    async fn move_writer(&self, cx: &Cx<'_>, name: &str, region: &str) -> Result<()> {
-        let database = read_global(cx.api, name).await?;
-        let present = writer_region(&database);
-        if present == Some(region) {
-            return Ok(());
-        }
-        let mut arns = database.global_cluster_members().iter().filter_map(|member| member.db_cluster_arn());
-        let Some(target) = arns.find(|arn| region_of(arn) == Some(region)) else {
-            let message = format!("the global database `{name}` has no cluster in {region}: add an `aurora_cluster` there");
-            return Err(Error::new(ErrorKind::Rejected, "NoClusterThere", message));
-        };
-        match present.filter(|_| !self.allow_data_loss) {
-            Some(present) => {
-                let call = client_in(cx, present).switchover_global_cluster().global_cluster_identifier(name);
-                call.target_db_cluster_identifier(target).send().await?;
-            }
-            None => {
-                let call = client_in(cx, region).failover_global_cluster().global_cluster_identifier(name);
-                call.target_db_cluster_identifier(target).allow_data_loss(true).send().await?;
-            }
-        }
-        Ok(())
-    }
-
     /// The global database would be another one than the requested one.
     fn check_source(&self, cluster: &DbCluster) -> Result<()> {
         let name = cluster.db_cluster_identifier().unwrap_or_default();
@@ -273,22 +224,6 @@ pub(super) async fn read_global(aws: &Aws, name: &str) -> Result<GlobalCluster> 
     })
 }
 
-fn region_of(arn: &str) -> Option<&str> {
-    arn.split(':').nth(3)
-}
-
-/// Region of the cluster that writes.
-fn writer_region(database: &GlobalCluster) -> Option<&str> {
-    let writer = database.global_cluster_members().iter().find(|member| member.is_writer() == Some(true));
-    writer.and_then(|member| region_of(member.db_cluster_arn()?))
-}
-
-/// The client with the same settings in another region.
-fn client_in(cx: &Cx<'_>, region: &str) -> aws_sdk_rds::Client {
-    let config = cx.rds.config().to_builder().region(aws_sdk_rds::config::Region::new(region.to_owned()));
-    aws_sdk_rds::Client::from_conf(config.build())
-}
-
 /// Whether a global database has a writer, and all copies receive its changes.
 fn synchronization(database: &GlobalCluster) -> Phase {
     if !has_writer(database) {
@@ -314,7 +249,6 @@ pub(super) fn is_writer(database: &GlobalCluster, arn: &str) -> bool {
 
 fn observed(one: GlobalCluster) -> Result<Observed<AuroraGlobal>> {
     let tags: Tags = services::rds::from_tags(one.tag_list());
-    let writer_region = writer_region(&one).map(str::to_owned);
     let name = one.global_cluster_identifier.ok_or_else(|| Error::missing_field("GlobalClusterIdentifier"))?;
     let spec = AuroraGlobal {
         name: Some(name.clone()),
@@ -325,8 +259,6 @@ fn observed(one: GlobalCluster) -> Result<Observed<AuroraGlobal>> {
         encrypted: one.storage_encrypted.unwrap_or_default(),
         deletion_protection: one.deletion_protection.unwrap_or_default(),
         extended_support: one.engine_lifecycle_support.as_deref() != Some(NO_EXTENDED_SUPPORT),
-        writer_region,
-        allow_data_loss: false,
     };
     let outputs =
         Outputs { arn: one.global_cluster_arn.unwrap_or_default(), endpoint: one.endpoint, resource_id: one.global_cluster_resource_id };
