@@ -334,6 +334,11 @@ fn edge<'o>(out: &'o Expansion<'_, '_>) -> Option<&'o Edge> {
     }
 }
 
+/// Whether requests come through a gateway or an ingress controller in the cluster.
+pub(super) fn is_gateway(out: &Expansion<'_, '_>) -> bool {
+    edge(out).is_some_and(|edge| edge.gateway.is_some())
+}
+
 /// What a release needs to be ready: pods behind the load balancer are, once they are healthy targets.
 pub(super) fn before_release(out: &Expansion<'_, '_>, name: &str, service: &Service) -> Vec<String> {
     let Some(edge) = edge(out).filter(|_| service.path.is_some() && out.compiler.delivery.is_none()) else { return Vec::new() };

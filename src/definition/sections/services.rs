@@ -79,9 +79,13 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     platform::permit_external_secrets(out, "services", managed.into_iter().filter(|secret| secret.contains(".master_secret_arn}")));
 }
 
-/// The route to a service, if it has a path. It is there before the first image, so that procedures and alarms can name its target group.
+/// The route to a service, if it has a path. The target group of a load balancer is there before the first image, so that procedures and alarms can
+/// name it; a gateway sends requests to objects of the release, which Argo CD installs without an image, too.
 fn route(out: &Expansion<'_, '_>, service: &Declared) -> Option<Route> {
     let Declared { name, pointer, namespace, form } = service;
+    if edge::is_gateway(out) && out.compiler.delivery.is_none() {
+        form.version.as_ref().or(form.image.as_ref())?;
+    }
     Some(Route {
         name: name.clone(),
         namespace: namespace.clone(),

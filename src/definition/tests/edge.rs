@@ -48,11 +48,13 @@ fn a_load_balancer_reaches_the_pods_of_each_path() {
     let stack = compiled("metrics-server: {}", "through: alb, load_balancer: web, waf: true");
     let expected = [
         "kubernetes_object.edge-admin",
+        "kubernetes_object.edge-next",
         "kubernetes_object.edge-users",
         "kubernetes_object.edge-web",
         "security_group_rule.edge-8080",
         "security_group_rule.edge-9000",
         "target_group.edge-admin",
+        "target_group.edge-next",
         "target_group.edge-users",
         "target_group.edge-web",
         "waf_association.edge-web",
@@ -71,7 +73,8 @@ fn a_load_balancer_reaches_the_pods_of_each_path() {
         .collect();
     rules.sort_by_key(|(priority, ..)| *priority);
     let order: Vec<&String> = rules.iter().map(|(.., group)| group).collect();
-    assert!(order[0].contains("edge-admin") && order[1].contains("edge-users") && order[2].contains("edge-web"), "{order:?}");
+    let groups = ["edge-admin", "edge-users", "edge-next", "edge-web"];
+    assert!(order.len() == 4 && groups.iter().zip(&order).all(|(name, group)| group.contains(name)), "{order:?}");
     assert_eq!(*rules[1].1, json!(["/users", "/users/*"]));
     assert!(spec(&stack, "listener.web-http")["rules"].as_array().is_none_or(Vec::is_empty));
     let group = spec(&stack, "target_group.edge-web");

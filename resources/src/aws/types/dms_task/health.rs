@@ -97,7 +97,7 @@ mod tests {
         };
         let done = table("Table completed", "Validated");
         assert_eq!(copied(&task("running", 100), &[done.clone(), table("Table completed", "Not enabled")]), Phase::Ready);
-        assert_eq!(copied(&task("running", 40), &[done.clone()]), Phase::Progressing("the full load is at 40 %".into()));
+        assert_eq!(copied(&task("running", 40), std::slice::from_ref(&done)), Phase::Progressing("the full load is at 40 %".into()));
         assert_eq!(copied(&task("stopped", 100), &[done]), Phase::Degraded("the task is stopped".into()));
         let error = table("Table error", "Not enabled");
         assert_eq!(copied(&task("running", 100), &[error]), Phase::Degraded("the table shop.orders has an error".into()));
