@@ -61,10 +61,20 @@ impl Drop for StoreLock {
     }
 }
 
+/// Git ignores the folder, so that nobody commits a simulated cloud.
+fn keep_out_of_git(dir: &Path) -> Result<()> {
+    let path = dir.join(".gitignore");
+    let written = private_files::open_options().create(true).truncate(true).write(true).open(&path);
+    written.and_then(|mut file| file.write_all(b"*\n")).map_err(|e| state_error(&path, e))
+}
+
 impl Store {
     pub fn open(dir: &Path, region: &str) -> Result<Store> {
         let path = dir.join(FILE);
-        private_files::create_dir_all(dir).map_err(|e| state_error(dir, e))?;
+        if !dir.exists() {
+            private_files::create_dir_all(dir).map_err(|e| state_error(dir, e))?;
+            keep_out_of_git(dir)?;
+        }
         let lock = path.with_extension("lock");
         let file = private_files::open_options().create(true).truncate(false).write(true).open(&lock).map_err(|e| state_error(&lock, e))?;
         let (lock, state) = (Arc::new(file), CloudState::in_region(region));

@@ -22,6 +22,9 @@ pub(super) fn foreign_resource_obstacle(foreign: &ForeignResource) -> Obstacle {
             true if foreign.is_in_other_region => format!("give `{}` a name with the region in it", foreign.address),
             false if foreign.is_in_other_region => "declare it in one region, and refer to its ARN in the other".to_owned(),
             true => format!("give `{}` another name, or remove the existing one", foreign.address),
+            false if foreign.owner.is_some() => {
+                format!("leave `{}` out with `when` and refer to the existing one by its ARN or id, or use another account", foreign.address)
+            }
             false => "remove the existing one".to_owned(),
         },
         location: None,
