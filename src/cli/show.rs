@@ -39,8 +39,8 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         return Ok(DONE);
     }
     let (session, state) = open::discover(&arguments.target, &arguments.global).await?;
-    if arguments.global.output == OutputFormat::Text {
-        session.require_live(&state)?;
+    if let Err(nothing) = session.require_live(&state) {
+        report::eprint(&format!("Note: {nothing}."));
     }
     let applications = applications(&session, &state).await;
     let mut live = with_health(session.cloud(), state.live_state().iter().cloned().collect()).await;
