@@ -21,6 +21,7 @@ use crate::{
         session::{LockedSession, Session, SessionError},
     },
     procedures::{
+        check_programs,
         drill::{self, DrillPhase, DrillRecord, DrillResult, Measured, RecordStore},
         gates::{GateChecker, GatesReport},
     },
@@ -71,7 +72,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     // Expressions in them have the values of the side environment.
     let procedures = side.stack().procedures.as_ref();
     let gates = procedures.and_then(|procedures| procedures.drill.as_ref()).map(|drill| drill.gates.clone()).unwrap_or_default();
-    drill::check_programs(&side, &gates)?;
+    check_programs(&side, &gates)?;
     let mut run = DrillRun { arguments, target, drill, gates, source };
     if arguments.plan {
         return run.show(side).await;

@@ -21,10 +21,7 @@ pub use self::{
     record::{DrillPhase, DrillRecord, RecordStore, RestoredBackup},
     unknown_source::restore_from_unknown,
 };
-use super::{
-    gates::{GateChecker, GateState, GatesReport},
-    sql,
-};
+use super::gates::{GateChecker, GateState, GatesReport};
 use crate::{
     core::{Address, Error, ErrorKind, LiveResource, NewestBackup, Phase, Problem, Result},
     definition::{
@@ -32,7 +29,6 @@ use crate::{
         procedures::{Drill, Gates},
     },
     engine::{
-        cloud::Cloud,
         discover::address_of,
         plan::Plan,
         session::{Session, StackState},
@@ -98,18 +94,6 @@ pub fn restore_from(session: &mut Session, backups: &BTreeMap<Address, RestoredB
         })?;
     }
     Ok(())
-}
-
-/// Checks that the programs for queries are installed.
-///
-/// # Errors
-/// Fails with `NoProgram` for the first one that is missing. The simulated cloud needs none.
-pub fn check_programs(session: &Session, gates: &Gates) -> Result<()> {
-    if matches!(session.cloud(), Cloud::Simulated(_)) {
-        return Ok(());
-    }
-    let engine = |address: &Address| session.stack().resources.get(address)?.spec.get("engine")?.as_str().map(str::to_owned);
-    sql::check_programs(gates, |gate| engine(&gate.database))
 }
 
 /// Resources that exist in the side environment before the drill has created any.

@@ -8,3 +8,5 @@ pub mod events;
 pub mod gates;
 pub mod run;
 mod sql;
+
+pub use sql::check_programs;

@@ -148,7 +148,7 @@ impl<'a, F: Frontend> ProcedureRun<'a, F> {
             let reason = format!("`{}` is already {} in the definition", cutover.value, current.unwrap_or_default());
             return Ok(Outcome::NoChanges(reason));
         }
-        self.check_programs(&cutover.gates.and(&cutover.before_last))?;
+        sql::check_programs(self.locked.session(), &cutover.gates.and(&cutover.before_last))?;
         let value_of = |step: i64| -> Values { [(cutover.value.clone(), step.into())].into() };
         // A step for which the definition is not valid must not be found out in the middle.
         for step in &steps {
@@ -204,7 +204,7 @@ impl<'a, F: Frontend> ProcedureRun<'a, F> {
             return Ok(Outcome::Refused(reason.to_owned()));
         }
         let label = "cutover: decommission";
-        self.check_programs(&cutover.gates)?;
+        sql::check_programs(self.locked.session(), &cutover.gates)?;
         let live = self.read_live().await?;
         match self.watch(label, &cutover.gates, Duration::ZERO, live).await? {
             Watched::Open => {}
@@ -241,7 +241,7 @@ impl<'a, F: Frontend> ProcedureRun<'a, F> {
         if state.is_none() && defined == failover.values {
             return Ok(Outcome::NoChanges("the definition has the values of the failover".to_owned()));
         }
-        self.check_programs(&failover.before.and(&failover.gates))?;
+        sql::check_programs(self.locked.session(), &failover.before.and(&failover.gates))?;
         self.locked.compile_with(&failover.values)?;
         if state.is_none() && !failover.before.is_empty() {
             self.locked.compile_with(&defined)?;
@@ -281,7 +281,7 @@ impl<'a, F: Frontend> ProcedureRun<'a, F> {
         if state.phase == ProcedurePhase::Returning {
             return self.go_back(name, "an earlier way back was interrupted").await;
         }
-        self.check_programs(&failover.failback_before.and(&failover.failback_gates))?;
+        sql::check_programs(self.locked.session(), &failover.failback_before.and(&failover.failback_gates))?;
         let defined = self.defined(failover.values.keys());
         if state.phase != ProcedurePhase::FailingBack && !failover.failback_before.is_empty() {
             let live = self.read_live().await?;
@@ -404,17 +404,6 @@ impl<'a, F: Frontend> ProcedureRun<'a, F> {
         };
         let reasons: Vec<String> = report.closed().map(|(gate, reason)| format!("{gate}: {reason}")).collect();
         Ok(if reasons.is_empty() { Watched::Open } else { Watched::Closed(format!("a gate is closed: {}", reasons.join("; "))) })
-    }
-
-    /// Fails before the first step if a program for a query is missing.
-    fn check_programs(&self, gates: &Gates) -> Result<()> {
-        let session = self.locked.session();
-        if matches!(session.cloud(), crate::engine::cloud::Cloud::Simulated(_)) {
-            return Ok(());
-        }
-        let engine =
-            |address: &crate::core::Address| session.stack().resources.get(address)?.spec.get("engine")?.as_str().map(str::to_owned);
-        Ok(sql::check_programs(gates, |gate| engine(&gate.database))?)
     }
 
     /// Resources of the stack with the values in use.

@@ -213,10 +213,11 @@ impl HttpConnector for PacedConnector {
     }
 }
 
-/// Host and port of a request.
+/// Host and port of a request, without the name and the password that an address can contain.
 fn server(uri: &str) -> &str {
     let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-    rest.split(['/', '?']).next().unwrap_or(rest)
+    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 /// Adds the server to an error of its connection, which names none.

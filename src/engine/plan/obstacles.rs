@@ -23,7 +23,10 @@ pub(super) fn foreign_resource_obstacle(foreign: &ForeignResource) -> Obstacle {
             false if foreign.is_in_other_region => "declare it in one region, and refer to its ARN in the other".to_owned(),
             true => format!("give `{}` another name, or remove the existing one", foreign.address),
             false if foreign.owner.is_some() => {
-                format!("leave `{}` out with `when` and refer to the existing one by its ARN or id, or use another account", foreign.address)
+                format!(
+                    "leave `{}` out with `when` and refer to the existing one by its ARN or id, or use another account",
+                    foreign.address
+                )
             }
             false => "remove the existing one".to_owned(),
         },

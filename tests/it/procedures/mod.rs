@@ -5,6 +5,7 @@ mod drill;
 mod drill_refusals;
 mod failover;
 mod gates;
+mod queries;
 mod server;
 
 use std::{
