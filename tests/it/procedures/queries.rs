@@ -19,6 +19,7 @@ resources:
     a: { vpc: main, cidr: 10.1.0.0/24, availability_zone: us-east-1a }
     b: { vpc: main, cidr: 10.1.1.0/24, availability_zone: us-east-1b }
   rds_subnet_group: { main: { subnets: [a, b] } }
+  security_group: { db: { vpc: main } }
   secret: { orders: { generate: { length: 20, exclude_punctuation: true } } }
   rds_instance:
     orders:
@@ -30,6 +31,7 @@ resources:
       database_name: orders
       password_secret: orders
       subnet_group: main
+      security_groups: [db]
   parameter: { share: { value: "{{ share }} percent" } }
 procedures:
   cutover:
