@@ -68,6 +68,7 @@ const MOTO_LACKS: &[(&str, &str)] = &[
     ("policies", "no Kubernetes API"),
     ("services", "no Kubernetes API"),
     ("edge", "no Kubernetes API"),
+    ("procedures", "their gates name parts that are left out"),
     ("overrides", "they are about the roles of `platform`"),
     ("resources/health_check/api", "its alarm is left out"),
     ("resources/security_group_rule", "no group of a cluster exists"),
@@ -93,6 +94,7 @@ const MINISTACK_LACKS: &[(&str, &str)] = &[
     ("resources/kubernetes_object", "no Kubernetes API"),
     ("services", "no Kubernetes API"),
     ("edge", "no Kubernetes API"),
+    ("procedures", "their gates name parts that are left out"),
     ("overrides", "they are about the roles of `platform`"),
     ("resources/security_group_rule", "no group of a cluster exists"),
     ("cluster/secrets_key", "no update-config of clusters"),
@@ -135,6 +137,10 @@ pub fn stack_on(kind: StandinKind, name: &str) -> EditableStack {
         StandinKind::Ministack => MINISTACK_LACKS,
     };
     lacks.iter().for_each(|(path, _)| remove(&mut stack.definition, path));
+    // Without `edge`, nothing gives the listener its rules.
+    if let Some(listener) = stack.definition.pointer_mut("/load_balancers/web/listeners/https") {
+        listener["default_action"] = json!({ "fixed_response": { "status_code": 404 } });
+    }
     // What `edge` sets.
     if let Some(listener) = stack.definition.pointer_mut("/load_balancers/web/listeners/https") {
         listener["default_action"] = json!({ "fixed_response": { "status_code": 404 } });
