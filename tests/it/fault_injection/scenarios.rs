@@ -202,7 +202,8 @@ mod exhaustive {
     #[test]
     #[ignore = "takes an hour"]
     fn gitops_stack_survives_faults_at_every_write() {
-        let definition = stack_on(StandinKind::Ministack, "gitops.yaml").write();
+        let stack = stack_on(StandinKind::Ministack, "gitops.yaml");
+        let definition = stack.write();
         let scenarios = [
             Scenario { name: "first apply", command: "apply", from: None, to: definition.clone(), deletes: false },
             Scenario { name: "destroy", command: "destroy", from: Some(definition.clone()), to: definition, deletes: true },
