@@ -95,6 +95,7 @@ impl Acme {
             .env("NO_COLOR", "1")
             .env_remove("RUST_LOG")
             .env_remove("ACME_BACKEND")
+            .env_remove("ACME_ENV")
             .env_remove("GITHUB_ACTIONS")
             .env_remove("GITHUB_STEP_SUMMARY")
             .env_remove("ACME_LOCAL_FAULT")
