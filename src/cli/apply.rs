@@ -114,7 +114,8 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
     Ok(code)
 }
 
-/// Applies a plan that was shown and confirmed, and shows its events. `procedure` is the step of a procedure, for the history. Returns the outcome and the time it took.
+/// Applies a plan that was shown and confirmed, and shows its events. `procedure` is the step of a procedure, for the history. Returns the
+/// outcome and the time it took.
 pub async fn run_plan(
     proposed: ProposedPlan<'_>,
     target: &StackArguments,

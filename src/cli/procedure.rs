@@ -5,6 +5,7 @@ use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::{
     DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, apply, lock, open,
@@ -154,7 +155,7 @@ async fn run_with_lease(
         report::eprint("No changes made.");
         return Ok(None);
     }
-    let frontend = TextFrontend { arguments, command, told: RefCell::new(None) };
+    let frontend = TextFrontend { arguments, command, told: RefCell::new(None), interrupted: listen() };
     let outcome = match act(locked, &frontend).await {
         Ok(outcome) => outcome,
         // Earlier steps stay: the command continues from there.
@@ -198,12 +199,24 @@ fn report_outcome(outcome: &Outcome, name: ProcedureName, command: &str, session
     report::github::summarize_outcome(command, &text);
 }
 
+/// Listens for an interrupt during the whole procedure: one between two watches counts for the next.
+fn listen() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        apply::wait_for_signal().await;
+        sender.send_replace(true);
+    });
+    receiver
+}
+
 /// Shows a procedure as text or as lines of JSON.
 pub struct TextFrontend<'a> {
     arguments: &'a ProcedureArguments,
     command: &'static str,
     /// Gates shown last: while they stay the same, they are not shown again.
     told: RefCell<Option<(String, GatesReport)>>,
+    /// Whether the user has interrupted the procedure.
+    interrupted: watch::Receiver<bool>,
 }
 
 impl Frontend for TextFrontend<'_> {
@@ -241,6 +254,9 @@ impl Frontend for TextFrontend<'_> {
     }
 
     async fn interrupted(&self) {
-        apply::wait_for_signal().await;
+        // Without a listener, nothing can interrupt it.
+        if self.interrupted.clone().wait_for(|interrupted| *interrupted).await.is_err() {
+            std::future::pending().await
+        }
     }
 }
