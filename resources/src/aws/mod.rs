@@ -190,7 +190,14 @@ impl Aws {
     /// Clients for another region, created at the first use: `None` is this region. They share HTTP connections, credentials and the count
     /// of calls; rate limits apply per region.
     pub fn in_region(self: &Arc<Self>, region: Option<&str>) -> Arc<Aws> {
-        let Some(region) = region.filter(|region| *region != self.region) else { return self.clone() };
+        match region.filter(|region| *region != self.region) {
+            Some(region) => self.elsewhere(region),
+            None => self.clone(),
+        }
+    }
+
+    /// Same, for a call of a type whose resources are in another region.
+    pub fn elsewhere(&self, region: &str) -> Arc<Aws> {
         let mut others = self.other_regions.lock().unwrap_or_else(PoisonError::into_inner);
         let create = || Arc::new(Aws::with_clients(self.connector.clone(), region.to_owned(), self.visibility_delay, self.tls));
         others.entry(region.to_owned()).or_insert_with(create).clone()

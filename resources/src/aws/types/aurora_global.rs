@@ -225,11 +225,11 @@ impl AuroraGlobal {
         };
         match present.filter(|_| !self.allow_data_loss) {
             Some(present) => {
-                let call = client_in(cx, present).switchover_global_cluster().global_cluster_identifier(name);
+                let call = cx.api.elsewhere(present).rds.switchover_global_cluster().global_cluster_identifier(name);
                 call.target_db_cluster_identifier(target).send().await?;
             }
             None => {
-                let call = client_in(cx, region).failover_global_cluster().global_cluster_identifier(name);
+                let call = cx.api.elsewhere(region).rds.failover_global_cluster().global_cluster_identifier(name);
                 call.target_db_cluster_identifier(target).allow_data_loss(true).send().await?;
             }
         }
@@ -281,12 +281,6 @@ fn region_of(arn: &str) -> Option<&str> {
 fn writer_region(database: &GlobalCluster) -> Option<&str> {
     let writer = database.global_cluster_members().iter().find(|member| member.is_writer() == Some(true));
     writer.and_then(|member| region_of(member.db_cluster_arn()?))
-}
-
-/// The client with the same settings in another region.
-fn client_in(cx: &Cx<'_>, region: &str) -> aws_sdk_rds::Client {
-    let config = cx.rds.config().to_builder().region(aws_sdk_rds::config::Region::new(region.to_owned()));
-    aws_sdk_rds::Client::from_conf(config.build())
 }
 
 /// Whether a global database has a writer, and all copies receive its changes.

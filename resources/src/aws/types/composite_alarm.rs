@@ -91,7 +91,7 @@ impl Resource for CompositeAlarm {
     }
 
     async fn health(aws: &Aws, live: &Existing<Self>) -> Result<Option<Phase>> {
-        shared::health(aws, &live.id, AlarmType::CompositeAlarm).await
+        shared::health(aws, &live.id, AlarmType::CompositeAlarm).await.map(Some)
     }
 
     fn check(&self) -> Vec<Problem> {

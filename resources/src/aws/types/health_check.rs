@@ -150,7 +150,10 @@ impl Resource for HealthCheck {
                     "route53:ListTagsForResources",
                 ])
                 .change(&["route53:DeleteHealthCheck", "route53:UpdateHealthCheck"])
-                .grants(&[IamGrant::change(&["route53:CreateHealthCheck"], GrantTarget::AllResources)]),
+                .grants(&[
+                    IamGrant::change(&["route53:CreateHealthCheck"], GrantTarget::AllResources),
+                    IamGrant::read(&["cloudwatch:DescribeAlarms"], GrantTarget::AllResources).needed_for(|| HealthCheck::POINTERS.alarm),
+                ]),
         );
     type Api = Aws;
     type Outputs = ArnOutput;

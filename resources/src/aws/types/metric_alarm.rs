@@ -144,7 +144,7 @@ impl Resource for MetricAlarm {
     }
 
     async fn health(aws: &Aws, live: &Existing<Self>) -> Result<Option<Phase>> {
-        shared::health(aws, &live.id, AlarmType::MetricAlarm).await
+        shared::health(aws, &live.id, AlarmType::MetricAlarm).await.map(Some)
     }
 
     fn check(&self) -> Vec<Problem> {

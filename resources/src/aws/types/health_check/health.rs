@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{HealthCheck, HealthCheckKind};
+use aws_sdk_cloudwatch::types::AlarmType;
+
+use super::{super::metric_alarm::shared, HealthCheck, HealthCheckKind};
 use crate::{
     aws::{Aws, for_each_concurrent},
     core::{Existing, Phase, Result},
@@ -31,11 +33,10 @@ pub(super) async fn health(aws: &Aws, live: &Existing<HealthCheck>) -> Result<Ph
                 }
             }
         }
-        // The alarm may be in another region.
-        HealthCheckKind::Alarm => {
-            let alarm = check.alarm.as_ref().map(|alarm| alarm.name.as_str()).unwrap_or_default();
-            return Ok(Phase::Progressing(format!("its state is that of the alarm `{alarm}`: use the alarm instead")));
-        }
+        HealthCheckKind::Alarm => match &check.alarm {
+            Some(alarm) => shared::health(&aws.elsewhere(&alarm.region), &alarm.name, AlarmType::MetricAlarm).await?,
+            None => Phase::Degraded("it has no alarm".to_owned()),
+        },
     };
     Ok(match (check.inverted, phase) {
         (true, Phase::Ready) => Phase::Degraded("it is inverted, and what it checks is healthy".to_owned()),

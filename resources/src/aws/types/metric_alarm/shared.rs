@@ -45,17 +45,17 @@ fn name_of(id: &str) -> String {
 
 /// Health of the alarm with this name. Without data, it is no alarm: an alarm about errors often has none while there are no errors, and one that
 /// needs data has `missing_data: breaching`.
-pub(in super::super) async fn health(aws: &Aws, name: &str, alarm_type: AlarmType) -> Result<Option<Phase>> {
+pub(in super::super) async fn health(aws: &Aws, name: &str, alarm_type: AlarmType) -> Result<Phase> {
     let reply = aws.cloudwatch.describe_alarms().alarm_names(name).alarm_types(alarm_type).send().await?;
     let metric = reply.metric_alarms().iter().map(|alarm| (alarm.state_value(), alarm.state_reason()));
     let composite = reply.composite_alarms().iter().map(|alarm| (alarm.state_value(), alarm.state_reason()));
-    let Some((state, reason)) = metric.chain(composite).next() else { return Ok(Some(Phase::Degraded("it does not exist".to_owned()))) };
-    Ok(Some(match state {
+    let Some((state, reason)) = metric.chain(composite).next() else { return Ok(Phase::Degraded("it does not exist".to_owned())) };
+    Ok(match state {
         Some(StateValue::Alarm) => {
             Phase::Degraded(format!("in alarm: {}", reason.unwrap_or_default()).trim_end_matches([':', ' ']).to_owned())
         }
         _ => Phase::Ready,
-    }))
+    })
 }
 
 /// Each alarm once.
