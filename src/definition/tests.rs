@@ -76,7 +76,7 @@ fn compiles_the_repository_stacks_in_every_environment() {
         ("scale", include_str!("../../stacks/scale.yaml"), vec![(None, 2001)]),
         ("alb-eks-rds", include_str!("../../stacks/alb-eks-rds.yaml"), vec![(Some("staging"), 119), (Some("production"), 127)]),
         ("devops-platform", include_str!("../../stacks/devops-platform.yaml"), vec![(Some("staging"), 155), (Some("production"), 159)]),
-        ("gitops", include_str!("../../stacks/gitops.yaml"), vec![(Some("staging"), 74), (Some("production"), 78)]),
+        ("gitops", include_str!("../../stacks/gitops.yaml"), vec![(Some("staging"), 75), (Some("production"), 79)]),
         ("highly-available", include_str!("../../stacks/highly-available.yaml"), vec![(Some("staging"), 201), (Some("production"), 210)]),
         ("microservices", include_str!("../../stacks/microservices.yaml"), vec![(Some("staging"), 132), (Some("production"), 136)]),
     ];
