@@ -18,6 +18,7 @@ mod exclusive_values;
 mod failed_runs;
 mod fault_injection;
 mod github;
+mod github_templates;
 mod global_names;
 mod graph;
 mod harness;

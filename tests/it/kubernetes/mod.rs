@@ -10,6 +10,7 @@ mod policies;
 mod secret_data;
 mod server;
 mod services;
+mod stacks;
 mod versions;
 
 use std::{
@@ -99,6 +100,8 @@ struct Lab {
     _standin: Standin,
     folder: tempfile::TempDir,
     acme: Acme,
+    /// Variables of acme's environment.
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Lab {
@@ -110,14 +113,16 @@ impl Lab {
         let endpoint = ClusterEndpoint { url: gateway.url.clone(), certificate_authority };
         let proxy = Proxy::with_cluster_endpoint(&standin.url, endpoint);
         let acme = Acme::at_endpoint(&proxy.url);
-        Lab { server, gateway, proxy, _standin: standin, folder: tempfile::tempdir().expect("a folder"), acme }
+        let folder = tempfile::tempdir().expect("a folder");
+        let environment = vec![("ACME_HELM", programs().join("helm/helm").display().to_string())];
+        Lab { server, gateway, proxy, _standin: standin, folder, acme, environment }
     }
     fn stack(&self, resources: &str) -> PathBuf {
         write_file(self.folder.path(), "shop.yaml", &format!("{CLUSTER}{resources}"))
     }
     fn run(&self, command: &str, stack: &Path, more: &[&str]) -> CommandOutput {
-        let helm = programs().join("helm/helm");
-        self.acme.run_with_env(&[("ACME_HELM", helm.to_str().expect("a path"))], command, stack, more)
+        let environment: Vec<(&str, &str)> = self.environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.acme.run_with_env(&environment, command, stack, more)
     }
     fn apply(&self, stack: &Path) -> CommandOutput {
         self.run("apply", stack, &["--yes"]).assert_success()
