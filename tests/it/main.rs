@@ -21,6 +21,7 @@ mod github;
 mod github_templates;
 mod global_names;
 mod graph;
+mod guides;
 mod harness;
 mod history;
 mod hostile;

@@ -26,7 +26,7 @@ fn commands(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A folder with the repository's stacks, and `bin/acme`.
-fn copy_stacks() -> tempfile::TempDir {
+pub fn copy_stacks() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let made = |name: &str| {
         let path = folder.path().join(name);

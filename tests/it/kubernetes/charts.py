@@ -2,13 +2,16 @@
 """Helm, with a chart of its own in place of each chart of a registry, which the tests can't reach.
 
 Such a chart has the name and version of the other one. It installs the kinds of its component, in the folder `crds`, and a Deployment and a
-ConfigMap with the values. Charts in folders are installed as they are, without fields that the API of the tests, Kubernetes 1.20, doesn't know.
+ConfigMap with the values. A chart in a folder, which is that of services, is installed as it is, with the versions of kinds that the API of the tests,
+Kubernetes 1.20, has.
 
 CHARTS_HELM is the path of Helm, CHARTS_FOLDER a folder for the charts, and CHARTS_SCHEMAS the files with the schemas of the kinds.
 """
 
 import json
 import os
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -29,6 +32,11 @@ KINDS = {
     "secrets-store-csi-driver-provider-aws": [("secrets-store.csi.x-k8s.io", None)],
 }
 CLUSTER_SCOPED = {"ClusterIssuer", "ClusterSecretStore", "EC2NodeClass", "NodePool"}
+
+# Versions of kinds in Kubernetes 1.20 with the same fields.
+EARLIER = {"policy/v1": "policy/v1beta1", "autoscaling/v2": "autoscaling/v2beta2", "batch/v1": "batch/v1beta1"}
+# Fields of charts that it does not know, each in a line of its own.
+LATER = ["unhealthyPodEvictionPolicy:", "lifecycle: { preStop: { sleep:", "timeZone:"]
 
 TEMPLATE = """
 apiVersion: v1
@@ -100,12 +108,28 @@ def stub(chart, version):
     return str(folder)
 
 
+def earlier(chart):
+    """Copy of a chart with the versions of kinds that Kubernetes 1.20 has."""
+    folder = Path(os.environ["CHARTS_FOLDER"]) / f"copy-{os.getpid()}"
+    shutil.copytree(chart, folder)
+    for file in filter(Path.is_file, (folder / "templates").rglob("*")):
+        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not any(field in line for field in LATER)]
+        version = re.compile("apiVersion: (.*)")
+        lines = [version.sub(lambda found: f"apiVersion: {EARLIER.get(found[1], found[1])}", line) for line in lines]
+        # Ports are merged by a key whose default its server-side apply does not know.
+        lines = [re.sub(r"- \{ name: (\w+), (port|containerPort):", r"- { protocol: TCP, name: \1, \2:", line) for line in lines]
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(folder)
+
+
 def main():
     arguments = sys.argv[1:]
     if "--version" in arguments:
         at = arguments.index("--version")
         chart, version = arguments[at - 1], arguments[at + 1]
-        if not os.path.isdir(chart):
+        if os.path.isdir(chart):
+            arguments[at - 1] = earlier(chart)
+        else:
             arguments[at - 1] = stub(chart.rsplit("/", 1)[-1], version)
             if "--repo" in arguments:
                 repository = arguments.index("--repo")

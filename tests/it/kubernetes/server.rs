@@ -66,6 +66,8 @@ impl ApiServer {
             "--authorization-mode=RBAC".to_owned(),
             format!("--token-auth-file={}", path("tokens")),
             "--allow-privileged=true".to_owned(),
+            // Later versions have it always.
+            "--feature-gates=HPAContainerMetrics=true".to_owned(),
         ];
         let manager = [
             format!("--kubeconfig={}", path("kubeconfig")),

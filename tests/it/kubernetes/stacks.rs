@@ -22,28 +22,6 @@ use crate::{
 /// Types of the resources in a cluster.
 const TYPES: [&str; 2] = ["kubernetes_object", "helm_release"];
 
-/// Kinds that the API of the tests has in older versions only, which autoscalers, budgets and jobs of services are.
-const LATER_KINDS: [(&str, &str, &str, &str); 3] = [
-    ("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
-    ("batch", "v1", "CronJob", "cronjobs"),
-    ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets"),
-];
-
-fn install_later_kinds(lab: &Lab) {
-    for (group, version, kind, plural) in LATER_KINDS {
-        let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
-        let version = json!({ "name": version, "served": true, "storage": true, "schema": { "openAPIV3Schema": schema } });
-        let names = json!({ "kind": kind, "plural": plural, "singular": kind.to_lowercase() });
-        let definition = json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": format!("{plural}.{group}") },
-            "spec": { "group": group, "names": names, "scope": "Namespaced", "versions": [version] },
-        });
-        let file = write_file(lab.folder.path(), "kind.json", &definition.to_string());
-        lab.server.kubectl(&["create", "-f", file.to_str().expect("a path")]);
-        lab.server.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &format!("crd/{plural}.{group}")]);
-    }
-}
-
 /// The controllers of a cluster, which end when dropped.
 struct Controllers(Child);
 
@@ -173,7 +151,6 @@ fn edits(name: &str) -> Vec<(&'static str, Value, &'static [&'static str])> {
 #[ignore = "needs programs from PyPI, npm and Debian"]
 fn the_stacks_pass_their_life_in_a_real_cluster() {
     let lab = Lab::with_stub_charts();
-    install_later_kinds(&lab);
     let _controllers = Controllers::start(&lab.server);
     for name in ["alb-eks-rds", "devops-platform", "gitops", "highly-available", "microservices"] {
         for environment in ["staging", "production"] {
