@@ -176,12 +176,6 @@ impl Session {
         &self.stack
     }
 
-    /// Reduces the stack to some of its resources.
-    #[cfg(test)]
-    pub(in crate::engine) fn keep(&mut self, addresses: &std::collections::BTreeSet<crate::core::Address>) {
-        self.stack.resources.retain(|address, _| addresses.contains(address));
-    }
-
     /// Cloud of the resources.
     pub fn cloud(&self) -> &Cloud {
         &self.cloud

@@ -37,6 +37,7 @@ CLUSTER_SCOPED = {"ClusterIssuer", "ClusterSecretStore", "EC2NodeClass", "NodePo
 EARLIER = {"policy/v1": "policy/v1beta1", "autoscaling/v2": "autoscaling/v2beta2", "batch/v1": "batch/v1beta1"}
 # Fields of charts that it does not know, each in a line of its own.
 LATER = ["unhealthyPodEvictionPolicy:", "lifecycle: { preStop: { sleep:", "timeZone:"]
+RULES = {"x-kubernetes-list-map-keys", "x-kubernetes-list-type", "x-kubernetes-map-type", "x-kubernetes-validations"}
 
 TEMPLATE = """
 apiVersion: v1
@@ -65,6 +66,15 @@ def plural(kind):
     return lower[:-1] + "ies" if lower.endswith("y") else lower + ("es" if lower.endswith(("s", "ss", "ch")) else "s")
 
 
+def plain(schema):
+    """The schema without rules, which Kubernetes 1.20 doesn't know, and keys of lists, which it requires to have defaults."""
+    if isinstance(schema, list):
+        return [plain(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: plain(value) for key, value in schema.items() if key not in RULES}
+
+
 def definitions(chart):
     """Definitions of the kinds that a chart installs."""
     wanted = KINDS.get(chart, [])
@@ -82,7 +92,7 @@ def definitions(chart):
                 continue
             scope = "Cluster" if kind in CLUSTER_SCOPED else "Namespaced"
             names = {"kind": kind, "listKind": f"{kind}List", "plural": plural(kind), "singular": kind.lower()}
-            schema = {**schema, "properties": {**schema["properties"], "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}
+            schema = {**plain(schema), "properties": {**plain(schema["properties"]), "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}
             version = {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}, "subresources": {"status": {}}}
             found.append(
                 {
@@ -100,7 +110,7 @@ def stub(chart, version):
     folder = Path(os.environ["CHARTS_FOLDER"]) / f"{chart}-{version}-{os.getpid()}"
     (folder / "templates").mkdir(parents=True)
     (folder / "crds").mkdir()
-    about = {"apiVersion": "v2", "name": chart, "version": version.removeprefix("v"), "appVersion": version}
+    about = {"apiVersion": "v2", "name": chart, "version": version, "appVersion": version}
     (folder / "Chart.yaml").write_text(json.dumps(about), encoding="utf-8")
     (folder / "templates/all.yaml").write_text(TEMPLATE, encoding="utf-8")
     for definition in definitions(chart):

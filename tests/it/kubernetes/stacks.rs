@@ -147,15 +147,26 @@ fn edits(name: &str) -> Vec<(&'static str, Value, &'static [&'static str])> {
     edits
 }
 
-#[test]
-#[ignore = "needs programs from PyPI, npm and Debian"]
-fn the_stacks_pass_their_life_in_a_real_cluster() {
+fn check_stacks(environments: &[&str]) {
     let lab = Lab::with_stub_charts();
     let _controllers = Controllers::start(&lab.server);
     for name in ["alb-eks-rds", "devops-platform", "gitops", "highly-available", "microservices"] {
-        for environment in ["staging", "production"] {
+        for environment in environments {
             let count = lab.check_life(&mut Source::new(&format!("{name}.yaml"), environment), &edits(name));
             println!("{name} {environment}: {count} objects and releases");
         }
     }
+}
+
+#[test]
+#[ignore = "needs programs from PyPI, npm and Debian"]
+fn the_stacks_pass_their_life_in_a_real_cluster() {
+    check_stacks(&["production"]);
+}
+
+/// The environments differ in sizes only, and each takes a minute for a stack.
+#[test]
+#[ignore = "exhaustive"]
+fn exhaustive_stacks_in_both_environments() {
+    check_stacks(&["staging", "production"]);
 }

@@ -194,9 +194,14 @@ fn kubeconfig_of(cluster: &Cluster, own: &str) -> Value {
 
 /// Error in the words that Helm printed. It has no codes.
 fn error_of(stderr: &str) -> Error {
-    let lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-    let errors: Vec<&str> = lines.clone().filter(|line| line.starts_with("Error:") || line.starts_with("level=ERROR")).collect();
-    let message = errors.last().copied().or_else(|| lines.clone().next_back()).unwrap_or("it failed without a message");
+    let lines: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let starts = |line: &&str| line.starts_with("Error:") || line.starts_with("level=ERROR");
+    // An error can have several lines, the first of which says only that there are some.
+    let begin = lines.iter().rposition(starts).or(lines.len().checked_sub(1)).unwrap_or_default();
+    let rest = lines.get(begin..).unwrap_or_default().iter().enumerate();
+    let message =
+        rest.take_while(|(at, line)| *at == 0 || !line.starts_with("level=")).map(|(_, line)| *line).collect::<Vec<_>>().join(" ");
+    let message = if message.is_empty() { "it failed without a message" } else { message.as_str() };
     let message = message.strip_prefix("Error:").unwrap_or(message).trim();
     let kind = match message {
         _ if message.contains("release: not found") => ErrorKind::NotFound,
@@ -227,6 +232,11 @@ mod tests {
                 "UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress",
             ),
             ("Error: chart \"a\" not found\n", ErrorKind::Rejected, "chart \"a\" not found"),
+            (
+                "Error: patch failed: errors:\n  .spec.a: unknown\n  .spec.b: unknown\n",
+                ErrorKind::Rejected,
+                "patch failed: errors: .spec.a: unknown .spec.b: unknown",
+            ),
             ("", ErrorKind::Rejected, "it failed without a message"),
         ] {
             let error = error_of(stderr);

@@ -237,6 +237,10 @@ impl Resource for HelmRelease {
         if chart_name(&self.chart) == live.chart {
             live.chart.clone_from(&self.chart);
         }
+        // Helm finds `v1.2.0` for `1.2.0`, too: <https://github.com/Masterminds/semver#parsing-semantic-versions>.
+        if self.version.trim_start_matches('v') == live.version.trim_start_matches('v') {
+            live.version.clone_from(&self.version);
+        }
     }
 
     /// Helm keeps the status of its operation only, so the workloads in the chart are read.
