@@ -2,11 +2,13 @@
 
 mod apply;
 mod cutover;
+mod definition_file;
 mod docs;
 mod drift;
 mod drill;
 mod explain;
 mod failover;
+mod forget;
 mod git;
 mod graph;
 mod history;
@@ -27,6 +29,7 @@ mod saved;
 mod schema;
 mod shell;
 mod show;
+mod stacks;
 mod token;
 mod unlock;
 mod validate;
@@ -99,12 +102,21 @@ enum Command {
     Failover(failover::Arguments),
     /// Return from the standby to the values of the definition.
     Failback(failover::FailbackArguments),
-    /// Adopt an existing resource.
+    /// Adopt existing resources: one by its id, or those of a Terraform state, with tags, in a VPC, or of a CloudFormation stack.
+    ///
+    /// acme shows the definition or the plan, asks, and adds the stack's ownership tags; it changes nothing else. From a source, it writes the
+    /// resources into the definition, with references in place of ids, and lists those that it can't adopt, with the reason.
     Import(import::Arguments),
+    /// Let go of resources: remove their ownership tags, and leave them in AWS as they are.
+    Forget(forget::Arguments),
     /// Show changes made outside acme since the last finished run; exits with 2 if there are any.
     Drift(drift::Arguments),
     /// List the runs of the stack, show one, or compare two.
     History(history::Arguments),
+    /// List the stacks of the account and region, with their last run, drift and lock.
+    ///
+    /// Finds them by the ownership tags of their resources, and in the backend of history and locks.
+    Stacks(stacks::Arguments),
     /// Test the plan on a simulated cloud, with failures injected into every call.
     Rehearse(rehearse::Arguments),
     /// Restore the newest backups into another environment, measure the data loss and the time, and delete it.
@@ -170,9 +182,12 @@ enum Command {
 /// Selection of a stack.
 #[derive(Clone, Debug, Args)]
 pub struct StackArguments {
-    /// Stack definition.
+    /// Stack definition. Default: `acme.yaml` or `stack.yaml` in the current folder.
     #[arg(value_name = "STACK.yaml")]
-    pub file: PathBuf,
+    pub file: Option<PathBuf>,
+    /// Same as STACK.yaml, before other arguments.
+    #[arg(short = 'f', long = "file", value_name = "STACK.yaml")]
+    pub file_option: Option<PathBuf>,
     /// Environment of the definition.
     #[arg(short, long, value_name = "NAME", env = "ACME_ENV", hide_env_values = true)]
     pub env: Option<EnvironmentName>,
@@ -298,9 +313,11 @@ pub async fn run(cli: Cli) -> u8 {
         Command::Cutover(arguments) => cutover::run(&arguments).await,
         Command::Failover(arguments) => failover::run(&arguments).await,
         Command::Failback(arguments) => failover::run_failback(&arguments).await,
-        Command::Import(arguments) => import::run(&arguments).await,
+        Command::Import(arguments) => import::run(arguments).await,
+        Command::Forget(arguments) => forget::run(arguments).await,
         Command::Drift(arguments) => drift::run(&arguments).await,
-        Command::History(arguments) => history::run(&arguments).await,
+        Command::History(arguments) => history::run(arguments).await,
+        Command::Stacks(arguments) => stacks::run(&arguments).await,
         Command::Rehearse(arguments) => rehearse::run(&arguments).await,
         Command::Drill(arguments) => drill::run(&arguments).await,
         Command::Render(arguments) => render::run(&arguments).await,

@@ -176,8 +176,10 @@ fn compile_draft(
         None => default_on_delete(&draft),
     };
     let tags_at = draft.definition_pointer("/tags");
+    let unset = null_keys(own_tags.as_ref());
     let own_tags = parse_tags(c, own_tags, &tags_at, &stack.ignored_tags);
-    let tags = with_ownership_tags(c, &draft, own_tags, defaults, stack, on_delete, &tags_at);
+    let mut tags = with_ownership_tags(c, &draft, own_tags, defaults, stack, on_delete, &tags_at);
+    tags.retain(|key, _| !unset.contains(key));
     let mut needs = BTreeSet::new();
     let depends_at = draft.definition_pointer("/depends_on");
     known.add_depends_on(c, depends_on, &depends_at, &mut needs);
@@ -339,7 +341,13 @@ fn parse_on_delete(c: &mut Compiler<'_>, value: &Value, resource_type: &Resource
     serde_json::from_value(value.clone()).ok()
 }
 
-/// Converts tags to strings. Limits: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
+/// Keys without a value: the resource has no such tag, even if the stack or acme sets it for others.
+fn null_keys(tags: Option<&Value>) -> BTreeSet<String> {
+    let tags = tags.and_then(Value::as_object).into_iter().flatten();
+    tags.filter(|(_, value)| value.is_null()).map(|(key, _)| key.clone()).collect()
+}
+
+/// Converts tags to strings; those without a value are left out. Limits: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
 fn parse_tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str, ignored: &IgnoredTags) -> Tags {
     let map = match value {
         None | Some(Value::Null) => return Tags::new(),
@@ -374,6 +382,7 @@ fn parse_tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str, ignored: &Ig
             continue;
         }
         match scalar_text(&value) {
+            None if value.is_null() => {}
             Some(text) if text.chars().count() > 256 => {
                 let message = format!("a tag value must have at most 256 characters, not {}", text.chars().count());
                 c.problem("tags", &here, message, "shorten the value");

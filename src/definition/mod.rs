@@ -12,6 +12,7 @@ pub(crate) mod draft;
 mod environment;
 mod expanded;
 pub mod gitops;
+mod insert;
 mod location;
 mod networks;
 mod parse;
@@ -42,8 +43,15 @@ use std::{
 use serde_json::{Map, Value};
 
 pub use self::{
-    backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, gitops::GitOps, location::Location,
-    procedures::Procedures, rollback_policy::RollbackPolicy, source::Source,
+    backend_location::BackendLocation,
+    diagnostic::Diagnostic,
+    expanded::expanded_yaml,
+    gitops::GitOps,
+    insert::{entry_range, insert_resources},
+    location::Location,
+    procedures::Procedures,
+    rollback_policy::RollbackPolicy,
+    source::Source,
 };
 pub(crate) use self::{
     cidr_subnet::cidr_subnet,

@@ -155,10 +155,10 @@ fn common_definitions() -> Map<String, Value> {
     };
     let common = json!({
         "tags": {
-            "description": "Additional tags. Default: none.",
+            "description": "Additional tags. A tag without a value (`null`) is left out, even if acme or the stack's `tags` set it. Default: none.",
             "type": ["object", "null", "string"], "pattern": EXPRESSION_PATTERN,
             "patternProperties": { "^([Aa][Ww][Ss]|[Aa][Cc][Mm][Ee]):": { "not": {} } },
-            "additionalProperties": { "type": ["string", "number", "boolean"] },
+            "additionalProperties": { "type": ["string", "number", "boolean", "null"] },
             "examples": [{ "team": "platform" }],
         },
         "depends_on": {

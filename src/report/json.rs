@@ -88,7 +88,7 @@ fn summary_counts(changes: &[Change]) -> Value {
     json!({ "create": create, "update": update, "replace": replace, "delete": delete })
 }
 
-fn run_summary(entry: &RunSummary) -> Value {
+pub fn run_summary(entry: &RunSummary) -> Value {
     let begin = &entry.run;
     json!({
         "revision": begin.revision,

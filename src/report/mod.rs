@@ -17,6 +17,7 @@ mod progress_view;
 pub mod rehearsal;
 pub mod remedy;
 pub mod render;
+pub mod stacks;
 pub mod stats;
 mod style;
 pub mod terraform;

@@ -332,6 +332,7 @@ fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
         Reason::NotInDefinition if change.changed_by == Some(ChangedBy::Outside) => "not declared, created outside acme".to_owned(),
         Reason::NotInDefinition if in_undeclared_section => String::new(),
         Reason::NotInDefinition => UNDECLARED.to_owned(),
+        Reason::Forgotten => "leaves the stack, stays in AWS".to_owned(),
         Reason::Destroyed if change.action == Action::Forget => "stays in AWS".to_owned(),
         Reason::Destroyed => String::new(),
         Reason::StillNeeded { by } => format!("stays in AWS, because data of {by} needs it"),

@@ -81,6 +81,7 @@ impl ProgressView {
                 self.activity = match command.as_str() {
                     "destroy" => "Destroying",
                     "rollback" => "Rolling back",
+                    "forget" => "Forgetting",
                     _ => "Applying",
                 };
                 self.stack = format!("{stack} ({environment})");

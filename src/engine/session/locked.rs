@@ -46,6 +46,11 @@ impl ConnectedSession {
         &self.account
     }
 
+    /// Storage of history and locks.
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
     /// Note for the user about the backend: where it is, whether it was created.
     pub fn backend_note(&self) -> Option<&str> {
         self.note.as_deref()
@@ -190,10 +195,15 @@ impl LockedSession {
         Ok(proposed)
     }
 
-    async fn plan_in_depth(&mut self, goal: Goal, depth: DiscoveryDepth) -> Result<ProposedPlan<'_>> {
+    /// Reads all resources of the stack, with the history that was read for this plan.
+    pub(super) async fn discover_for_plan(&mut self, depth: DiscoveryDepth) -> Result<StackState> {
         self.run_history().await?;
         let history = self.run_history.take().unwrap_or_default();
-        let state = self.connected.state(history, depth).await?;
+        self.connected.state(history, depth).await
+    }
+
+    async fn plan_in_depth(&mut self, goal: Goal, depth: DiscoveryDepth) -> Result<ProposedPlan<'_>> {
+        let state = self.discover_for_plan(depth).await?;
         self.connected.session.choose_values(&state, goal).await;
         let plan = self.session().plan(&state, goal).await?;
         let StackState { live_state, history: RunHistory { unfinished, .. }, .. } = state;

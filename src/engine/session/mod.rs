@@ -4,17 +4,21 @@
 //! [`ConnectedSession::lock`] takes the lease. Only a [`LockedSession`] makes plans that can be applied, and only a plan without
 //! obstacles becomes a [`CheckedPlan`].
 
+mod bulk_import;
 mod command_line;
 mod copies;
 mod discovery;
 mod drift;
 mod error;
+mod forget;
 mod import;
+mod import_sources;
 mod locked;
 mod procedures;
 mod proposed_plan;
 mod rollback;
 mod saved;
+mod stacks;
 #[cfg(test)]
 mod tests;
 
@@ -41,12 +45,15 @@ use crate::{
     simulator::{Behaviour, Simulator},
 };
 
+pub use bulk_import::{BulkImport, Candidate, Candidates, LeftOut, resource_name};
 pub use discovery::{DiscoveryDepth, StackState};
 pub use drift::Drift;
 pub use error::{Result, SessionError};
-pub use import::{ImportTarget, Imported};
+pub use forget::FORGET;
+pub use import::{Adoption, ImportTarget, Imported};
 pub use locked::{ConnectedSession, LockedSession};
 pub use proposed_plan::{CheckedPlan, ProposedPlan, RunOptions};
+pub use stacks::StackOverview;
 
 /// Region of the simulated cloud if neither the definition nor the options name one.
 const DEFAULT_SIMULATED_REGION: &str = "us-east-1";

@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::{LockedSession, Result, Session, SessionError};
+use super::{FORGET, LockedSession, Result, Session, SessionError};
 use crate::{
     definition::Stack,
     engine::{
@@ -31,6 +31,8 @@ pub(super) enum Task {
         /// Fields that the definitions of the undone run and of the one before it set.
         declared: DeclaredFields,
     },
+    /// Lets go of resources; with the fields that the definition of the last run set on the others.
+    Forget(DeclaredFields),
 }
 
 impl Task {
@@ -38,6 +40,7 @@ impl Task {
         match self {
             Task::Reach(goal) => goal.command(),
             Task::Undo(_) | Task::Restore { .. } => "rollback",
+            Task::Forget(_) => FORGET,
         }
     }
 }
@@ -144,6 +147,18 @@ impl CheckedPlan<'_> {
                     covers_whole_stack: true,
                     roll_back_on_failure,
                     declared: if goal == Goal::Apply { declared_fields(locked.session().stack()) } else { DeclaredFields::new() },
+                };
+                run.apply(request, &unfinished).await?
+            }
+            Task::Forget(declared) => {
+                let request = ApplyRequest {
+                    stack: locked.session().stack(),
+                    plan: &plan,
+                    live_state,
+                    null_means: NullMeans::Unmanaged,
+                    covers_whole_stack: true,
+                    roll_back_on_failure,
+                    declared,
                 };
                 run.apply(request, &unfinished).await?
             }
