@@ -40,7 +40,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     core::{EnvironmentName, is_region_name},
-    definition::BackendLocation,
+    definition::{BackendLocation, is_role_arn},
     engine::session::SessionError,
     report,
 };
@@ -215,6 +215,9 @@ pub struct GlobalArguments {
     /// Profile in the AWS configuration.
     #[arg(long)]
     pub profile: Option<String>,
+    /// Role to assume, instead of the definition's `role`.
+    #[arg(long, value_name = "ARN", value_parser = parse_role)]
+    pub role: Option<String>,
     /// Location of history and locks: a folder, `s3` for the default bucket of account and region, or `s3://BUCKET/PREFIX`.
     #[arg(long, value_name = "PLACE", env = "ACME_BACKEND", hide_env_values = true)]
     pub backend: Option<BackendLocation>,
@@ -267,6 +270,10 @@ fn confirm(question: &str) -> anyhow::Result<bool> {
 
 fn parse_region(text: &str) -> Result<String, String> {
     if is_region_name(text) { Ok(text.to_owned()) } else { Err("a region looks like `eu-west-1`".to_owned()) }
+}
+
+fn parse_role(text: &str) -> Result<String, String> {
+    if is_role_arn(text) { Ok(text.to_owned()) } else { Err("a role looks like `arn:aws:iam::123456789012:role/deploy`".to_owned()) }
 }
 
 fn parse_key_value(text: &str) -> Result<(String, String), String> {

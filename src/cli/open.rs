@@ -50,7 +50,9 @@ pub async fn open(target: &StackArguments, global: &GlobalArguments) -> Result<S
 pub async fn open_source(source: Source, target: &StackArguments, global: &GlobalArguments) -> Result<Session> {
     global.apply_color_choice();
     let (definition, region, backend) = (load_options(target), global.region.clone(), global.backend.clone());
-    Ok(Session::open(source, SessionOptions { definition, connection: connection(global), region, backend }).await?)
+    let role = global.role.clone();
+    let options = SessionOptions { definition, connection: connection(global), region, backend, role, parallelism: None };
+    Ok(Session::open(source, options).await?)
 }
 
 /// Cloud that the options select.

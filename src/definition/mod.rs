@@ -21,6 +21,7 @@ mod problems;
 pub mod procedures;
 mod provided;
 mod region;
+mod role;
 mod rollback_policy;
 mod scalar;
 pub mod sections;
@@ -50,6 +51,7 @@ pub use self::{
     insert::{entry_range, insert_resources},
     location::Location,
     procedures::Procedures,
+    role::{StackRole, is_role_arn},
     rollback_policy::RollbackPolicy,
     source::Source,
 };
@@ -170,6 +172,8 @@ pub struct Stack {
     pub region: Option<String>,
     /// Pinned account, if any.
     pub account: Option<String>,
+    /// Role to assume, if any.
+    pub role: Option<StackRole>,
     /// Backend for history and locks, if the definition sets one.
     pub backend: Option<BackendLocation>,
     /// Whether a failed apply rolls back.
@@ -234,6 +238,7 @@ pub const TOP_LEVEL_KEYS: &[&str] = &[
     "stack",
     "region",
     "account",
+    "role",
     "backend",
     "rollback",
     "tags",
@@ -305,6 +310,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
 
     c.location.account = account.clone().or(c.location.account.take());
     c.location.region = region.clone().or(c.location.region.take());
+    let role = role::parse(&mut c, &document, account.as_deref());
     let backend = top_level_text(&mut c, &document, "backend").and_then(|text| parse_backend(&mut c, &text));
 
     let rollback = top_level_text(&mut c, &document, "rollback").map_or(Some(RollbackPolicy::default()), |text| {
@@ -330,6 +336,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         environment,
         region,
         account,
+        role,
         backend,
         rollback: rollback.unwrap_or_default(),
         resources: BTreeMap::new(),

@@ -52,7 +52,8 @@ fn lists_stacks_with_last_run_drift_and_lock() {
     acme.apply(&shop);
     assert_eq!(find(&stacks(&acme, &cloud, &[]), "shop")["drift"], json!(null));
 
-    let text = std::process::Command::new(binary()).args(["stacks", &format!("--local={cloud}"), "--region", "us-east-1"]).output().unwrap();
+    let text =
+        std::process::Command::new(binary()).args(["stacks", &format!("--local={cloud}"), "--region", "us-east-1"]).output().unwrap();
     let text = String::from_utf8(text.stdout).unwrap();
     for word in ["STACK", "shop", "production", "apply done", "free", "blog", "destroy done"] {
         assert!(text.contains(word), "{word}: {text}");

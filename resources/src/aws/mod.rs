@@ -35,7 +35,7 @@ use self::services::{Clients, Connector};
 use self::{assumed_role::RoleCredentials, call_pacer::MAX_PACING_DELAY};
 use crate::{
     core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange, TypeInfo},
-    kubernetes::{Access, Kubernetes, Stores},
+    kubernetes::{Access, Caller, Kubernetes, Stores},
 };
 
 pub use assumed_role::Role;
@@ -159,15 +159,16 @@ impl Aws {
             loader = loader.endpoint_url(url);
         }
         let mut config = loader.load().await;
-        if let Some(role) = settings.role {
-            let credentials = RoleCredentials::new(role, &config).await;
+        if let Some(role) = &settings.role {
+            let credentials = RoleCredentials::new(role.clone(), &config).await;
             config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
         }
         let region = config.region().map(ToString::to_string).ok_or_else(|| {
             Error::new(ErrorKind::Rejected, "NoRegion", "no region is set: add `region:` to the definition, or pass --region")
         })?;
+        let caller = Caller { profile, role: settings.role };
         let connector =
-            Connector { config, calls, http_client: https, custom_endpoint: endpoint.is_some(), profile, kube_proxy: settings.kube_proxy };
+            Connector { config, calls, http_client: https, custom_endpoint: endpoint.is_some(), caller, kube_proxy: settings.kube_proxy };
         Ok(Aws::with_clients(connector, region, lag, tls))
     }
 
@@ -180,8 +181,7 @@ impl Aws {
         let cloudformation = client_config!(aws_sdk_cloudformation, here);
         let clients = Clients::connect(&here);
         let credentials = here.config.credentials_provider();
-        let access =
-            Access { region: region.clone(), credentials, profile: connector.profile.clone(), proxy: connector.kube_proxy.clone() };
+        let access = Access { region: region.clone(), credentials, caller: connector.caller.clone(), proxy: connector.kube_proxy.clone() };
         let stores = Stores { secretsmanager: clients.secretsmanager.clone(), ssm: clients.ssm.clone() };
         let kubernetes = Kubernetes::new(clients.eks.clone(), stores, access, calls.clone());
         Aws {

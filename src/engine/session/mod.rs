@@ -24,6 +24,7 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroUsize,
     ops::Range,
     path::PathBuf,
     sync::Arc,
@@ -33,7 +34,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    aws::{Aws, CallCount, Settings},
+    aws::{Aws, CallCount, Role, Settings},
     core::{Address, Answers, is_account_id, is_region_name},
     definition::{self, BackendLocation, LoadOptions, Location, Source, Stack},
     engine::{
@@ -69,6 +70,10 @@ pub struct SessionOptions {
     pub region: Option<String>,
     /// Storage of history and leases. Default: the definition's `backend`, else the bucket or folder of the account and region.
     pub backend: Option<BackendLocation>,
+    /// ARN of a role to assume, instead of the definition's.
+    pub role: Option<String>,
+    /// Maximum number of parallel steps of a run.
+    pub parallelism: Option<NonZeroUsize>,
 }
 
 /// Cloud a session connects to.
@@ -137,7 +142,8 @@ impl Session {
                 Cloud::Simulated(Box::new(simulator))
             }
             Connection::Aws { profile, endpoint_url, kube_proxy_url } => {
-                let settings = Settings { region, profile, endpoint_url, kube_proxy: kube_proxy_url, ..Settings::default() };
+                let role = role(&stack, options.role.as_deref());
+                let settings = Settings { region, profile, endpoint_url, kube_proxy: kube_proxy_url, role, ..Settings::default() };
                 Cloud::Aws(Arc::new(Aws::connect(settings).await?))
             }
         };
@@ -159,6 +165,16 @@ impl Session {
             answers: Some(Answers::default()),
             opened_at,
         })
+    }
+
+    /// Limits the number of parallel steps of runs.
+    pub fn set_parallelism(&mut self, limit: Option<NonZeroUsize>) {
+        self.options.parallelism = limit;
+    }
+
+    /// Role that all calls to AWS use, if any.
+    pub fn role(&self) -> Option<Role> {
+        role(&self.stack, self.options.role.as_deref())
     }
 
     /// Checks the account and selects the backend; `creation` says whether a bucket may be created for it.
@@ -267,4 +283,12 @@ impl Session {
     fn history_in(&self, backend: &Backend) -> History {
         History::new(backend.clone(), &self.stack.name, &self.stack.environment)
     }
+}
+
+/// Role to assume for a stack: the requested one, else that of the definition.
+fn role(stack: &Stack, requested: Option<&str>) -> Option<Role> {
+    let declared = stack.role.as_ref();
+    let arn = requested.map(str::to_owned).or_else(|| Some(declared?.arn.clone()))?;
+    let external_id = declared.and_then(|role| role.external_id.clone());
+    Some(Role { arn, external_id, session_name: format!("acme-{}", stack.name) })
 }

@@ -194,6 +194,7 @@ impl LockedSession {
             lease: self.lease().cloned(),
             stop,
             events,
+            parallelism: session.options.parallelism,
             info: RunInfo {
                 format: FORMAT.to_owned(),
                 revision: 0,
