@@ -46,7 +46,10 @@ impl StackArguments {
 }
 
 /// Default file in a folder.
-fn default_file(folder: &Path) -> Result<PathBuf> {
+///
+/// # Errors
+/// Fails if it has none or both.
+pub fn default_file(folder: &Path) -> Result<PathBuf> {
     let [first, second] = DEFAULT_FILES.map(|name| folder.join(name));
     match (first.is_file(), second.is_file()) {
         (true, false) => Ok(first),

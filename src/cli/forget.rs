@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
-use super::{FAILED, GlobalArguments, LockArguments, StackArguments, apply, confirm, lock, open, refusal::refuse};
+use super::{FAILED, GlobalArguments, LockArguments, StackArguments, apply, complete, confirm, lock, open, refusal::refuse};
 use crate::{
     aws::types::resource_type,
     core::Address,
@@ -18,7 +19,7 @@ pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
     /// Addresses of resources to forget, such as `vpc.main`.
-    #[arg(value_name = "TYPE.NAME")]
+    #[arg(value_name = "TYPE.NAME", add = ArgValueCompleter::new(complete::addresses))]
     addresses: Vec<String>,
     /// Skip confirmation; required without a terminal.
     #[arg(short, long)]

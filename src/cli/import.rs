@@ -6,10 +6,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
 use super::{
-    DONE, FAILED, GlobalArguments, LockArguments, OutputFormat, StackArguments, confirm, lock, open, parse_key_value, plan, refusal::refuse,
+    DONE, FAILED, GlobalArguments, LockArguments, OutputFormat, StackArguments, complete, confirm, lock, open, parse_key_value, plan,
+    refusal::refuse,
 };
 use crate::{
     core::StackName,
@@ -27,7 +29,7 @@ pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
     /// Address for the resource in the stack, such as `vpc.main`.
-    #[arg(value_name = "TYPE.NAME")]
+    #[arg(value_name = "TYPE.NAME", add = ArgValueCompleter::new(complete::addresses))]
     address: Option<String>,
     /// Physical id in AWS: an id, a name or an ARN, depending on the type.
     #[arg(value_name = "ID")]

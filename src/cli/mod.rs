@@ -1,6 +1,7 @@
 //! The command line: parses arguments and returns an exit code. One file per command.
 
 mod apply;
+mod complete;
 mod cutover;
 mod definition_file;
 mod docs;
@@ -8,6 +9,7 @@ mod drift;
 mod drill;
 mod explain;
 mod failover;
+mod fmt;
 mod forget;
 mod git;
 mod graph;
@@ -37,6 +39,7 @@ mod validate;
 use std::{io::IsTerminal, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 
 use crate::{
     core::{EnvironmentName, is_region_name},
@@ -44,6 +47,7 @@ use crate::{
     engine::session::SessionError,
     report,
 };
+pub use complete::complete_and_exit_if_requested;
 pub use lock::LockArguments;
 use refusal::refuse;
 
@@ -51,7 +55,7 @@ use refusal::refuse;
 pub const DONE: u8 = 0;
 /// Exit code: failed, and everything is as before.
 pub const FAILED: u8 = 1;
-/// Exit code: `plan --detailed-exitcode`, `drift` or `render --check` found changes, or `render` left an edited file alone.
+/// Exit code: `plan --detailed-exitcode`, `drift`, `render --check` or `fmt --check` found changes, or `render` left an edited file alone.
 pub const CHANGES: u8 = 2;
 /// Exit code: failed, and some changes remain.
 pub const INCOMPLETE: u8 = 3;
@@ -64,7 +68,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
     0  success, or no changes
     1  failed, and everything is as before
-    2  there are changes (`plan --detailed-exitcode`, `drift`, `render`)
+    2  there are changes (`plan --detailed-exitcode`, `drift`, `render`, `fmt --check`)
     3  failed, and some changes remain: they and the next command are listed
     4  waiting for a person: the next apply continues the run
   130  interrupted";
@@ -83,6 +87,8 @@ enum Command {
     New(new::Arguments),
     /// Check a definition without any calls.
     Validate(validate::Arguments),
+    /// Format definitions: indentation, spacing and quotes. Comments and the meaning stay.
+    Fmt(fmt::Arguments),
     /// Show the changes apply would make.
     Plan(plan::Arguments),
     /// Apply a definition, or a plan saved by `plan --out`.
@@ -154,7 +160,7 @@ enum Command {
     /// Explain the code of an error, with the remedy.
     Explain {
         /// Code, such as `unknown-field`.
-        #[arg(value_name = "CODE")]
+        #[arg(value_name = "CODE", add = ArgValueCompleter::new(complete::codes))]
         code: String,
     },
     /// Print the JSON Schema of a definition, for editors.
@@ -189,7 +195,7 @@ pub struct StackArguments {
     #[arg(short = 'f', long = "file", value_name = "STACK.yaml")]
     pub file_option: Option<PathBuf>,
     /// Environment of the definition.
-    #[arg(short, long, value_name = "NAME", env = "ACME_ENV", hide_env_values = true)]
+    #[arg(short, long, value_name = "NAME", env = "ACME_ENV", hide_env_values = true, add = ArgValueCompleter::new(complete::environments))]
     pub env: Option<EnvironmentName>,
     /// Value for expressions in the definition; repeatable. Saved plans and the shell history store it, so don't pass secrets.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_key_value)]
@@ -313,6 +319,7 @@ pub async fn run(cli: Cli) -> u8 {
     let ended = match cli.command {
         Command::New(arguments) => new::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Fmt(arguments) => fmt::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments).await,
         Command::Apply(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Apply).await,
         Command::Destroy(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Destroy).await,

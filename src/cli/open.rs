@@ -1,5 +1,7 @@
 //! Common first steps of commands: load the definition, open a session, show what is wrong with it.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 
 use super::{GlobalArguments, StackArguments, refusal::refuse};
@@ -16,9 +18,13 @@ use crate::{
 
 /// Reads the text of a definition.
 pub fn read(target: &StackArguments) -> Result<Source> {
-    let file = target.path()?;
+    read_file(&target.path()?)
+}
+
+/// Same, for a file.
+pub fn read_file(file: &Path) -> Result<Source> {
     let path = file.display().to_string();
-    let source = Source::read(&file).with_context(|| format!("can't read the definition `{path}`"))?;
+    let source = Source::read(file).with_context(|| format!("can't read the definition `{path}`"))?;
     if SavedPlan::is_saved_plan(&source.text) {
         refuse!("saved-plan", "`{path}` is a saved plan, not a definition: run `acme apply {path}` to apply it");
     }

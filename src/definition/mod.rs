@@ -11,6 +11,7 @@ mod diagnostic;
 pub(crate) mod draft;
 mod environment;
 mod expanded;
+mod format;
 pub mod gitops;
 mod insert;
 mod location;
@@ -47,6 +48,7 @@ pub use self::{
     backend_location::BackendLocation,
     diagnostic::Diagnostic,
     expanded::expanded_yaml,
+    format::formatted_text,
     gitops::GitOps,
     insert::{entry_range, insert_resources},
     location::Location,
