@@ -28,7 +28,7 @@ const PARALLEL_CALLS: usize = 16;
 const MAX_ATTEMPTS: usize = 8;
 
 /// A resource that a source names, such as a Terraform state.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Candidate {
     /// Possible types, the most likely one first; at least one.
     pub resource_types: Vec<&'static ResourceType>,
@@ -52,7 +52,7 @@ pub struct LeftOut {
 }
 
 /// Resources of a source.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Candidates {
     /// Resources to look up.
     pub candidates: Vec<Candidate>,

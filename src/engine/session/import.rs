@@ -61,7 +61,7 @@ impl ImportTarget {
 }
 
 /// A resource that is or can be adopted.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Adoption {
     /// Its address in the stack.
     pub address: Address,
