@@ -42,7 +42,7 @@ impl Cloud {
     pub async fn account(&self) -> Result<String> {
         match self {
             Cloud::Aws(aws) => aws.account().await,
-            Cloud::Simulated(_) => Ok(Simulator::ACCOUNT.to_owned()),
+            Cloud::Simulated(local) => Ok(local.account().to_owned()),
         }
     }
 

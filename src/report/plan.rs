@@ -52,8 +52,8 @@ pub fn render(plan: &Plan, options: RenderOptions) -> String {
 /// Fails if `out` fails.
 pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::fmt::Result {
     let names = &AddressNames::from_plan(plan);
-    let title = format!("{} ({}) in {}, account {}", plan.stack, plan.environment, plan.region, plan.account);
-    writeln!(out, "{}", Style::Heading.paint(title))?;
+    let place = Place { region: &plan.region, account: &plan.account, is_simulated: plan.is_simulated };
+    writeln!(out, "{}", place.title(&plan.stack, &plan.environment))?;
     for note in &plan.notes {
         writeln!(out, "  {} {}", Style::Changed.paint("Note:"), printable_line(note))?;
     }

@@ -321,6 +321,8 @@ pub struct Plan {
     pub region: String,
     /// Account.
     pub account: String,
+    /// Whether the resources are in the simulated cloud.
+    pub is_simulated: bool,
     /// Entries by address, including unchanged ones.
     pub changes: Vec<Change>,
     /// Creates, updates and attachments, and deletions of replacements that must come first. An edge points from the earlier step.

@@ -20,7 +20,6 @@ use crate::{
         run::{RunHistory, UnfinishedRuns},
         saved_plan::SavedPlan,
     },
-    simulator::Simulator,
 };
 
 /// A session with the checked account and the backend. It can read the history and take the lease.
@@ -114,7 +113,7 @@ pub struct LockedSession {
 
 impl LockedSession {
     /// Session of a rehearsal, in a simulated cloud and a backend that no other process can reach: it needs no lease.
-    pub(in crate::engine) fn in_sandbox(stack: Stack, cloud: Arc<Cloud>, backend: Backend) -> LockedSession {
+    pub(in crate::engine) fn in_sandbox(stack: Stack, account: &str, cloud: Arc<Cloud>, backend: Backend) -> LockedSession {
         let (source, options) = (Source::new("", ""), SessionOptions::default());
         let session = Session {
             source,
@@ -127,7 +126,7 @@ impl LockedSession {
             answers: None,
             opened_at: Instant::now(),
         };
-        let connected = ConnectedSession::new(session, Simulator::ACCOUNT.to_owned(), backend, None);
+        let connected = ConnectedSession::new(session, account.to_owned(), backend, None);
         LockedSession { connected, lease: None, run_history: None }
     }
 

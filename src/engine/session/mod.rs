@@ -139,6 +139,11 @@ impl Session {
             Connection::Simulated(folder) => {
                 let region = region.as_deref().unwrap_or(DEFAULT_SIMULATED_REGION);
                 let simulator = Simulator::open(folder, region, Behaviour::default()).map_err(SessionError::Simulator)?;
+                // The simulated account has the number that the definition asks for.
+                let simulator = match &stack.account {
+                    Some(account) => simulator.with_account(account),
+                    None => simulator,
+                };
                 Cloud::Simulated(Box::new(simulator))
             }
             Connection::Aws { profile, endpoint_url, kube_proxy_url } => {
@@ -213,6 +218,11 @@ impl Session {
     /// Cloud it connects to.
     pub fn connection(&self) -> &Connection {
         &self.options.connection
+    }
+
+    /// Whether the resources are in the simulated cloud.
+    pub fn is_simulated(&self) -> bool {
+        matches!(*self.cloud, Cloud::Simulated(_))
     }
 
     /// Region of the resources.

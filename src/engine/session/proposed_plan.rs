@@ -58,10 +58,11 @@ impl<'a> ProposedPlan<'a> {
     pub(super) fn new(
         locked: &'a mut LockedSession,
         task: Task,
-        plan: Plan,
+        mut plan: Plan,
         live_state: LiveState,
         unfinished: UnfinishedRuns,
     ) -> ProposedPlan<'a> {
+        plan.is_simulated = locked.session().is_simulated();
         ProposedPlan { locked, plan, task, live_state, unfinished }
     }
 
