@@ -64,7 +64,10 @@ pub async fn open_source(source: Source, target: &StackArguments, global: &Globa
 /// Cloud that the options select.
 pub fn connection(global: &GlobalArguments) -> Connection {
     match &global.local {
-        Some(folder) => Connection::Simulated(folder.clone()),
+        Some(folder) => {
+            report::mark_simulated();
+            Connection::Simulated(folder.clone())
+        }
         None => Connection::Aws {
             profile: global.profile.clone(),
             endpoint_url: global.endpoint_url.clone(),

@@ -10,7 +10,7 @@ use crate::{
         backend::BucketCreation,
         session::{Session, SessionOptions},
     },
-    report,
+    report::{self, Place},
 };
 
 #[derive(Debug, Args)]
@@ -43,7 +43,10 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     match global.output {
         _ if arguments.json => report::print_json(&report::stacks::json(&stacks, account, region))?,
         OutputFormat::Json => report::print_json(&report::stacks::json(&stacks, account, region))?,
-        _ => report::print(&report::stacks::render(&stacks, account, region)),
+        _ => {
+            let place = Place { region, account, is_simulated: connected.session().is_simulated() };
+            report::print(&report::stacks::render(&stacks, &place));
+        }
     }
     open::print_stats(connected.session(), global);
     Ok(DONE)

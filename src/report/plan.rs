@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Style, format_duration,
+    Place, Style, format_duration,
     layout::{self, WIDTH},
     value::{AddressNames, is_empty_value},
 };

@@ -34,6 +34,8 @@ pub struct ProgressView {
     /// No more steps are started, because the user interrupted the run or a step failed.
     stopping: bool,
     rolling_back: bool,
+    /// Whether the run is on the simulated cloud.
+    pub is_simulated: bool,
 }
 
 #[derive(Debug)]
@@ -84,7 +86,7 @@ impl ProgressView {
                     "forget" => "Forgetting",
                     _ => "Applying",
                 };
-                self.stack = format!("{stack} ({environment})");
+                self.stack = format!("{stack} ({environment}){}", if self.is_simulated { ", simulated cloud" } else { "" });
                 self.started_at = now;
             }
             Event::RollingBack { .. } => {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Style, json::run_summary, time};
+use super::{Place, Style, json::run_summary, time};
 use crate::engine::{backend::HeldLease, session::StackOverview};
 
 /// Gap between columns.
@@ -12,7 +12,8 @@ const GAP: &str = "  ";
 const FORMAT: &str = "acme-stacks/1";
 
 /// A table of stacks, one per line.
-pub fn render(stacks: &[StackOverview], account: &str, region: &str) -> String {
+pub fn render(stacks: &[StackOverview], place: &Place<'_>) -> String {
+    let Place { account, region, .. } = place;
     if stacks.is_empty() {
         return format!("No stacks in account {account}, {region}.\n");
     }
@@ -24,7 +25,8 @@ pub fn render(stacks: &[StackOverview], account: &str, region: &str) -> String {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         cells.join(GAP).trim_end().to_owned()
     };
-    let mut text = format!("Stacks in account {account}, {region}\n{}\n", Style::Faint.paint(line(&heads)));
+    let title = place.heading(&format!("Stacks in account {account}, {region}"));
+    let mut text = format!("{title}\n{}\n", Style::Faint.paint(line(&heads)));
     rows.iter().for_each(|row| text.push_str(&format!("{}\n", line(row))));
     text
 }

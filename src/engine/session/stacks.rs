@@ -70,7 +70,9 @@ impl ConnectedSession {
         };
         let mut all: BTreeMap<StackId, usize> = tagged.iter().filter_map(|(names, count)| Some((parse(names)?, *count))).collect();
         let recorded: BTreeSet<StackId> = self.backend().stacks().await.map_err(SessionError::History)?;
-        recorded.into_iter().for_each(|id| drop(all.entry(id).or_default()));
+        for id in recorded {
+            all.entry(id).or_default();
+        }
         let reads = all.into_iter().map(|(id, resources)| self.overview(id, resources, check_drift));
         stream::iter(reads).buffered(PARALLEL_READS).try_collect().await
     }
