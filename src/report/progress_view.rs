@@ -35,7 +35,7 @@ pub struct ProgressView {
     stopping: bool,
     rolling_back: bool,
     /// Whether the run is on the simulated cloud.
-    pub is_simulated: bool,
+    is_simulated: bool,
 }
 
 #[derive(Debug)]
@@ -76,6 +76,11 @@ const SPINNER_FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "�
 const SPINNER_INTERVAL_MILLISECONDS: u128 = 100;
 
 impl ProgressView {
+    /// View of a run, in the simulated cloud or in AWS.
+    pub fn new(is_simulated: bool) -> ProgressView {
+        ProgressView { is_simulated, ..ProgressView::default() }
+    }
+
     /// Updates the state with an event and its time.
     pub fn update(&mut self, event: &Event, now: Duration) {
         match event {
