@@ -35,6 +35,7 @@ mod stacks;
 mod token;
 mod unlock;
 mod validate;
+mod version;
 
 use std::{io::IsTerminal, path::PathBuf};
 
@@ -177,6 +178,8 @@ enum Command {
         #[arg(value_name = "SHELL")]
         shell: clap_complete::Shell,
     },
+    /// Print the version; look for a newer one on request.
+    Version(version::Arguments),
     /// Print the manual page, or write one for each command.
     Man {
         /// Output folder.
@@ -341,6 +344,7 @@ pub async fn run(cli: Cli) -> u8 {
         Command::Schema => Ok(schema::run()),
         Command::Docs { out } => docs::run(&out),
         Command::Completions { shell } => shell::completions(shell),
+        Command::Version(arguments) => version::run(&arguments).await,
         Command::Man { out } => shell::man(out.as_deref()),
         Command::Outputs(arguments) => outputs::run(&arguments).await,
         Command::Policy(arguments) => policy::run(&arguments),

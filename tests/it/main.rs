@@ -74,6 +74,7 @@ mod terraform;
 mod undo;
 mod unreadable_answers;
 mod upgrades;
+mod version;
 mod waiting;
 mod wire;
 mod words;
