@@ -18,8 +18,8 @@ use super::{
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     core::{
-        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, IgnoredTags, ON_DELETE_TAG, OnDelete, PatternInputs, RESOURCE_NAME_RULE,
-        ResourceType, STACK_TAG, Tags,
+        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, IgnoredTags, ON_DELETE_TAG, OnDelete, PatternInputs, Problem,
+        RESOURCE_NAME_RULE, ResourceType, STACK_TAG, Tags,
         expression::{self, Reference, has_reference},
         iam_path, is_resource_name,
     },
@@ -196,6 +196,9 @@ fn compile_draft(
     let spec = resolved.unwrap_or(spec);
     let (parsed, mut found) = problems::parse_all(&spec, |spec| draft.resource_type.operations.parse(spec));
     problems::add_rule_violations(draft.resource_type, parsed.as_ref(), &spec, &mut found);
+    if named {
+        found.retain(|problem| !report_stack_name(c, draft.resource_type, &shown, &spec, problem));
+    }
     known.add_references(c, parsed.as_ref().unwrap_or(&spec), &spec, &shown, &|pointer| draft.definition_pointer(pointer), &mut needs);
     needs.remove(&address).then(|| {
         c.problem_at_key("cycle", &draft.pointer, format!("{shown} refers to itself"), "remove the reference");
@@ -339,6 +342,23 @@ fn parse_on_delete(c: &mut Compiler<'_>, value: &Value, resource_type: &Resource
         return None;
     }
     serde_json::from_value(value.clone()).ok()
+}
+
+/// Reports at the name of the stack that AWS refuses a generated name because of how the stack's name begins: `sg-` is for ids of security groups.
+/// Returns false if the cause is another one.
+fn report_stack_name(c: &mut Compiler<'_>, resource_type: &ResourceType, shown: &str, spec: &Value, problem: &Problem) -> bool {
+    let Some(name) = spec.get("name").and_then(Value::as_str).filter(|_| problem.pointer == "/name") else { return false };
+    let naming_prefix = resource_type.naming.map_or("", |naming| naming.prefix);
+    let own = name.strip_prefix(naming_prefix).unwrap_or(name);
+    let mut other = spec.clone();
+    other["name"] = Value::String(format!("{naming_prefix}x{own}"));
+    let is_refused = resource_type.operations.parse(&other).map_or_else(|problems| problems, |spec| resource_type.check(&spec));
+    if is_refused.iter().any(|other| other.pointer == "/name") {
+        return false;
+    }
+    let message = format!("{shown} would be named `{name}`: {}", problem.message);
+    c.problem("stack-name", "/stack", message, format!("choose another name for the stack, or set `name` on {shown}"));
+    true
 }
 
 /// Keys without a value: the resource has no such tag, even if the stack or acme sets it for others.

@@ -57,6 +57,7 @@ mod render_tools;
 mod request_model;
 mod resource_lifecycle;
 mod restored;
+mod role;
 mod saved_plan;
 mod scalars;
 mod schemas;
