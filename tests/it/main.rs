@@ -19,6 +19,7 @@ mod exclusive_moves;
 mod exclusive_values;
 mod failed_runs;
 mod fault_injection;
+mod fmt;
 mod forget;
 mod github;
 mod global_names;
