@@ -224,3 +224,50 @@ fn imports_a_cloudformation_stack() {
     let missing = acme.run("import", &stack, &["--from-cloudformation", "none", "--yes"]);
     assert_eq!(missing.code, 1, "{}", missing.combined_output());
 }
+
+/// Runs Terraform in a folder. `None`: it is not installed, or can't get its provider.
+fn terraform(folder: &Path, arguments: &[&str]) -> Option<String> {
+    let done = std::process::Command::new("terraform").args(arguments).current_dir(folder).output().ok()?;
+    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    done.status.success().then_some(said)
+}
+
+/// Resources that Terraform itself has made, with modules, `count` and `for_each`.
+#[test]
+#[ignore = "full run"]
+fn imports_what_terraform_has_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/terraform");
+    std::fs::create_dir(folder.path().join("network")).unwrap();
+    for file in ["main.tf", "network/main.tf"] {
+        std::fs::copy(fixture.join(file), folder.path().join(file)).unwrap();
+    }
+    if terraform(folder.path(), &["init", "-no-color"]).is_none() {
+        eprintln!("skipped: Terraform and its AWS provider are not available");
+        return;
+    }
+    let standin = Standin::start(StandinKind::Moto);
+    let url = format!("url={}", standin.url);
+    let applied = terraform(folder.path(), &["apply", "-auto-approve", "-no-color", "-parallelism=4", "-var", &url]);
+    assert!(applied.is_some_and(|said| said.contains("Apply complete!")), "Terraform applies the fixture");
+    let state = folder.path().join("terraform.tfstate").display().to_string();
+    let in_terraform: Value = serde_json::from_str(&std::fs::read_to_string(&state).unwrap()).expect("a state");
+    let managed = in_terraform["resources"].as_array().unwrap().iter().filter(|one| one["mode"] == "managed");
+    let count: usize = managed.map(|one| one["instances"].as_array().map_or(0, Vec::len)).sum();
+    let acme = Acme::at_endpoint(&standin.url);
+    let stack = folder.path().join("acme.yaml");
+    let started = std::time::Instant::now();
+    let done = acme.run("import", &stack, &["--from", &state, "--stack", "shop", "--yes", "-o", "json"]).assert_success();
+    let report: Value = serde_json::from_str(&done.stdout).expect("a report");
+    let length = |key: &str| report[key].as_array().map_or(0, Vec::len);
+    eprintln!(
+        "{count} resources in {:.1} s: {} adopted, {} parts, {} left out",
+        started.elapsed().as_secs_f64(),
+        length("adopted"),
+        length("parts"),
+        length("left_out")
+    );
+    assert_eq!(length("adopted") + length("parts") + length("left_out"), count);
+    assert_eq!(report["left_out"], json!([]), "{}", done.stderr);
+    acme.assert_no_changes(&stack);
+}
