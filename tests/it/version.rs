@@ -29,7 +29,7 @@ fn serve(tag: &'static str) -> (String, Arc<AtomicUsize>) {
             let Ok(mut stream) = stream else { return };
             requests.fetch_add(1, Ordering::SeqCst);
             let mut buffer = [0; 4096];
-            stream.read(&mut buffer).ok();
+            let _ = stream.read(&mut buffer).unwrap_or_default();
             let target = format!("{base}/example/acme/releases/tag/{tag}");
             write!(stream, "HTTP/1.1 302 Found\r\nlocation: {target}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok();
         }
