@@ -5,7 +5,7 @@ use pretty_yaml::config::{FormatOptions, LanguageOptions, LayoutOptions, LineBre
 use super::{Diagnostic, Source, parse};
 
 /// Maximum width of a line, if it can be broken.
-const WIDTH: usize = 120;
+const WIDTH: usize = 150;
 
 /// Maximum number of passes until the layout stays the same.
 const MAX_PASSES: usize = 5;

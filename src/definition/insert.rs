@@ -115,8 +115,7 @@ mod tests {
              vpc: { \"main\": {\"cidr\":\"10.0.0.0/16\"}, old: { cidr: 10.1.0.0/16 } }\noutputs: {}\n"
         );
         assert_eq!(inserted("stack: shop\nresources:", new.clone()).matches("main").count(), 2);
-        let json = inserted(r#"{"stack": "shop"}"#, new.clone());
-        assert!(serde_json::from_str::<Value>(&json).is_err() && json.starts_with("{ \"resources\": {"), "{json}");
+        assert!(inserted(r#"{"stack": "shop"}"#, new).starts_with(r#"{ "resources": {"subnet""#));
         assert_eq!(inserted("stack: shop\n", json!({})), "stack: shop\n");
     }
 

@@ -344,7 +344,9 @@ fn may_be_id(pattern: &str, text: &str) -> bool {
     let slashes: usize = outside.sum();
     match pattern {
         "{arn}" => text.starts_with("arn:"),
-        _ if !prefix.is_empty() => text.starts_with(prefix),
+        // A stand-in may have neither TLS nor the beginnings of Route 53's ids.
+        _ if prefix.ends_with("://") => text.contains("://"),
+        _ if prefix.ends_with('-') => text.starts_with(prefix),
         _ => !text.is_empty() && !text.starts_with("arn:") && text.matches('/').count() >= slashes,
     }
 }

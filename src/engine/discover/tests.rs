@@ -27,6 +27,8 @@ fn recognizes_possible_ids() {
         ("{arn}", "a", false),
         ("vpc-{hex17}", "vpc-1", true),
         ("vpc-{hex17}", "subnet-1", false),
+        ("https://{host}/{account}/{name}", "http://127.0.0.1:5000/123456789012/orders", true),
+        ("https://{host}/{account}/{name}", "orders", false),
         ("{name}", "shop/users", true),
         ("{name}", "", false),
         ("{name}", "arn:aws:s3:::shop", false),

@@ -47,7 +47,6 @@ const PARTS: &[(&str, &str)] = &[
     ("aws_ecr_lifecycle_policy", "ecr_repository"),
     ("aws_ecr_registry_policy", "ecr_registry"),
     ("aws_ecr_registry_scanning_configuration", "ecr_registry"),
-    ("aws_ecr_replication_configuration", "ecr_registry"),
     ("aws_ecr_repository_policy", "ecr_repository"),
     ("aws_efs_backup_policy", "file_system"),
     ("aws_efs_file_system_policy", "file_system"),
