@@ -507,7 +507,11 @@ fn reports_stack_names_that_collide_with_reserved_prefixes() {
     for (stack, resource, words) in [
         ("sg", "security_group: { web: { vpc: { id: vpc-1 } } }", "`security_group.web` would be named `sg-web`"),
         ("aws", "parameter: { url: { value: a } }", "would be named"),
-        ("internal", "load_balancer: { web: { subnets: [{ id: subnet-1 }, { id: subnet-2 }], security_groups: [{ id: sg-1 }] } }", "`internal-web`"),
+        (
+            "internal",
+            "load_balancer: { web: { subnets: [{ id: subnet-1 }, { id: subnet-2 }], security_groups: [{ id: sg-1 }] } }",
+            "`internal-web`",
+        ),
         ("xn--shop", "s3_bucket: { files: {} }", "`s3_bucket.files` would be named"),
     ] {
         let text = format!("stack: {stack}\nresources: {{ {resource} }}\n");

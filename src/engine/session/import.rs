@@ -1,12 +1,13 @@
 //! Adopts existing resources.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use super::{LockedSession, Result, Session, SessionError, StackState};
 use crate::{
     aws::types::{self, RESOURCE_TYPES},
     core::{
-        ADDRESS_TAG, Address, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, ResourceType, STACK_TAG, Tags, UNTAGGED, is_resource_name,
+        ADDRESS_TAG, Address, ENVIRONMENT_TAG, ErrorKind, LiveResource, Phase, REGION_TAG, ResourceType, STACK_TAG, Tags, UNTAGGED,
+        is_resource_name,
     },
     definition::{self, Stack},
     engine::{
@@ -15,6 +16,12 @@ use crate::{
         run::RunHistory,
     },
 };
+
+/// Time before a call that AWS could not serve yet is repeated; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Time from which on it is not repeated.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Address for an adopted resource, of a type whose ownership can be recorded.
 #[derive(Clone)]
@@ -119,13 +126,24 @@ impl LockedSession {
         if !adoption.needs_tags {
             return Ok(());
         }
-        if let Some(lease) = self.lease() {
-            lease.ensure_held()?;
-        }
         let live = &adoption.live;
         let after = visible_tags(&live.tags, &Tags::new());
         let resource = (live.region.as_deref(), live.id.as_str());
-        Ok(self.session().cloud.retag(adoption.resource_type, resource, live.arn(), &adoption.before, &after).await?)
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if let Some(lease) = self.lease() {
+                lease.ensure_held()?;
+            }
+            let tagged = self.session().cloud.retag(adoption.resource_type, resource, live.arn(), &adoption.before, &after).await;
+            match tagged {
+                // A zone accepts one change of its records at a time.
+                Err(error) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::Throttled) && pause < LONGEST_PAUSE => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                tagged => return Ok(tagged?),
+            }
+        }
     }
 }
 
