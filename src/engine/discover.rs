@@ -344,6 +344,7 @@ fn may_be_id(pattern: &str, text: &str) -> bool {
     let slashes: usize = outside.sum();
     match pattern {
         "{arn}" => text.starts_with("arn:"),
+        "{resource}" => true,
         // A stand-in may have neither TLS nor the beginnings of Route 53's ids.
         _ if prefix.ends_with("://") => text.contains("://"),
         _ if prefix.ends_with('-') => text.starts_with(prefix),

@@ -206,9 +206,8 @@ fn imports_a_cloudformation_stack() {
         "Private": { "Type": "AWS::EC2::Subnet", "Properties": {
             "VpcId": { "Ref": "Vpc" }, "CidrBlock": "10.0.1.0/24", "AvailabilityZone": "us-east-1a" } },
         "Files": { "Type": "AWS::S3::Bucket", "Properties": { "BucketName": "files-of-the-shop" } },
-        "Orders": { "Type": "AWS::SQS::Queue", "Properties": { "QueueName": "orders" } },
-        "Key": { "Type": "AWS::KMS::Key", "Properties": { "KeyPolicy": { "Version": "2012-10-17", "Statement": [
-            { "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::123456789012:root" }, "Action": "kms:*", "Resource": "*" }] } } },
+        "Orders": { "Type": "AWS::SNS::Topic", "Properties": { "TopicName": "orders" } },
+        "Users": { "Type": "AWS::ECR::Repository", "Properties": { "RepositoryName": "users" } },
     } });
     standin.run_boto3(&format!(
         "client('cloudformation').create_stack(StackName='old', TemplateBody=json.dumps(json.loads({:?})))",
@@ -219,7 +218,7 @@ fn imports_a_cloudformation_stack() {
     let done = acme.run("import", &stack, &["--from-cloudformation", "old", "--yes", "-o", "json"]).assert_success();
     let report: Value = serde_json::from_str(&done.stdout).expect("a report");
     let addresses: Vec<&str> = report["adopted"].as_array().unwrap().iter().filter_map(|one| one["address"].as_str()).collect();
-    assert_eq!(addresses, ["kms_key.Key", "s3_bucket.Files", "sqs_queue.Orders", "subnet.Private", "vpc.Vpc"], "{}", done.stderr);
+    assert_eq!(addresses, ["ecr_repository.Users", "s3_bucket.Files", "sns_topic.Orders", "subnet.Private", "vpc.Vpc"], "{}", done.stderr);
     acme.assert_no_changes(&stack);
     let missing = acme.run("import", &stack, &["--from-cloudformation", "none", "--yes"]);
     assert_eq!(missing.code, 1, "{}", missing.combined_output());

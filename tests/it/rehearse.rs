@@ -281,8 +281,7 @@ fn rehearse_reference_stack() {
 fn rehearses_one_of_several_stacks_in_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
-    let text = |name: &str| SMALL.replace("stack: small", &format!("stack: {name}"));
-    let others = write_file(folder.path(), "other.yaml", &text("other"));
+    let others = write_file(folder.path(), "other.yaml", &SMALL.replace("small", "other"));
     acme.apply(&others);
     let small = write_file(folder.path(), "small.yaml", SMALL);
     check_rehearsal(&acme, &small, "beside another stack", &[]);

@@ -37,7 +37,7 @@ fn each_environment_is_applied_with_its_own_role() {
         "{}",
         drift.combined_output()
     );
-    let wrong = acme.with_args(&["--role", "deploy"]).run("plan", &stack, &[]);
+    let wrong = Acme::at_endpoint(&standin.url).with_args(&["--role", "deploy"]).run("plan", &stack, &[]);
     assert!(wrong.code != 0 && wrong.stderr.contains("a role looks like"), "{}", wrong.combined_output());
 }
 

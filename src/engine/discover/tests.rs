@@ -29,6 +29,7 @@ fn recognizes_possible_ids() {
         ("vpc-{hex17}", "subnet-1", false),
         ("https://{host}/{account}/{name}", "http://127.0.0.1:5000/123456789012/orders", true),
         ("https://{host}/{account}/{name}", "orders", false),
+        ("{resource}", "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/1", true),
         ("{name}", "shop/users", true),
         ("{name}", "", false),
         ("{name}", "arn:aws:s3:::shop", false),
