@@ -286,7 +286,7 @@ fn rehearses_one_of_several_stacks_in_a_folder() {
     let small = write_file(folder.path(), "small.yaml", SMALL);
     check_rehearsal(&acme, &small, "beside another stack", &[]);
     acme.apply(&small);
-    let edited = write_file(folder.path(), "small.yaml", &SMALL.replace("10.0.0.0/16", "10.9.0.0/16"));
+    let edited = write_file(folder.path(), "small.yaml", EDITED);
     check_rehearsal(&acme, &edited, "an edit beside another stack", &[]);
     check_rehearsal(&acme, &edited, "a deletion beside another stack", &["--destroy"]);
     acme.assert_no_changes(&others);
