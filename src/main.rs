@@ -1,6 +1,7 @@
 //! The `acme` binary.
 
 fn main() {
+    acme::cli::complete_and_exit_if_requested();
     let cli = acme::cli::Cli::parse_or_exit();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {

@@ -46,9 +46,9 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
         Some(saved) if goal == Goal::Apply => {
             let target = saved::stack_arguments(&saved);
             let source = open::read(&target)?;
-            saved.check_definition(&source, &arguments.target.file)?;
-            let mut arguments = arguments.clone();
-            let file = std::mem::replace(&mut arguments.target, target).file;
+            let file = arguments.target.path()?;
+            saved.check_definition(&source, &file)?;
+            let mut arguments = Arguments { target, ..arguments.clone() };
             // A saved plan has been reviewed.
             arguments.yes = true;
             arguments.global.region.get_or_insert_with(|| saved.region.clone());
@@ -125,7 +125,7 @@ pub async fn run_plan(
 ) -> Result<(RunResult, Duration)> {
     let checked = proposed.check()?;
     let (events, progress_task) = progress::spawn(progress_mode(global));
-    let (stop, commit) = (stop_on_interrupt(events.downgrade()), git::commit(&target.file));
+    let (stop, commit) = (stop_on_interrupt(events.downgrade()), git::commit(&target.path()?));
     let begun = Instant::now();
     let ended = checked.apply(RunOptions { stop, commit, procedure, roll_back_on_failure, ..RunOptions::new(events) }).await?;
     progress_task.await?;

@@ -29,6 +29,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let global = &arguments.global;
     let connected = open::open(&arguments.target, global).await?.connect(BucketCreation::Never).await?;
     let drift = connected.drift(if arguments.deep { DiscoveryDepth::Full } else { DiscoveryDepth::Recorded }).await?;
+    connected.record_drift(drift.changes.len()).await;
     let session = connected.session();
     match global.output {
         OutputFormat::Json => {
@@ -48,7 +49,8 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
 /// Renders the changes, and what they are relative to.
 fn render_text(session: &Session, drift: &Drift) -> String {
     let stack = session.stack();
-    let title = format!("{} ({}) in {}, account {}", stack.name, stack.environment, session.region(), drift.state.account());
+    let simulated = if session.is_simulated() { ", simulated cloud" } else { "" };
+    let title = format!("{} ({}) in {}, account {}{simulated}", stack.name, stack.environment, session.region(), drift.state.account());
     let live: Vec<(Address, &LiveResource)> = drift.state.live_state().iter().filter_map(|live| Some((address_of(live)?, live))).collect();
     let recorded = drift.recorded.iter().flat_map(|recorded| &recorded.live);
     let names = AddressNames::of(recorded.chain(live.iter().map(|(address, live)| (address, *live))));

@@ -29,7 +29,15 @@ pub struct Arguments {
     global: GlobalArguments,
 }
 
-pub async fn run(arguments: &Arguments) -> Result<u8> {
+pub async fn run(mut arguments: Arguments) -> Result<u8> {
+    if let Some(first) = arguments.target.take_positional(|text| text.parse::<u64>().is_ok()) {
+        match first.parse() {
+            Ok(number) if arguments.revisions.len() < 2 => arguments.revisions.insert(0, number),
+            Ok(_) => refuse!("no-revision", "history compares two revisions, not three"),
+            Err(_) => refuse!("no-revision", "`{first}` is not the number of a revision"),
+        }
+    }
+    let arguments = &arguments;
     let connected = open::open(&arguments.target, &arguments.global).await?.connect(BucketCreation::Never).await?;
     let (session, history) = (connected.session(), connected.history());
     let (text, json) = match arguments.revisions[..] {
@@ -83,7 +91,7 @@ async fn finished_revision(history: &History, number: u64) -> Result<Revision> {
     if history.journal(number).await?.run.is_none() {
         refuse!("no-revision", "{}", unknown_revision_message(number));
     }
-    refuse!("no-revision", "revision {number} is unfinished and has no record: run `acme history STACK.yaml {number}` to show its steps");
+    refuse!("no-revision", "revision {number} is unfinished and has no record: run `acme history {number}` to show its steps");
 }
 
 fn unknown_revision_message(number: u64) -> String {

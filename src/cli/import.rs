@@ -1,11 +1,20 @@
-//! `acme import`: adopts an existing resource.
+//! `acme import`: adopts existing resources, one by its id or many from a source.
+
+mod bulk;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
-use super::{DONE, GlobalArguments, LockArguments, OutputFormat, StackArguments, lock, open, plan};
+use super::{
+    DONE, FAILED, GlobalArguments, LockArguments, OutputFormat, StackArguments, complete, confirm, lock, open, parse_key_value, plan,
+    refusal::refuse,
+};
 use crate::{
+    core::StackName,
     definition::Location,
     engine::{
         generate_config::generate_config,
@@ -20,36 +29,81 @@ pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
     /// Address for the resource in the stack, such as `vpc.main`.
-    #[arg(value_name = "TYPE.NAME")]
-    address: String,
+    #[arg(value_name = "TYPE.NAME", add = ArgValueCompleter::new(complete::addresses))]
+    address: Option<String>,
     /// Physical id in AWS: an id, a name or an ARN, depending on the type.
     #[arg(value_name = "ID")]
-    id: String,
+    id: Option<String>,
+    /// Adopt the resources in a Terraform state, `terraform.tfstate` or the output of `terraform state pull`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tags", "vpc", "from_cloudformation"])]
+    from: Option<PathBuf>,
+    /// Adopt the resources with this tag; repeatable: with all of them.
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = parse_key_value, conflicts_with_all = ["vpc", "from_cloudformation"])]
+    tags: Vec<(String, String)>,
+    /// Adopt a VPC and the resources in it.
+    #[arg(long, value_name = "VPC", conflicts_with = "from_cloudformation")]
+    vpc: Option<String>,
+    /// Adopt the resources of a CloudFormation stack, and of the stacks nested in it.
+    #[arg(long, value_name = "NAME")]
+    from_cloudformation: Option<String>,
+    /// Name of the stack, to write a new definition.
+    #[arg(long, value_name = "NAME")]
+    stack: Option<StackName>,
+    /// Skip confirmation; required without a terminal.
+    #[arg(short, long)]
+    yes: bool,
     #[command(flatten)]
     lock: LockArguments,
     #[command(flatten)]
     global: GlobalArguments,
 }
 
-pub async fn run(arguments: &Arguments) -> Result<u8> {
+impl Arguments {
+    fn has_source(&self) -> bool {
+        self.from.is_some() || !self.tags.is_empty() || self.vpc.is_some() || self.from_cloudformation.is_some()
+    }
+
+    /// Assigns the positional arguments: the file can be left out.
+    ///
+    /// # Errors
+    /// Fails if there are too few or too many.
+    fn take_address_and_id(&mut self) -> Result<Option<(String, String)>> {
+        let has_option = self.target.file_option.is_some();
+        match (self.has_source(), self.address.take(), self.id.take()) {
+            (true, None, None) => Ok(None),
+            (false, Some(id), None) => match self.target.file.take() {
+                Some(address) => Ok(Some((address.display().to_string(), id))),
+                None => refuse!("address", "an address and an id are needed, as in `acme import vpc.main vpc-0123`"),
+            },
+            (false, Some(address), Some(id)) if !has_option => Ok(Some((address, id))),
+            (true, ..) => refuse!("address", "a source and an address exclude each other: remove one of them"),
+            _ => refuse!(
+                "address",
+                "an address and an id are needed, as in `acme import vpc.main vpc-0123`, or a source, as in `acme import --from terraform.tfstate`"
+            ),
+        }
+    }
+}
+
+pub async fn run(mut arguments: Arguments) -> Result<u8> {
+    let Some((address, id)) = arguments.take_address_and_id()? else { return bulk::run(&arguments).await };
+    if arguments.stack.is_some() {
+        refuse!("address", "`--stack` is for a new definition from a source: remove it");
+    }
+    let arguments = &arguments;
     let session = open::open(&arguments.target, &arguments.global).await?;
-    let target = ImportTarget::parse(&arguments.address)?;
-    let mut locked = arguments.lock.lock(session, "import", false, &arguments.global).await?;
-    let ended = run_with_lease(arguments, &mut locked, &target).await;
+    let target = ImportTarget::parse(&address)?;
+    let locked = arguments.lock.lock(session, "import", arguments.yes, &arguments.global).await?;
+    let ended = run_with_lease(arguments, &locked, &target, &id).await;
     lock::release(locked).await;
     ended
 }
 
-async fn run_with_lease(arguments: &Arguments, locked: &mut LockedSession, target: &ImportTarget) -> Result<u8> {
+async fn run_with_lease(arguments: &Arguments, locked: &LockedSession, target: &ImportTarget, id: &str) -> Result<u8> {
     let global = &arguments.global;
-    let imported = locked.import(target, &arguments.id).await?;
-    let (session, address, live) = (locked.session(), target.address(), &imported.live);
-    let stack = session.stack();
-    if imported.newly_adopted {
-        report::eprint(&format!("{} `{}` is now `{address}` in {}.", Style::Added.paint("Done:"), live.id, stack.name));
-    } else if !global.quiet {
-        report::eprint(&format!("`{}` is already `{address}` in {}.", live.id, stack.name));
-    }
+    let imported = locked.find_import(target, id).await?;
+    let (session, address, adoption) = (locked.session(), target.address(), &imported.adoption);
+    let (stack, live) = (session.stack(), &adoption.live);
     if stack.resources.contains_key(address) {
         let plan = session.plan(&imported.state, Goal::Apply).await?;
         plan::print(&plan, global.output, RenderOptions::default())?;
@@ -62,6 +116,25 @@ async fn run_with_lease(arguments: &Arguments, locked: &mut LockedSession, targe
             }
             _ => report::print_yaml(&serde_yaml::to_string(&json!({ "resources": resources }))?)?,
         }
+    }
+    if adoption.needs_tags {
+        let question = format!(
+            "Tag `{}` as `{address}` of {} ({}) in account {}? Nothing else changes.",
+            live.id,
+            stack.name,
+            stack.environment,
+            locked.account()
+        );
+        if !arguments.yes && !confirm(&question)? {
+            report::eprint("No changes made.");
+            return Ok(FAILED);
+        }
+        locked.adopt(adoption).await?;
+        report::eprint(&format!("{} `{}` is now `{address}` in {}.", Style::Added.paint("Done:"), live.id, stack.name));
+    } else if !global.quiet {
+        report::eprint(&format!("`{}` is already `{address}` in {}.", live.id, stack.name));
+    }
+    if !stack.resources.contains_key(address) {
         report::eprint(&format!(
             "  help: `{address}` is not in the definition: add the lines above, or the next `{}` deletes it.",
             session.command_line("apply")

@@ -13,6 +13,7 @@ use crate::{
         kubeconfig::{TokenCommand, kubeconfig, merge},
         session::Connection,
     },
+    kubernetes::Caller,
     report,
 };
 
@@ -35,7 +36,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let token = TokenCommand {
         command: own_command(),
         region: session.region().to_owned(),
-        profile: arguments.global.profile.clone(),
+        caller: Caller { profile: arguments.global.profile.clone(), role: session.role() },
         proxy: arguments.global.kube_proxy_url.clone(),
     };
     let clusters = state.live_state().live.get("eks_cluster").into_iter().flatten().filter(|live| session.stack().owns(&live.tags));

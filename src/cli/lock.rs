@@ -1,6 +1,6 @@
 //! The lease on a stack, for commands that make changes.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{io::IsTerminal, num::NonZeroUsize, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
@@ -14,12 +14,15 @@ use crate::{
     report::{self, Style},
 };
 
-/// Options for a concurrent run.
+/// Options of a run that makes changes.
 #[derive(Clone, Debug, Args)]
 pub struct LockArguments {
     /// Time to wait while another run changes the stack, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_timeout: u64,
+    /// Maximum number of parallel steps [default: 64].
+    #[arg(long, value_name = "N")]
+    parallelism: Option<NonZeroUsize>,
 }
 
 impl LockArguments {
@@ -28,7 +31,8 @@ impl LockArguments {
     ///
     /// # Errors
     /// Fails with `Locked` if another run still holds the lease after the timeout, or if the backend can't be used.
-    pub async fn lock(&self, session: Session, command: &str, yes: bool, global: &GlobalArguments) -> Result<LockedSession> {
+    pub async fn lock(&self, mut session: Session, command: &str, yes: bool, global: &GlobalArguments) -> Result<LockedSession> {
+        session.set_parallelism(self.parallelism);
         let ask = |question: &str| report::confirm(question);
         let may_ask = !yes && std::io::stdin().is_terminal();
         let creation = if may_ask { BucketCreation::Ask(&ask) } else { BucketCreation::IfRequested };

@@ -1,12 +1,16 @@
 //! The command line: parses arguments and returns an exit code. One file per command.
 
 mod apply;
+mod complete;
 mod cutover;
+mod definition_file;
 mod docs;
 mod drift;
 mod drill;
 mod explain;
 mod failover;
+mod fmt;
+mod forget;
 mod git;
 mod graph;
 mod history;
@@ -27,20 +31,24 @@ mod saved;
 mod schema;
 mod shell;
 mod show;
+mod stacks;
 mod token;
 mod unlock;
 mod validate;
+mod version;
 
 use std::{io::IsTerminal, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 
 use crate::{
     core::{EnvironmentName, is_region_name},
-    definition::BackendLocation,
+    definition::{BackendLocation, is_role_arn},
     engine::session::SessionError,
     report,
 };
+pub use complete::complete_and_exit_if_requested;
 pub use lock::LockArguments;
 use refusal::refuse;
 
@@ -48,7 +56,7 @@ use refusal::refuse;
 pub const DONE: u8 = 0;
 /// Exit code: failed, and everything is as before.
 pub const FAILED: u8 = 1;
-/// Exit code: `plan --detailed-exitcode`, `drift` or `render --check` found changes, or `render` left an edited file alone.
+/// Exit code: `plan --detailed-exitcode`, `drift`, `render --check` or `fmt --check` found changes, or `render` left an edited file alone.
 pub const CHANGES: u8 = 2;
 /// Exit code: failed, and some changes remain.
 pub const INCOMPLETE: u8 = 3;
@@ -61,7 +69,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
     0  success, or no changes
     1  failed, and everything is as before
-    2  there are changes (`plan --detailed-exitcode`, `drift`, `render`)
+    2  there are changes (`plan --detailed-exitcode`, `drift`, `render`, `fmt --check`)
     3  failed, and some changes remain: they and the next command are listed
     4  waiting for a person: the next apply continues the run
   130  interrupted";
@@ -80,6 +88,8 @@ enum Command {
     New(new::Arguments),
     /// Check a definition without any calls.
     Validate(validate::Arguments),
+    /// Format definitions: indentation, spacing and quotes. Comments and the meaning stay.
+    Fmt(fmt::Arguments),
     /// Show the changes apply would make.
     Plan(plan::Arguments),
     /// Apply a definition, or a plan saved by `plan --out`.
@@ -99,12 +109,21 @@ enum Command {
     Failover(failover::Arguments),
     /// Return from the standby to the values of the definition.
     Failback(failover::FailbackArguments),
-    /// Adopt an existing resource.
+    /// Adopt existing resources: one by its id, or those of a Terraform state, with tags, in a VPC, or of a CloudFormation stack.
+    ///
+    /// acme shows the definition or the plan, asks, and adds the stack's ownership tags; it changes nothing else. From a source, it writes the
+    /// resources into the definition, with references in place of ids, and lists those that it can't adopt, with the reason.
     Import(import::Arguments),
+    /// Let go of resources: remove their ownership tags, and leave them in AWS as they are.
+    Forget(forget::Arguments),
     /// Show changes made outside acme since the last finished run; exits with 2 if there are any.
     Drift(drift::Arguments),
     /// List the runs of the stack, show one, or compare two.
     History(history::Arguments),
+    /// List the stacks of the account and region, with their last run, drift and lock.
+    ///
+    /// Finds them by the ownership tags of their resources, and in the backend of history and locks.
+    Stacks(stacks::Arguments),
     /// Test the plan on a simulated cloud, with failures injected into every call.
     Rehearse(rehearse::Arguments),
     /// Restore the newest backups into another environment, measure the data loss and the time, and delete it.
@@ -142,7 +161,7 @@ enum Command {
     /// Explain the code of an error, with the remedy.
     Explain {
         /// Code, such as `unknown-field`.
-        #[arg(value_name = "CODE")]
+        #[arg(value_name = "CODE", add = ArgValueCompleter::new(complete::codes))]
         code: String,
     },
     /// Print the JSON Schema of a definition, for editors.
@@ -159,6 +178,8 @@ enum Command {
         #[arg(value_name = "SHELL")]
         shell: clap_complete::Shell,
     },
+    /// Print the version; look for a newer one on request.
+    Version(version::Arguments),
     /// Print the manual page, or write one for each command.
     Man {
         /// Output folder.
@@ -170,11 +191,14 @@ enum Command {
 /// Selection of a stack.
 #[derive(Clone, Debug, Args)]
 pub struct StackArguments {
-    /// Stack definition.
+    /// Stack definition. Default: `acme.yaml` or `stack.yaml` in the current folder.
     #[arg(value_name = "STACK.yaml")]
-    pub file: PathBuf,
+    pub file: Option<PathBuf>,
+    /// Same as STACK.yaml, before other arguments.
+    #[arg(short = 'f', long = "file", value_name = "STACK.yaml")]
+    pub file_option: Option<PathBuf>,
     /// Environment of the definition.
-    #[arg(short, long, value_name = "NAME", env = "ACME_ENV", hide_env_values = true)]
+    #[arg(short, long, value_name = "NAME", env = "ACME_ENV", hide_env_values = true, add = ArgValueCompleter::new(complete::environments))]
     pub env: Option<EnvironmentName>,
     /// Value for expressions in the definition; repeatable. Saved plans and the shell history store it, so don't pass secrets.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_key_value)]
@@ -200,6 +224,9 @@ pub struct GlobalArguments {
     /// Profile in the AWS configuration.
     #[arg(long)]
     pub profile: Option<String>,
+    /// Role to assume, instead of the definition's `role`.
+    #[arg(long, value_name = "ARN", value_parser = parse_role)]
+    pub role: Option<String>,
     /// Location of history and locks: a folder, `s3` for the default bucket of account and region, or `s3://BUCKET/PREFIX`.
     #[arg(long, value_name = "PLACE", env = "ACME_BACKEND", hide_env_values = true)]
     pub backend: Option<BackendLocation>,
@@ -254,6 +281,10 @@ fn parse_region(text: &str) -> Result<String, String> {
     if is_region_name(text) { Ok(text.to_owned()) } else { Err("a region looks like `eu-west-1`".to_owned()) }
 }
 
+fn parse_role(text: &str) -> Result<String, String> {
+    if is_role_arn(text) { Ok(text.to_owned()) } else { Err("a role looks like `arn:aws:iam::123456789012:role/deploy`".to_owned()) }
+}
+
 fn parse_key_value(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
@@ -291,6 +322,7 @@ pub async fn run(cli: Cli) -> u8 {
     let ended = match cli.command {
         Command::New(arguments) => new::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Fmt(arguments) => fmt::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments).await,
         Command::Apply(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Apply).await,
         Command::Destroy(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Destroy).await,
@@ -298,9 +330,11 @@ pub async fn run(cli: Cli) -> u8 {
         Command::Cutover(arguments) => cutover::run(&arguments).await,
         Command::Failover(arguments) => failover::run(&arguments).await,
         Command::Failback(arguments) => failover::run_failback(&arguments).await,
-        Command::Import(arguments) => import::run(&arguments).await,
+        Command::Import(arguments) => import::run(arguments).await,
+        Command::Forget(arguments) => forget::run(arguments).await,
         Command::Drift(arguments) => drift::run(&arguments).await,
-        Command::History(arguments) => history::run(&arguments).await,
+        Command::History(arguments) => history::run(arguments).await,
+        Command::Stacks(arguments) => stacks::run(&arguments).await,
         Command::Rehearse(arguments) => rehearse::run(&arguments).await,
         Command::Drill(arguments) => drill::run(&arguments).await,
         Command::Render(arguments) => render::run(&arguments).await,
@@ -310,6 +344,7 @@ pub async fn run(cli: Cli) -> u8 {
         Command::Schema => Ok(schema::run()),
         Command::Docs { out } => docs::run(&out),
         Command::Completions { shell } => shell::completions(shell),
+        Command::Version(arguments) => version::run(&arguments).await,
         Command::Man { out } => shell::man(out.as_deref()),
         Command::Outputs(arguments) => outputs::run(&arguments).await,
         Command::Policy(arguments) => policy::run(&arguments),

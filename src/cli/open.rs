@@ -1,5 +1,7 @@
 //! Common first steps of commands: load the definition, open a session, show what is wrong with it.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 
 use super::{GlobalArguments, StackArguments, refusal::refuse};
@@ -16,8 +18,13 @@ use crate::{
 
 /// Reads the text of a definition.
 pub fn read(target: &StackArguments) -> Result<Source> {
-    let path = target.file.display().to_string();
-    let source = Source::read(&target.file).with_context(|| format!("can't read the definition `{path}`"))?;
+    read_file(&target.path()?)
+}
+
+/// Same, for a file.
+pub fn read_file(file: &Path) -> Result<Source> {
+    let path = file.display().to_string();
+    let source = Source::read(file).with_context(|| format!("can't read the definition `{path}`"))?;
     if SavedPlan::is_saved_plan(&source.text) {
         refuse!("saved-plan", "`{path}` is a saved plan, not a definition: run `acme apply {path}` to apply it");
     }
@@ -48,16 +55,25 @@ pub async fn open(target: &StackArguments, global: &GlobalArguments) -> Result<S
 /// Same, for a definition that was read before.
 pub async fn open_source(source: Source, target: &StackArguments, global: &GlobalArguments) -> Result<Session> {
     global.apply_color_choice();
-    let connection = match &global.local {
-        Some(folder) => Connection::Simulated(folder.clone()),
+    let (definition, region, backend) = (load_options(target), global.region.clone(), global.backend.clone());
+    let role = global.role.clone();
+    let options = SessionOptions { definition, connection: connection(global), region, backend, role, parallelism: None };
+    Ok(Session::open(source, options).await?)
+}
+
+/// Cloud that the options select.
+pub fn connection(global: &GlobalArguments) -> Connection {
+    match &global.local {
+        Some(folder) => {
+            report::mark_simulated();
+            Connection::Simulated(folder.clone())
+        }
         None => Connection::Aws {
             profile: global.profile.clone(),
             endpoint_url: global.endpoint_url.clone(),
             kube_proxy_url: global.kube_proxy_url.clone(),
         },
-    };
-    let (definition, region, backend) = (load_options(target), global.region.clone(), global.backend.clone());
-    Ok(Session::open(source, SessionOptions { definition, connection, region, backend }).await?)
+    }
 }
 
 /// Opens a session and reads all resources of the stack.

@@ -58,7 +58,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         if !plan.obstacles.is_empty() {
             refuse!("blocked", "the plan was not saved: it is blocked, see above");
         }
-        let commit = git::commit(&arguments.target.file);
+        let commit = git::commit(&arguments.target.path()?);
         saved::write(out, &session.save_plan(&state, &plan, goal, commit).await?)?;
         report::eprint(&format!("Saved. Run `acme apply {}` to apply exactly this plan.", out.display()));
     }

@@ -16,9 +16,10 @@ use crate::{
 
 /// Reads the saved plan at `target`; `None` if it is a definition.
 pub fn read(target: &StackArguments) -> Result<Option<SavedPlan>> {
-    let file = target.file.display();
-    let by_name = target.file.extension().is_some_and(|extension| extension == "acmeplan");
-    let text = match fs::read_to_string(&target.file) {
+    let path = target.path()?;
+    let file = path.display();
+    let by_name = path.extension().is_some_and(|extension| extension == "acmeplan");
+    let text = match fs::read_to_string(&path) {
         Ok(text) if by_name || SavedPlan::is_saved_plan(&text) => text,
         Err(error) if by_name => return Err(error).with_context(|| format!("can't read the saved plan `{file}`")),
         // Loading the definition reports the error.
@@ -38,7 +39,7 @@ pub fn read(target: &StackArguments) -> Result<Option<SavedPlan>> {
 /// Definition of a saved plan.
 pub fn stack_arguments(saved: &SavedPlan) -> StackArguments {
     let DefinitionSource { file, env, set, .. } = &saved.definition;
-    StackArguments { file: PathBuf::from(file), env: env.clone(), set: set.clone() }
+    StackArguments { file: Some(PathBuf::from(file)), file_option: None, env: env.clone(), set: set.clone() }
 }
 
 /// Writes a plan to a file that only its owner can read.

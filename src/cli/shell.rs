@@ -4,14 +4,19 @@ use std::{io, path::Path};
 
 use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
-use clap_complete::Shell;
+use clap_complete::{Shell, env::Shells};
 
-use super::{Cli, DONE};
+use super::{Cli, DONE, complete::COMPLETE_VARIABLE};
 use crate::report;
 
 pub fn completions(shell: Shell) -> Result<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "acme", &mut script);
+    let name = shell.to_string();
+    match Shells::builtins().completer(&name) {
+        // Words of a definition, such as its environments, are known only when the shell asks for them.
+        Some(completer) => completer.write_registration(COMPLETE_VARIABLE, "acme", "acme", "acme", &mut script)?,
+        None => clap_complete::generate(shell, &mut Cli::command(), "acme", &mut script),
+    }
     report::print(&String::from_utf8(script)?);
     Ok(DONE)
 }

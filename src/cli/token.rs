@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::DONE;
 use crate::{
-    aws::{Aws, Settings},
+    aws::{Aws, Role, Settings},
     kubernetes::TOKEN_LIFETIME,
     report,
 };
@@ -24,10 +24,18 @@ pub struct Arguments {
     /// Profile in the AWS configuration.
     #[arg(long)]
     profile: Option<String>,
+    /// Role to assume.
+    #[arg(long, value_name = "ARN", value_parser = super::parse_role)]
+    role: Option<String>,
+    /// External id that the trust policy of the role requires.
+    #[arg(long, value_name = "ID", requires = "role")]
+    external_id: Option<String>,
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
-    let settings = Settings { region: arguments.region.clone(), profile: arguments.profile.clone(), ..Settings::default() };
+    let role = arguments.role.clone();
+    let role = role.map(|arn| Role { arn, external_id: arguments.external_id.clone(), session_name: "acme-token".to_owned() });
+    let settings = Settings { region: arguments.region.clone(), profile: arguments.profile.clone(), role, ..Settings::default() };
     let aws = Aws::connect(settings).await?;
     let token = aws.kubernetes.token(&arguments.cluster).await?;
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

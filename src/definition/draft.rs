@@ -18,8 +18,8 @@ use super::{
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     core::{
-        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, IgnoredTags, ON_DELETE_TAG, OnDelete, PatternInputs, RESOURCE_NAME_RULE,
-        ResourceType, STACK_TAG, Tags,
+        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, IgnoredTags, ON_DELETE_TAG, OnDelete, PatternInputs, Problem,
+        RESOURCE_NAME_RULE, ResourceType, STACK_TAG, Tags,
         expression::{self, Reference, has_reference},
         iam_path, is_resource_name,
     },
@@ -176,8 +176,10 @@ fn compile_draft(
         None => default_on_delete(&draft),
     };
     let tags_at = draft.definition_pointer("/tags");
+    let unset = null_keys(own_tags.as_ref());
     let own_tags = parse_tags(c, own_tags, &tags_at, &stack.ignored_tags);
-    let tags = with_ownership_tags(c, &draft, own_tags, defaults, stack, on_delete, &tags_at);
+    let mut tags = with_ownership_tags(c, &draft, own_tags, defaults, stack, on_delete, &tags_at);
+    tags.retain(|key, _| !unset.contains(key));
     let mut needs = BTreeSet::new();
     let depends_at = draft.definition_pointer("/depends_on");
     known.add_depends_on(c, depends_on, &depends_at, &mut needs);
@@ -194,6 +196,9 @@ fn compile_draft(
     let spec = resolved.unwrap_or(spec);
     let (parsed, mut found) = problems::parse_all(&spec, |spec| draft.resource_type.operations.parse(spec));
     problems::add_rule_violations(draft.resource_type, parsed.as_ref(), &spec, &mut found);
+    if named {
+        found.retain(|problem| !report_stack_name(c, draft.resource_type, &shown, &spec, problem));
+    }
     known.add_references(c, parsed.as_ref().unwrap_or(&spec), &spec, &shown, &|pointer| draft.definition_pointer(pointer), &mut needs);
     needs.remove(&address).then(|| {
         c.problem_at_key("cycle", &draft.pointer, format!("{shown} refers to itself"), "remove the reference");
@@ -339,7 +344,30 @@ fn parse_on_delete(c: &mut Compiler<'_>, value: &Value, resource_type: &Resource
     serde_json::from_value(value.clone()).ok()
 }
 
-/// Converts tags to strings. Limits: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
+/// Reports at the name of the stack that AWS refuses a generated name because of how the stack's name begins: `sg-` is for ids of security groups.
+/// Returns false if the cause is another one.
+fn report_stack_name(c: &mut Compiler<'_>, resource_type: &ResourceType, shown: &str, spec: &Value, problem: &Problem) -> bool {
+    let Some(name) = spec.get("name").and_then(Value::as_str).filter(|_| problem.pointer == "/name") else { return false };
+    let naming_prefix = resource_type.naming.map_or("", |naming| naming.prefix);
+    let own = name.strip_prefix(naming_prefix).unwrap_or(name);
+    let mut other = spec.clone();
+    other["name"] = Value::String(format!("{naming_prefix}x{own}"));
+    let is_refused = resource_type.operations.parse(&other).map_or_else(|problems| problems, |spec| resource_type.check(&spec));
+    if is_refused.iter().any(|other| other.pointer == "/name") {
+        return false;
+    }
+    let message = format!("{shown} would be named `{name}`: {}", problem.message);
+    c.problem("stack-name", "/stack", message, format!("choose another name for the stack, or set `name` on {shown}"));
+    true
+}
+
+/// Keys without a value: the resource has no such tag, even if the stack or acme sets it for others.
+fn null_keys(tags: Option<&Value>) -> BTreeSet<String> {
+    let tags = tags.and_then(Value::as_object).into_iter().flatten();
+    tags.filter(|(_, value)| value.is_null()).map(|(key, _)| key.clone()).collect()
+}
+
+/// Converts tags to strings; those without a value are left out. Limits: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
 fn parse_tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str, ignored: &IgnoredTags) -> Tags {
     let map = match value {
         None | Some(Value::Null) => return Tags::new(),
@@ -374,6 +402,7 @@ fn parse_tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str, ignored: &Ig
             continue;
         }
         match scalar_text(&value) {
+            None if value.is_null() => {}
             Some(text) if text.chars().count() > 256 => {
                 let message = format!("a tag value must have at most 256 characters, not {}", text.chars().count());
                 c.problem("tags", &here, message, "shorten the value");

@@ -37,6 +37,12 @@ pub fn expanded_yaml(stack: &Stack) -> String {
             add(json!({ key: value }));
         }
     }
+    if let Some(role) = &stack.role {
+        add(match &role.external_id {
+            Some(id) => json!({ "role": { "arn": role.arn, "external_id": id } }),
+            None => json!({ "role": role.arn }),
+        });
+    }
     if stack.environment != EnvironmentName::default() {
         add(json!({ "environments": { stack.environment.to_string(): {} } }));
     }

@@ -11,7 +11,9 @@ mod diagnostic;
 pub(crate) mod draft;
 mod environment;
 mod expanded;
+mod format;
 pub mod gitops;
+mod insert;
 mod location;
 mod networks;
 mod parse;
@@ -20,6 +22,7 @@ mod problems;
 pub mod procedures;
 mod provided;
 mod region;
+mod role;
 mod rollback_policy;
 mod scalar;
 pub mod sections;
@@ -42,8 +45,17 @@ use std::{
 use serde_json::{Map, Value};
 
 pub use self::{
-    backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, gitops::GitOps, location::Location,
-    procedures::Procedures, rollback_policy::RollbackPolicy, source::Source,
+    backend_location::BackendLocation,
+    diagnostic::Diagnostic,
+    expanded::expanded_yaml,
+    format::formatted_text,
+    gitops::GitOps,
+    insert::{entry_range, insert_resources},
+    location::Location,
+    procedures::Procedures,
+    role::{StackRole, is_role_arn},
+    rollback_policy::RollbackPolicy,
+    source::Source,
 };
 pub(crate) use self::{
     cidr_subnet::cidr_subnet,
@@ -162,6 +174,8 @@ pub struct Stack {
     pub region: Option<String>,
     /// Pinned account, if any.
     pub account: Option<String>,
+    /// Role to assume, if any.
+    pub role: Option<StackRole>,
     /// Backend for history and locks, if the definition sets one.
     pub backend: Option<BackendLocation>,
     /// Whether a failed apply rolls back.
@@ -226,6 +240,7 @@ pub const TOP_LEVEL_KEYS: &[&str] = &[
     "stack",
     "region",
     "account",
+    "role",
     "backend",
     "rollback",
     "tags",
@@ -297,6 +312,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
 
     c.location.account = account.clone().or(c.location.account.take());
     c.location.region = region.clone().or(c.location.region.take());
+    let role = role::parse(&mut c, &document, account.as_deref());
     let backend = top_level_text(&mut c, &document, "backend").and_then(|text| parse_backend(&mut c, &text));
 
     let rollback = top_level_text(&mut c, &document, "rollback").map_or(Some(RollbackPolicy::default()), |text| {
@@ -322,6 +338,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         environment,
         region,
         account,
+        role,
         backend,
         rollback: rollback.unwrap_or_default(),
         resources: BTreeMap::new(),

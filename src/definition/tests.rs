@@ -500,3 +500,33 @@ fn reads_timeouts_and_the_rollback_policy() {
         assert!(problems.contains(&format!("error[{code}]")) && problems.contains(part), "{problems}");
     }
 }
+
+/// Services reserve how some names begin.
+#[test]
+fn reports_stack_names_that_collide_with_reserved_prefixes() {
+    for (stack, resource, words) in [
+        ("sg", "security_group: { web: { vpc: { id: vpc-1 } } }", "`security_group.web` would be named `sg-web`"),
+        ("aws", "parameter: { url: { value: a } }", "would be named"),
+        (
+            "internal",
+            "load_balancer: { web: { subnets: [{ id: subnet-1 }, { id: subnet-2 }], security_groups: [{ id: sg-1 }] } }",
+            "`internal-web`",
+        ),
+        ("xn--shop", "s3_bucket: { files: {} }", "`s3_bucket.files` would be named"),
+    ] {
+        let text = format!("stack: {stack}\nresources: {{ {resource} }}\n");
+        let source = Source::new("stack.yaml", text);
+        let Err(problems) = load(&source, &LoadOptions::default()) else { panic!("{stack} is accepted") };
+        let problem = problems.iter().find(|problem| problem.code == "stack-name").unwrap_or_else(|| panic!("{stack}: {problems:?}"));
+        assert!(problem.message.contains(words), "{}", problem.message);
+        assert_eq!(problem.line(&source), Some(1), "{stack}");
+        // Its own name helps.
+        let own = source.text.replace(": { vpc", ": { name: web, vpc").replace("{ value", "{ name: url, value");
+        let own = own.replace("{ subnets", "{ name: web, subnets").replace("files: {}", "files: { name: files-of-the-shop }");
+        assert!(load(&Source::new("stack.yaml", own), &LoadOptions::default()).is_ok(), "{stack}");
+    }
+    assert!(
+        load(&Source::new("stack.yaml", "stack: aws\nresources: { vpc: { main: { cidr: 10.0.0.0/16 } } }\n"), &LoadOptions::default())
+            .is_ok()
+    );
+}

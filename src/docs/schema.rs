@@ -112,6 +112,17 @@ fn top_level_fields() -> Map<String, Value> {
             "type": ["string", "integer", "null"], "pattern": either("^[0-9]{12}$"),
             "minimum": 100_000_000_000_u64, "maximum": 999_999_999_999_u64, "examples": ["123456789012"],
         },
+        "role": {
+            "description": "Role to assume for all calls, with the session name `acme-<stack>`: an ARN, or a map with `arn` and `external_id`. An \
+                            expression gives each environment its own. Default: none.",
+            "type": ["string", "object", "null"], "pattern": either("^arn:aws[a-z-]*:iam::[0-9]{12}:role/"),
+            "properties": {
+                "arn": { "description": "ARN of the role.", "type": "string", "examples": ["arn:aws:iam::123456789012:role/deploy"] },
+                "external_id": { "description": "External id that its trust policy requires. Default: none.", "type": ["string", "null"], "examples": ["shop"] },
+            },
+            "required": ["arn"], "additionalProperties": false,
+            "examples": ["arn:aws:iam::123456789012:role/deploy"],
+        },
         "backend": {
             "description": "Location of history and locks: a folder, `s3` for the default bucket of account and region, or a bucket. \
                             Default: the default bucket if it exists.",
@@ -155,10 +166,10 @@ fn common_definitions() -> Map<String, Value> {
     };
     let common = json!({
         "tags": {
-            "description": "Additional tags. Default: none.",
+            "description": "Additional tags. A tag without a value (`null`) is left out, even if acme or the stack's `tags` set it. Default: none.",
             "type": ["object", "null", "string"], "pattern": EXPRESSION_PATTERN,
             "patternProperties": { "^([Aa][Ww][Ss]|[Aa][Cc][Mm][Ee]):": { "not": {} } },
-            "additionalProperties": { "type": ["string", "number", "boolean"] },
+            "additionalProperties": { "type": ["string", "number", "boolean", "null"] },
             "examples": [{ "team": "platform" }],
         },
         "depends_on": {

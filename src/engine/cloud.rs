@@ -42,7 +42,7 @@ impl Cloud {
     pub async fn account(&self) -> Result<String> {
         match self {
             Cloud::Aws(aws) => aws.account().await,
-            Cloud::Simulated(_) => Ok(Simulator::ACCOUNT.to_owned()),
+            Cloud::Simulated(local) => Ok(local.account().to_owned()),
         }
     }
 
@@ -159,6 +159,77 @@ impl Cloud {
             }
         }
         Ok(index)
+    }
+
+    /// Names of the stacks and environments with resources in the region of the session, with the number of those that the tagging API knows.
+    ///
+    /// # Errors
+    /// Returns errors of the tagging API.
+    pub async fn tagged_stacks(&self) -> Result<BTreeMap<(String, String), usize>> {
+        let mut counts = BTreeMap::new();
+        let mut count = |tags: &Tags| {
+            if let (Some(stack), Some(environment)) = (tags.get(STACK_TAG), tags.get(ENVIRONMENT_TAG)) {
+                *counts.entry((stack.clone(), environment.clone())).or_default() += 1;
+            }
+        };
+        match self {
+            Cloud::Aws(aws) => {
+                let filter = aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(STACK_TAG).build();
+                let mut pages = aws.tagging.get_resources().tag_filters(filter).resources_per_page(100).into_paginator().send();
+                while let Some(page) = pages.next().await {
+                    for resource in page?.resource_tag_mapping_list.unwrap_or_default() {
+                        count(&resource.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect());
+                    }
+                }
+            }
+            Cloud::Simulated(local) => {
+                RESOURCE_TYPES.iter().flat_map(|kind| local.resources(kind.name, None)).for_each(|live| count(&live.tags));
+            }
+        }
+        Ok(counts)
+    }
+
+    /// ARNs of the resources with all of these tags, in the region of the stack and among the global ones. The simulated cloud returns the resources,
+    /// because some have no ARN.
+    ///
+    /// # Errors
+    /// Returns errors of the tagging API.
+    pub async fn resources_with_tags(&self, tags: &Tags) -> Result<Vec<(String, Option<LiveResource>)>> {
+        let mut found = BTreeMap::new();
+        match self {
+            Cloud::Aws(aws) => {
+                let filters = || {
+                    tags.iter()
+                        .map(|(key, value)| aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(key).values(value).build())
+                        .collect()
+                };
+                let regions: BTreeSet<&str> = [aws.region.as_str(), global_region(&aws.region)].into();
+                for region in regions {
+                    let aws = aws.in_region(Some(region));
+                    let call = aws.tagging.get_resources().set_tag_filters(Some(filters())).resources_per_page(100);
+                    let mut pages = call.into_paginator().send();
+                    while let Some(page) = pages.next().await {
+                        for resource in page?.resource_tag_mapping_list.unwrap_or_default() {
+                            let arn = resource.resource_arn.unwrap_or_default();
+                            // Resources of another region than the stack's are not its own, unless they are global.
+                            let is_global = || RESOURCE_TYPES.iter().any(|kind| kind.is_global() && kind.matches_arn(&arn));
+                            if region == self.region() || is_global() {
+                                found.insert(arn, None);
+                            }
+                        }
+                    }
+                }
+            }
+            Cloud::Simulated(local) => {
+                let all = RESOURCE_TYPES.iter().filter(|kind| kind.is_adoptable()).flat_map(|kind| local.resources(kind.name, None));
+                let has_tags = |live: &LiveResource| tags.iter().all(|(key, value)| live.tags.get(key) == Some(value));
+                for live in all.filter(has_tags) {
+                    let name = live.arn().map_or_else(|| format!("{} {}", live.type_name, live.id), str::to_owned);
+                    found.insert(name, Some(live));
+                }
+            }
+        }
+        Ok(found.into_iter().collect())
     }
 
     /// See [`crate::core::Operations::preflight`].

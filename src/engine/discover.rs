@@ -317,6 +317,41 @@ pub async fn find_by_id(
     Ok(found.into_iter().find(|live| live.id == id))
 }
 
+/// Same, for a resource of which one of several texts is the id or the ARN. Texts that can't be an id of the type cost no call.
+///
+/// # Errors
+/// Fails if its type can't be read.
+pub async fn find_by_any_id(
+    cloud: &Cloud,
+    stack: &Stack,
+    kind: &'static ResourceType,
+    (region, ids): (Option<&str>, &[String]),
+    live_state: &LiveState,
+) -> Result<Option<LiveResource>> {
+    for id in ids.iter().filter(|id| may_be_id(kind.id, id)) {
+        if let Some(live) = find_by_id(cloud, stack, kind, (region, id), live_state).await? {
+            return Ok(Some(live));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a text can be a physical id with this pattern, see [`crate::core::TypeInfo::id`].
+fn may_be_id(pattern: &str, text: &str) -> bool {
+    let (prefix, rest) = pattern.split_once('{').unwrap_or((pattern, ""));
+    // Fields of the spec in the pattern may have slashes in their names.
+    let outside = rest.split('{').filter_map(|part| part.split_once('}')).map(|(_, literal)| literal.matches('/').count());
+    let slashes: usize = outside.sum();
+    match pattern {
+        "{arn}" => text.starts_with("arn:"),
+        "{resource}" => true,
+        // A stand-in may have neither TLS nor the beginnings of Route 53's ids.
+        _ if prefix.ends_with("://") => text.contains("://"),
+        _ if prefix.ends_with('-') => text.starts_with(prefix),
+        _ => !text.is_empty() && !text.starts_with("arn:") && text.matches('/').count() >= slashes,
+    }
+}
+
 /// Reads one of the stack's resources again; `None` if it no longer exists. `live_state` has the stack's resources, to find parents.
 ///
 /// # Errors

@@ -46,11 +46,16 @@ pub fn generate_config(
         fields.remove("name");
     }
     let mut tags = without_ownership_tags(&visible_tags(&live.tags, &Tags::new()));
-    if kind.service.has_name_tag && tags.get("Name") == Some(&format!("{}{}", stack.prefix(), address.name)) {
+    let has_name_tag = kind.service.has_name_tag && kind.is_taggable() && !stack.ignored_tags.contains("Name");
+    if has_name_tag && tags.get("Name") == Some(&format!("{}{}", stack.prefix(), address.name)) {
         tags.remove("Name");
     }
+    let mut tags: Map<String, Value> = tags.into_iter().map(|(key, value)| (key, Value::String(value))).collect();
+    if has_name_tag && !live.tags.contains_key("Name") {
+        tags.insert("Name".into(), Value::Null);
+    }
     if !tags.is_empty() {
-        fields.insert("tags".into(), json!(tags));
+        fields.insert("tags".into(), Value::Object(tags));
     }
     if let Some(region) = live.region.as_ref().filter(|_| !kind.has_fixed_region(&live.spec)) {
         fields.insert("region".into(), json!(region));

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{core::LiveResource, kubernetes::exec_entry};
+use crate::{
+    core::LiveResource,
+    kubernetes::{Caller, exec_entry},
+};
 
 /// How `kubectl` gets a token: a command, and its arguments without the cluster.
 pub struct TokenCommand {
@@ -10,8 +13,8 @@ pub struct TokenCommand {
     pub command: String,
     /// Region of the stack.
     pub region: String,
-    /// Profile of the AWS configuration.
-    pub profile: Option<String>,
+    /// Who calls.
+    pub caller: Caller,
     /// Proxy for private endpoints.
     pub proxy: Option<String>,
 }
@@ -29,7 +32,7 @@ pub fn kubeconfig<'a>(clusters: impl IntoIterator<Item = &'a LiveResource>, toke
         if let Some(proxy) = &token.proxy {
             access["proxy-url"] = json!(proxy);
         }
-        let exec = exec_entry(&token.command, &cluster.id, region, token.profile.as_deref());
+        let exec = exec_entry(&token.command, &cluster.id, region, &token.caller);
         let entries = [
             json!({ "name": name, "cluster": access }),
             json!({ "name": name, "context": { "cluster": name, "user": name } }),
@@ -76,7 +79,12 @@ mod tests {
     }
 
     fn token() -> TokenCommand {
-        TokenCommand { command: "acme".into(), region: "eu-west-1".into(), profile: Some("ops".into()), proxy: None }
+        TokenCommand {
+            command: "acme".into(),
+            region: "eu-west-1".into(),
+            caller: Caller { profile: Some("ops".into()), ..Caller::default() },
+            proxy: None,
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod cloud;
 pub mod discover;
+pub mod drift_record;
 pub mod execute;
 mod gates;
 pub mod generate_config;

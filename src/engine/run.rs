@@ -6,6 +6,7 @@ mod unfinished;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -51,6 +52,8 @@ pub(in crate::engine) struct Run {
     pub stop: StopSignal,
     /// Receiver of events.
     pub events: mpsc::UnboundedSender<Event>,
+    /// Maximum number of parallel steps. Default: the executor's.
+    pub parallelism: Option<NonZeroUsize>,
     /// Description of the run; `revision`, `continues` and `undoes_alone` are set here.
     pub info: RunInfo,
 }
@@ -115,6 +118,7 @@ impl Run {
             null_means,
             rolling_back: false,
             retry_tokens: unfinished.retry_tokens(stack),
+            parallelism: self.parallelism,
         };
         let execution = execute(stack, plan, live_state, options).await;
         self.report_losses(&execution);
@@ -227,6 +231,7 @@ impl Run {
             null_means: NullMeans::Unset,
             rolling_back: true,
             retry_tokens: BTreeMap::new(),
+            parallelism: self.parallelism,
         };
         let execution = execute(&undo.stack, &undo.plan, std::mem::take(&mut undo.live_state), options).await;
         self.report_losses(&execution);

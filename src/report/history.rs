@@ -70,6 +70,11 @@ fn truncate(text: &str, width: usize) -> String {
     format!("{kept}…")
 }
 
+/// Outcome in a word or two.
+pub fn outcome_word(entry: &RunSummary) -> &'static str {
+    outcome_label(entry).0
+}
+
 fn outcome_label(entry: &RunSummary) -> (&'static str, Style) {
     match entry.outcome {
         Some(RunOutcome::Done) => ("done", Style::Added),

@@ -19,6 +19,7 @@ pub fn plan(plan: &Plan) -> Value {
         "environment": plan.environment,
         "region": plan.region,
         "account": plan.account,
+        "simulated": plan.is_simulated,
         "summary": plan.summary(),
         "estimated_seconds": plan.estimated_time().as_secs(),
         "changes": plan.changes.iter().filter(|change| change.action != Action::None).collect::<Vec<_>>(),
@@ -88,7 +89,8 @@ fn summary_counts(changes: &[Change]) -> Value {
     json!({ "create": create, "update": update, "replace": replace, "delete": delete })
 }
 
-fn run_summary(entry: &RunSummary) -> Value {
+/// Summary of a run.
+pub fn run_summary(entry: &RunSummary) -> Value {
     let begin = &entry.run;
     json!({
         "revision": begin.revision,

@@ -9,6 +9,7 @@ pub mod json;
 mod layout;
 pub mod outcome;
 pub mod permissions;
+mod place;
 pub mod plan;
 mod printer;
 pub mod procedure;
@@ -17,6 +18,7 @@ mod progress_view;
 pub mod rehearsal;
 pub mod remedy;
 pub mod render;
+pub mod stacks;
 pub mod stats;
 mod style;
 pub mod terraform;
@@ -28,7 +30,8 @@ use std::io;
 
 pub use crate::core::{format_duration, format_elapsed};
 use crate::definition::{Diagnostic, Source};
-pub use printer::{Stdout, eprint, print, print_json, print_json_line, print_yaml};
+pub use place::Place;
+pub use printer::{Stdout, eprint, mark_simulated, print, print_json, print_json_line, print_yaml};
 pub use style::Style;
 pub use value::AddressNames;
 
@@ -47,7 +50,7 @@ pub fn trusted(styled: &str) -> String {
 /// # Errors
 /// Fails if the answer can't be read.
 pub fn confirm(question: &str) -> io::Result<bool> {
-    Ok(ask(&format!("{question} Only `yes` is accepted: "))? == "yes")
+    Ok(ask(&format!("{}{question} Only `yes` is accepted: ", place::simulated_prefix()))? == "yes")
 }
 
 /// Asks for text on the terminal.

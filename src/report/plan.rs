@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Style, format_duration,
+    Place, Style, format_duration,
     layout::{self, WIDTH},
     value::{AddressNames, is_empty_value},
 };
@@ -52,8 +52,8 @@ pub fn render(plan: &Plan, options: RenderOptions) -> String {
 /// Fails if `out` fails.
 pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::fmt::Result {
     let names = &AddressNames::from_plan(plan);
-    let title = format!("{} ({}) in {}, account {}", plan.stack, plan.environment, plan.region, plan.account);
-    writeln!(out, "{}", Style::Heading.paint(title))?;
+    let place = Place { region: &plan.region, account: &plan.account, is_simulated: plan.is_simulated };
+    writeln!(out, "{}", place.title(&plan.stack, &plan.environment))?;
     for note in &plan.notes {
         writeln!(out, "  {} {}", Style::Changed.paint("Note:"), printable_line(note))?;
     }
@@ -332,6 +332,7 @@ fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
         Reason::NotInDefinition if change.changed_by == Some(ChangedBy::Outside) => "not declared, created outside acme".to_owned(),
         Reason::NotInDefinition if in_undeclared_section => String::new(),
         Reason::NotInDefinition => UNDECLARED.to_owned(),
+        Reason::Forgotten => "leaves the stack, stays in AWS".to_owned(),
         Reason::Destroyed if change.action == Action::Forget => "stays in AWS".to_owned(),
         Reason::Destroyed => String::new(),
         Reason::StillNeeded { by } => format!("stays in AWS, because data of {by} needs it"),

@@ -4,7 +4,10 @@ use std::{
     borrow::Cow,
     env, fmt,
     io::{self, Write},
-    sync::LazyLock,
+    sync::{
+        LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anstream::{AutoStream, ColorChoice};
@@ -57,6 +60,19 @@ impl Drop for Stdout {
     fn drop(&mut self) {
         self.write_pending(self.pending.len());
     }
+}
+
+/// Whether this process works on the simulated cloud.
+static SIMULATED: AtomicBool = AtomicBool::new(false);
+
+/// Marks the questions of this process, because it works on the simulated cloud.
+pub fn mark_simulated() {
+    SIMULATED.store(true, Ordering::Relaxed);
+}
+
+/// Whether [`mark_simulated`] was called.
+pub(super) fn is_simulated() -> bool {
+    SIMULATED.load(Ordering::Relaxed)
 }
 
 /// Writes text to stdout. Ignores a closed pipe, because a reader may stop early.

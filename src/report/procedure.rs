@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{AddressNames, Style, format_duration, plan, time};
+use super::{AddressNames, Place, Style, format_duration, plan, time};
 use crate::{
     core::printable_line,
     engine::{
@@ -60,7 +60,8 @@ pub fn render_steps(steps: &[PlannedStep], gates: &[(&str, GatesReport)], bake: 
     let mut out = String::new();
     if let Some(first) = steps.first() {
         let Plan { stack, environment, region, account, .. } = &first.plan;
-        out.push_str(&format!("{}\n", Style::Heading.paint(format!("{stack} ({environment}) in {region}, account {account}"))));
+        let place = Place { region, account, is_simulated: first.plan.is_simulated };
+        out.push_str(&format!("{}\n", place.title(stack, environment)));
     }
     for (number, step) in steps.iter().enumerate() {
         out.push_str(&format!("{}\n", step_title(&step.label, &step.values)));

@@ -64,7 +64,7 @@ async fn run_live_view(mut receiver: UnboundedReceiver<Event>) {
     let with_color = printer::stderr_has_color();
     let text = |text: String| printer::rendered(&text, with_color);
     let mut screen = Screen { terminal: Term::buffered_stderr(), rows: 0 };
-    let mut state = ProgressView::default();
+    let mut state = ProgressView::new(printer::is_simulated());
     let begun = Instant::now();
     let mut ticks = tokio::time::interval(REDRAW_INTERVAL);
     let mut events = Vec::new();

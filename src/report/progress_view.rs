@@ -34,6 +34,8 @@ pub struct ProgressView {
     /// No more steps are started, because the user interrupted the run or a step failed.
     stopping: bool,
     rolling_back: bool,
+    /// Whether the run is on the simulated cloud.
+    is_simulated: bool,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,11 @@ const SPINNER_FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "�
 const SPINNER_INTERVAL_MILLISECONDS: u128 = 100;
 
 impl ProgressView {
+    /// View of a run, in the simulated cloud or in AWS.
+    pub fn new(is_simulated: bool) -> ProgressView {
+        ProgressView { is_simulated, ..ProgressView::default() }
+    }
+
     /// Updates the state with an event and its time.
     pub fn update(&mut self, event: &Event, now: Duration) {
         match event {
@@ -81,9 +88,10 @@ impl ProgressView {
                 self.activity = match command.as_str() {
                     "destroy" => "Destroying",
                     "rollback" => "Rolling back",
+                    "forget" => "Forgetting",
                     _ => "Applying",
                 };
-                self.stack = format!("{stack} ({environment})");
+                self.stack = format!("{stack} ({environment}){}", if self.is_simulated { ", simulated cloud" } else { "" });
                 self.started_at = now;
             }
             Event::RollingBack { .. } => {

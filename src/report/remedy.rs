@@ -46,7 +46,7 @@ pub fn general_remedy(error: &Error) -> Option<String> {
         }
         _ if error.is_credential_error() => "renew the credentials".to_owned(),
         _ if is_quota(code) => "request a quota increase in Service Quotas, or use fewer".to_owned(),
-        ErrorKind::AccessDenied => "grant the permission: `acme policy STACK.yaml` prints the policies a stack needs".to_owned(),
+        ErrorKind::AccessDenied => "grant the permission: `acme policy` prints the policies a stack needs".to_owned(),
         ErrorKind::Throttled => "other clients use up the account's request rate: try again later".to_owned(),
         ErrorKind::Unavailable => "check network, proxy and endpoint, then try again".to_owned(),
         _ if codes::all_codes().any(|(known, _)| known == code) => format!("run `acme explain {code}` for details"),

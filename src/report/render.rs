@@ -28,7 +28,19 @@ fn diff_of_file(change: &FileChange) -> String {
     };
     let mut out = format!("{}\n", style.paint(format!("{word} {}", printable_line(&change.path))));
     let (Some(before), Some(after)) = (&change.before, &change.after) else { return out };
-    let diff = TextDiff::from_lines(before.as_str(), after.as_str());
+    push_line_changes(&mut out, before, after);
+    out
+}
+
+/// The differences of two versions of a file, line by line.
+pub fn diff_of_texts(path: &str, before: &str, after: &str) -> String {
+    let mut out = format!("{}\n", Style::Changed.paint(format!("~ {}", printable_line(path))));
+    push_line_changes(&mut out, before, after);
+    out
+}
+
+fn push_line_changes(out: &mut String, before: &str, after: &str) {
+    let diff = TextDiff::from_lines(before, after);
     for group in diff.grouped_ops(CONTEXT) {
         for line in group.iter().flat_map(|op| diff.iter_changes(op)).filter(|line| !is_header_line(line.value())) {
             let text = printable_line(line.value().trim_end());
@@ -41,7 +53,6 @@ fn diff_of_file(change: &FileChange) -> String {
             out.push('\n');
         }
     }
-    out
 }
 
 /// Numbers of files, and the files that acme left alone.

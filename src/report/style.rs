@@ -27,6 +27,8 @@ pub enum Style {
     Removed,
     /// A heading.
     Heading,
+    /// A heading about the simulated cloud, which must not be taken for AWS.
+    Simulated,
     /// Less important text.
     Faint,
 }
@@ -39,6 +41,7 @@ impl Style {
             Style::Changed => AnsiColor::Yellow.on_default(),
             Style::Removed => AnsiColor::Red.on_default(),
             Style::Heading => anstyle::Style::new().bold(),
+            Style::Simulated => AnsiColor::Magenta.on_default().bold(),
             Style::Faint => anstyle::Style::new().dimmed(),
         };
         Styled(style, text)

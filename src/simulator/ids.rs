@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Simulator, resource::SimulatedResource, schema::resolve_ref};
+use super::{resource::SimulatedResource, schema::resolve_ref};
 use crate::core::{
     PatternInputs, ResourceType, endpoint_domain, expand_pattern,
     outputs::{DETERMINED, SIMULATED},
@@ -22,6 +22,8 @@ pub(super) struct IdGenerator<'a> {
     pub resource_type: &'static ResourceType,
     /// Region of the resource; for a global type, the stack's.
     pub region: &'a str,
+    /// Account of the resource.
+    pub account: &'a str,
     /// Stack, environment, address and ordinal number.
     pub seed: String,
     /// Path of the stack's IAM resources.
@@ -98,7 +100,7 @@ impl IdGenerator<'_> {
         let inputs = PatternInputs {
             resource_type: self.resource_type,
             region: self.region,
-            account: Simulator::ACCOUNT,
+            account: self.account,
             iam_path: &self.iam_path,
             spec: self.spec,
             referenced: &referenced,
@@ -206,7 +208,7 @@ impl IdGenerator<'_> {
         match last {
             "arn" => self.arn.clone(),
             "id" => self.id.clone(),
-            "owner_id" | "account_id" | "registry_id" => Simulator::ACCOUNT.to_owned(),
+            "owner_id" | "account_id" | "registry_id" => self.account.to_owned(),
             _ if last.ends_with("zone_id") => format!("Z{}", self.upper_base32(name, 14)),
             _ if ends("id") => format!("{}-0{}", last.trim_end_matches("_id").replace('_', "-"), &digest[..16]),
             _ if ends("public_ip") => format!("203.0.113.{}", 1 + byte(0) % 254),

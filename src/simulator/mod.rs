@@ -54,6 +54,7 @@ use crate::{
 pub struct Simulator {
     folder: PathBuf,
     region: String,
+    account: String,
     behaviour: Behaviour,
     clock: Clock,
     inner: Mutex<Inner>,
@@ -84,7 +85,7 @@ struct CallTime {
 }
 
 impl Simulator {
-    /// Account of all resources.
+    /// Account of all resources, unless [`Simulator::with_account`] sets another one.
     pub const ACCOUNT: &'static str = "123456789012";
 
     /// Opens the cloud stored in `dir`, or creates an empty one. Extends `behaviour` with [`FAULT_VARIABLE`].
@@ -108,7 +109,24 @@ impl Simulator {
         let folder = dir.into();
         let store = Store::open(&folder, region)?;
         let inner = Inner { store, calls: CallCounter::default(), counts: BTreeMap::new() };
-        Ok(Simulator { folder, region: region.to_owned(), behaviour, clock, inner: Mutex::new(inner) })
+        Ok(Simulator {
+            folder,
+            region: region.to_owned(),
+            account: Simulator::ACCOUNT.to_owned(),
+            behaviour,
+            clock,
+            inner: Mutex::new(inner),
+        })
+    }
+
+    /// The same cloud, in which new resources belong to this account.
+    pub fn with_account(self, account: impl Into<String>) -> Simulator {
+        Simulator { account: account.into(), ..self }
+    }
+
+    /// Account of new resources.
+    pub fn account(&self) -> &str {
+        &self.account
     }
 
     /// Folder of the cloud.

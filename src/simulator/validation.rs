@@ -84,6 +84,7 @@ impl Simulator {
         let maker = IdGenerator {
             resource_type: kind,
             region: region.unwrap_or(&self.region),
+            account: &self.account,
             seed,
             iam_path,
             spec,
@@ -171,7 +172,7 @@ impl Simulator {
                 error
             };
             let Some(other) = state.find(&reference.type_name, &entry.region, &reference.value) else {
-                match is_foreign_arn(&reference.value) || state.is_output(&entry.region, &reference.value) {
+                match is_foreign_arn(&reference.value, &self.account) || state.is_output(&entry.region, &reference.value) {
                     true => continue,
                     false => return Err(missing(ErrorKind::Rejected)),
                 }
@@ -202,9 +203,9 @@ impl Simulator {
 }
 
 /// Whether an ARN belongs to another account (including AWS's own), whose resources are not visible.
-fn is_foreign_arn(value: &str) -> bool {
+fn is_foreign_arn(value: &str, own: &str) -> bool {
     let account = value.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(3));
-    account.is_some_and(|account| !account.is_empty() && account != Simulator::ACCOUNT)
+    account.is_some_and(|account| !account.is_empty() && account != own)
 }
 
 /// Checks that an IP range is inside a range of the resource it belongs to, and does not overlap another.

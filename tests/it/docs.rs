@@ -172,15 +172,28 @@ fn explain_describes_error_codes() {
 fn completions_and_man_pages_cover_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let (code, script, said) = run_acme(&["completions", shell]);
-        assert!(code == 0 && script.contains("rollback") && script.contains("explain"), "{shell}: {said}");
+        assert!(code == 0 && script.contains("ACME_COMPLETE"), "{shell}: {said}");
     }
+    let folder = tempfile::tempdir().unwrap();
+    let text = "stack: shop\nenvironments: { staging: {}, production: {} }\nresources: { vpc: { main: { cidr: 10.0.0.0/16 } } }\n";
+    fs::write(folder.path().join("shop.yaml"), text).unwrap();
+    // As the script for bash calls it.
+    let completed = |words: &[&str]| -> Vec<String> {
+        let mut command = Command::new(binary());
+        command.env("ACME_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string()).env("_CLAP_IFS", "\n");
+        command.env_remove("ACME_ENV").current_dir(folder.path()).arg("--").args(words);
+        String::from_utf8(command.output().expect("acme runs").stdout).expect("text").lines().map(str::to_owned).collect()
+    };
+    assert!(completed(&["acme", "rol"]).iter().any(|word| word == "rollback"), "{:?}", completed(&["acme", "rol"]));
+    assert_eq!(completed(&["acme", "plan", "shop.yaml", "--env", ""]), ["production", "staging"]);
+    assert_eq!(completed(&["acme", "forget", "shop.yaml", "vp"]), ["vpc.main"]);
+    assert_eq!(completed(&["acme", "explain", "unknown-f"]), ["unknown-field"]);
     // The shell accepts the script.
     let (_, script, _) = run_acme(&["completions", "bash"]);
     let checked = Command::new("bash").args(["-c", &format!("{script}\ncomplete -p acme")]).output();
     if let Ok(checked) = checked {
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     }
-    let folder = tempfile::tempdir().unwrap();
     let (code, ..) = run_acme(&["man", "--out", &folder.path().display().to_string()]);
     assert_eq!(code, 0);
     let page = fs::read_to_string(folder.path().join("acme-plan.1")).unwrap();

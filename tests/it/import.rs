@@ -48,7 +48,7 @@ fn check_import(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), S
     let address = format!("{kind}.it");
     let definition = case.definition(Some(&life.spec));
     if !taggable {
-        let refused = case.acme.run("import", &definition, &[&address, "id"]);
+        let refused = case.acme.run("import", &definition, &[&address, "id", "--yes"]);
         let explained = refused.code == 1 && refused.stderr.contains("declare it");
         return if explained { Ok(()) } else { Err(format!("it has no ownership tags, yet: {}", refused.combined_output())) };
     }
@@ -61,7 +61,7 @@ fn check_import(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), S
     let arn = it["outputs"]["arn"].as_str().unwrap_or(id);
     standin.run_boto3(&format!("kind, id, arn = {kind:?}, {id:?}, {arn:?}\n{}", include_str!("unmark.py")));
 
-    let printed = case.expect_success("adopting it", case.acme.run("import", &case.definition(None), &[&address, id]))?;
+    let printed = case.expect_success("adopting it", case.acme.run("import", &case.definition(None), &[&address, id, "--yes"]))?;
     let printed: Value = serde_yaml::from_str(&printed.stdout).map_err(|error| format!("{error}:\n{}", printed.stdout))?;
     let written = printed["resources"][kind]["it"].as_object().ok_or_else(|| format!("it is not printed: {printed:#}"))?;
     let definition = case.definition(Some(written));
@@ -69,7 +69,7 @@ fn check_import(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), S
     if !plan.changes().is_empty() {
         return Err(format!("the printed definition differs from the live resource:\n{printed:#}\n{:#}", plan.0["changes"]));
     }
-    let again = case.expect_success("adopting it twice", case.acme.run("import", &definition, &[&address, id]))?;
+    let again = case.expect_success("adopting it twice", case.acme.run("import", &definition, &[&address, id, "--yes"]))?;
     if !again.stderr.contains("already") {
         return Err(format!("it was adopted twice: {}", again.combined_output()));
     }
@@ -116,10 +116,10 @@ fn imports_existing_resources_and_prints_their_definitions() {
     let shown = |command: &str, more: &[&str]| redacted_output(&acme.run(command, &stack, more), folder.path());
     let screens = [
         shown("plan", &[]),
-        shown("import", &["ecr_repository.users", "users"]),
+        shown("import", &["ecr_repository.users", "users", "--yes"]),
         shown("plan", &[]),
-        shown("import", &["vpc.main", "vpc-0a"]),
-        shown("import", &["subnet.a", "subnet-0a"]),
+        shown("import", &["vpc.main", "vpc-0a", "--yes"]),
+        shown("import", &["subnet.a", "subnet-0a", "--yes"]),
         shown("import", &["subnet.a", "subnet-0a", "-o", "json"]),
     ];
     insta::assert_snapshot!(screens.join("\n━━\n"));
@@ -149,7 +149,7 @@ fn rejects_imports_that_conflict() {
     seed_resource(&cloud, "ecr_repository", "users", repository_spec("users"), &others);
     let text = "stack: shop\nregion: eu-west-1\nresources:\n  ecr_repository: { users: { name: users } }\n";
     let stack = write_file(folder.path(), "stack.yaml", text);
-    let run = |more: &[&str]| acme.run("import", &stack, more);
+    let run = |more: &[&str]| acme.run("import", &stack, &[more, &["--yes"]].concat());
     run(&["vpc.main", "vpc-0b"]).assert_success();
     let local = || Simulator::open(&cloud, "eu-west-1", Behaviour::default()).expect("a simulated cloud").dump();
     let before = local();
@@ -193,7 +193,7 @@ fn refuses_to_adopt_what_aws_never_deletes() {
     let stack = write_file(folder.path(), "stack.yaml", "stack: shop\nregion: eu-west-1\n");
     let before = Simulator::open(&cloud, "eu-west-1", Behaviour::default()).expect("a simulated cloud").dump();
     for (address, id) in [("security_group.main", "sg-0a"), ("rds_parameter_group.main", "default.postgres16")] {
-        let done = acme.run("import", &stack, &[address, id]);
+        let done = acme.run("import", &stack, &[address, id, "--yes"]);
         assert!(done.code == 1 && done.stderr.contains("can't be adopted: AWS"), "{}", done.combined_output());
     }
     assert_eq!(Simulator::open(&cloud, "eu-west-1", Behaviour::default()).expect("a simulated cloud").dump(), before);
@@ -222,7 +222,7 @@ client('iam').create_role(RoleName='by-hand', AssumeRolePolicyDocument='{\"Versi
         for (address, id) in
             [("dns_zone.main", &made["zone"]), ("kms_key.main", &made["key"]), ("s3_bucket.main", &bucket), ("iam_role.main", &role)]
         {
-            let done = acme.run("import", &stack, &[address, id.as_str().expect("an id")]).assert_success();
+            let done = acme.run("import", &stack, &[address, id.as_str().expect("an id"), "--yes"]).assert_success();
             let printed: Value = serde_yaml::from_str(&done.stdout).expect("YAML");
             resources.extend(printed["resources"].as_object().expect("a map").clone());
         }

@@ -74,7 +74,7 @@ impl Outside {
         let target = words.iter().rposition(|word| word.contains('.') && !word.starts_with('-')).expect("an address");
         let [address, id] = [words[words.len() - 2], words[words.len() - 1].trim_matches('\'')];
         assert!(target >= words.len() - 2, "{help}");
-        self.acme.run("import", stack, &[address, id]).assert_success();
+        self.acme.run("import", stack, &[address, id, "--yes"]).assert_success();
     }
 }
 

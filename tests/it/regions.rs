@@ -192,7 +192,7 @@ fn policies_exports_and_imports_know_the_region_of_a_resource() {
     runtime.block_on(simulator.retag(repository, (Some("us-east-1"), "shop/api"), &acme::core::Tags::new())).unwrap();
     let plan = acme.run("plan", &stack, &[]).combined_output();
     assert!(plan.contains("Blocked[untagged]: `shop/api` has lost the ownership tags of `ecr_repository.api-us`"), "{plan}");
-    let imported = acme.run("import", &stack, &["ecr_repository.api-us", "shop/api"]);
+    let imported = acme.run("import", &stack, &["ecr_repository.api-us", "shop/api", "--yes"]);
     assert_eq!(imported.code, 0, "{}", imported.combined_output());
     acme.assert_no_changes(&stack);
 }

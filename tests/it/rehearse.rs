@@ -275,3 +275,19 @@ fn rehearse_reference_stack() {
         check_rehearsal(&throttled, &edited.write(), &format!("{what}, throttled"), &["--throttle", "3"]);
     }
 }
+
+/// Another stack with the same addresses in the same folder is none of its business.
+#[test]
+fn rehearses_one_of_several_stacks_in_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let others = write_file(folder.path(), "other.yaml", &SMALL.replace("small", "other"));
+    acme.apply(&others);
+    let small = write_file(folder.path(), "small.yaml", SMALL);
+    check_rehearsal(&acme, &small, "beside another stack", &[]);
+    acme.apply(&small);
+    let edited = write_file(folder.path(), "small.yaml", EDITED);
+    check_rehearsal(&acme, &edited, "an edit beside another stack", &[]);
+    check_rehearsal(&acme, &edited, "a deletion beside another stack", &["--destroy"]);
+    acme.assert_no_changes(&others);
+}

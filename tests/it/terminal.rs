@@ -71,7 +71,7 @@ fn live_view_disappears_and_the_summary_stays() {
     let shown = TerminalOutput::run(&apply_command(folder.path()), "");
     assert_eq!(shown.0.code, 0, "{}", shown.0.combined_output());
     for part in [
-        "Applying small (default): ",
+        "Applying small (default), simulated cloud: ",
         "critical path: subnet.a → ",
         "waiting for elastic_ip.nat",
         "creating  nat_gateway.nat",

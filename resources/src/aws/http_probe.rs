@@ -40,6 +40,16 @@ impl HttpProbe {
         }
     }
 
+    /// Address to which a GET request is redirected, within `longest`; `None` if it is not.
+    ///
+    /// # Errors
+    /// Fails without an answer.
+    pub async fn redirect_target(&self, url: &str, longest: Duration) -> Result<Option<String>> {
+        let answered = timeout(longest, self.request(url)).await;
+        let answer = answered.map_err(|_| unavailable(format!("no answer within {} s", longest.as_secs())))??;
+        Ok(answer.headers().get("location").map(|target| resolve(url, target)))
+    }
+
     async fn get(&self, url: &str, follow_redirects: bool) -> Result<u16> {
         let mut url = url.to_owned();
         for _ in 0..=MAX_REDIRECTS {

@@ -1,5 +1,6 @@
 //! All uses of the AWS SDK outside resource types: clients, errors, tags, rate limits.
 
+mod assumed_role;
 mod call_guard;
 mod call_pacer;
 mod concurrent;
@@ -30,13 +31,14 @@ use aws_sdk_sts::config::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::BoxFuture;
 
-use self::call_pacer::MAX_PACING_DELAY;
 use self::services::{Clients, Connector};
+use self::{assumed_role::RoleCredentials, call_pacer::MAX_PACING_DELAY};
 use crate::{
     core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange, TypeInfo},
-    kubernetes::{Access, Kubernetes, Stores},
+    kubernetes::{Access, Caller, Kubernetes, Stores},
 };
 
+pub use assumed_role::Role;
 pub use call_guard::CallGuard;
 pub(crate) use call_guard::permit_attempt;
 pub use call_pacer::{CallCount, CallPacer};
@@ -84,6 +86,8 @@ pub struct Settings {
     pub kube_proxy: Option<String>,
     /// Credentials. Default: those of the profile, see [`Aws::connect`].
     pub credentials: Option<SharedCredentialsProvider>,
+    /// Role to assume with these credentials. Default: none.
+    pub role: Option<Role>,
 }
 
 /// Clients of all services in one region. Dereferences to the clients of [`services`].
@@ -100,6 +104,8 @@ pub struct Aws {
     pub sts: aws_sdk_sts::Client,
     /// Index of tagged resources in the region.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
+    /// Stacks of CloudFormation, from which resources are imported.
+    pub cloudformation: aws_sdk_cloudformation::Client,
     /// Clients of the services.
     pub clients: Clients,
     /// The clusters of the region.
@@ -152,12 +158,17 @@ impl Aws {
         if let Some(url) = &endpoint {
             loader = loader.endpoint_url(url);
         }
-        let config = loader.load().await;
+        let mut config = loader.load().await;
+        if let Some(role) = &settings.role {
+            let credentials = RoleCredentials::new(role.clone(), &config).await;
+            config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+        }
         let region = config.region().map(ToString::to_string).ok_or_else(|| {
             Error::new(ErrorKind::Rejected, "NoRegion", "no region is set: add `region:` to the definition, or pass --region")
         })?;
+        let caller = Caller { profile, role: settings.role };
         let connector =
-            Connector { config, calls, http_client: https, custom_endpoint: endpoint.is_some(), profile, kube_proxy: settings.kube_proxy };
+            Connector { config, calls, http_client: https, custom_endpoint: endpoint.is_some(), caller, kube_proxy: settings.kube_proxy };
         Ok(Aws::with_clients(connector, region, lag, tls))
     }
 
@@ -167,15 +178,16 @@ impl Aws {
         let here = Connector { config, calls: calls.clone(), ..connector.clone() };
         let tagging = client_config!(aws_sdk_resourcegroupstagging, here);
         let sts = client_config!(aws_sdk_sts, here);
+        let cloudformation = client_config!(aws_sdk_cloudformation, here);
         let clients = Clients::connect(&here);
         let credentials = here.config.credentials_provider();
-        let access =
-            Access { region: region.clone(), credentials, profile: connector.profile.clone(), proxy: connector.kube_proxy.clone() };
+        let access = Access { region: region.clone(), credentials, caller: connector.caller.clone(), proxy: connector.kube_proxy.clone() };
         let stores = Stores { secretsmanager: clients.secretsmanager.clone(), ssm: clients.ssm.clone() };
         let kubernetes = Kubernetes::new(clients.eks.clone(), stores, access, calls.clone());
         Aws {
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             tagging: aws_sdk_resourcegroupstagging::Client::from_conf(tagging.build()),
+            cloudformation: aws_sdk_cloudformation::Client::from_conf(cloudformation.build()),
             tls,
             region,
             visibility_delay,

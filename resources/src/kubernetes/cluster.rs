@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::Value;
 
 use super::{
+    Caller,
     cleanup::Progress,
     error::from_kube,
     inventory::Inventory,
@@ -59,8 +60,8 @@ pub(crate) struct Access {
     pub region: String,
     /// Credentials, `None` if none are configured.
     pub credentials: Option<SharedCredentialsProvider>,
-    /// Profile of the AWS configuration, if it is not that of the environment.
-    pub profile: Option<String>,
+    /// Who calls, for programs that need their own tokens.
+    pub caller: Caller,
     /// Proxy for private endpoints.
     pub proxy: Option<String>,
 }
@@ -71,7 +72,7 @@ pub struct Cluster {
     endpoint: Endpoint,
     region: String,
     credentials: Option<SharedCredentialsProvider>,
-    profile: Option<String>,
+    caller: Caller,
     proxy: Option<String>,
     calls: CallPacer,
     /// Client with a token, and the time of its signature.
@@ -92,13 +93,13 @@ impl fmt::Debug for Cluster {
 
 impl Cluster {
     pub(super) fn new(name: &str, endpoint: Endpoint, access: Access, calls: CallPacer) -> Cluster {
-        let Access { region, credentials, profile, proxy } = access;
+        let Access { region, credentials, caller, proxy } = access;
         Cluster {
             name: name.to_owned(),
             endpoint,
             region,
             credentials,
-            profile,
+            caller,
             proxy,
             calls,
             client: Mutex::default(),
@@ -123,9 +124,9 @@ impl Cluster {
         &self.region
     }
 
-    /// Profile of the AWS configuration, if it is not that of the environment.
-    pub(super) fn profile(&self) -> Option<&str> {
-        self.profile.as_deref()
+    /// Who calls.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Proxy for a private endpoint.

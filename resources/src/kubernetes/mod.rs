@@ -37,7 +37,7 @@ pub use cluster::{Cluster, Endpoint};
 pub use helm::{EMBEDDED_PREFIX, EmbeddedChart, SERVICE_CHART};
 pub use object_id::ObjectId;
 pub(crate) use removed_apis::replacement;
-pub use token::{LIFETIME as TOKEN_LIFETIME, exec_entry};
+pub use token::{Caller, LIFETIME as TOKEN_LIFETIME, exec_entry};
 pub(crate) use upgrade::{NodeVersion, UsedKind, kind_of, kinds_in};
 
 /// The facts of the API, in the terms of a service of AWS. It has no IAM actions: access entries of the cluster grant access.

@@ -16,7 +16,10 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use serde_json::{Value, json};
 
-use crate::core::{Error, ErrorKind, Result, endpoint_domain};
+use crate::{
+    aws::Role,
+    core::{Error, ErrorKind, Result, endpoint_domain},
+};
 
 /// Time for which a cluster accepts a token after the request was signed: 15 minutes. acme stops using it earlier.
 pub const LIFETIME: Duration = Duration::from_secs(14 * 60);
@@ -26,10 +29,23 @@ const CLUSTER_HEADER: &str = "x-k8s-aws-id";
 /// Value of `X-Amz-Expires`, which clusters require.
 const EXPIRES: Duration = Duration::from_secs(60);
 
+/// Who calls AWS.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// Profile of the AWS configuration, if it is not that of the environment.
+    pub profile: Option<String>,
+    /// Role that is assumed, if any.
+    pub role: Option<Role>,
+}
+
 /// Entry `exec` of a kubeconfig, with which a program gets tokens from `acme token`: `command` is the name or path of acme.
-pub fn exec_entry(command: &str, cluster: &str, region: &str, profile: Option<&str>) -> Value {
+pub fn exec_entry(command: &str, cluster: &str, region: &str, caller: &Caller) -> Value {
     let mut arguments = vec!["token", "--cluster", cluster, "--region", region];
-    arguments.extend(profile.into_iter().flat_map(|profile| ["--profile", profile]));
+    arguments.extend(caller.profile.iter().flat_map(|profile| ["--profile", profile]));
+    if let Some(role) = &caller.role {
+        arguments.extend(["--role", &role.arn]);
+        arguments.extend(role.external_id.iter().flat_map(|id| ["--external-id", id]));
+    }
     json!({
         "apiVersion": "client.authentication.k8s.io/v1",
         "command": command,

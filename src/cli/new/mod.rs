@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum as _, builder::PossibleValuesParser};
 
-use super::{DONE, refusal::refuse};
+use super::{DONE, definition_file::DEFAULT_FILES, refusal::refuse};
 use crate::{
     definition::{LoadOptions, Source, load},
     report,
@@ -84,7 +84,9 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
             }
         }
     }
-    report::eprint(&format!("Wrote {file}. Run `acme plan {file} --env staging --local` to show its resources."));
+    // The file need not be named if it is the default one.
+    let named = if DEFAULT_FILES.contains(&file.as_str()) { String::new() } else { format!("{file} ") };
+    report::eprint(&format!("Wrote {file}. Run `acme plan {named}--env staging --local` to show its resources."));
     Ok(DONE)
 }
 

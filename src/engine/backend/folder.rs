@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{ErrorKind, Result, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
@@ -78,18 +78,13 @@ impl Folder {
         Ok(self.get(key)?.map(|object| object.bytes))
     }
 
+    /// Names at the top, folders only: the lock is a file.
+    pub(super) fn list_root(&self) -> Result<Vec<String>> {
+        Ok(list_folder(&self.path)?.into_iter().filter(|name| self.path.join(name).is_dir()).collect())
+    }
+
     pub(super) fn list(&self, key: &Key) -> Result<Vec<String>> {
-        let entries = match fs::read_dir(self.path.join(key.as_str())) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
-        }
-        names.sort();
-        Ok(names)
+        list_folder(&self.path.join(key.as_str()))
     }
 
     pub(super) fn delete(&self, key: &Key) -> Result<()> {
@@ -98,6 +93,21 @@ impl Folder {
             _ => Ok(()),
         }
     }
+}
+
+/// Names in a folder, sorted; a missing one is empty.
+fn list_folder(path: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn version(bytes: &[u8]) -> String {

@@ -17,6 +17,14 @@ impl Key {
     pub fn drill(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/drill.json"))
     }
+    /// Result of the last drift check of a stack's environment.
+    pub fn drift(stack: &StackName, environment: &EnvironmentName) -> Key {
+        Key(format!("{stack}/{environment}/drift.json"))
+    }
+    /// Environments of a stack.
+    pub fn environments(stack: &StackName) -> Key {
+        Key(stack.to_string())
+    }
     /// Revisions of a stack's environment.
     pub fn revisions(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/revisions"))

@@ -10,9 +10,9 @@ mod patience;
 mod s3;
 mod select;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
-use crate::core::{Error, ErrorKind, Result};
+use crate::core::{EnvironmentName, Error, ErrorKind, Result, StackName};
 use folder::Folder;
 use s3::S3;
 pub use {
@@ -135,6 +135,23 @@ impl Backend {
             Backend::Folder(folder) => folder.list(key).map_err(|e| backend_error(key, &e)),
             Backend::S3(s3) => s3.list(key).await,
         }
+    }
+
+    /// Stacks and environments with records or a lease.
+    ///
+    /// # Errors
+    /// Fails if it can't be read.
+    pub async fn stacks(&self) -> Result<BTreeSet<(StackName, EnvironmentName)>> {
+        let names = match self {
+            Backend::Folder(folder) => folder.list_root().map_err(|error| Error::new(ErrorKind::Rejected, "Backend", error.to_string()))?,
+            Backend::S3(s3) => s3.list_root().await?,
+        };
+        let mut found = BTreeSet::new();
+        for stack in names.iter().filter_map(|name| name.parse::<StackName>().ok()) {
+            let environments = self.list(&Key::environments(&stack)).await?;
+            found.extend(environments.iter().filter_map(|name| name.parse().ok()).map(|environment| (stack.clone(), environment)));
+        }
+        Ok(found)
     }
 
     /// Deletes `key`, if it exists.

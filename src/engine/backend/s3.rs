@@ -104,8 +104,17 @@ impl S3 {
         Ok(Some(pieces.into_iter().flatten().flat_map(|piece| piece.bytes).collect()))
     }
 
+    /// Names at the top.
+    pub(super) async fn list_root(&self) -> Result<Vec<String>> {
+        self.list_prefix(self.prefix.clone()).await
+    }
+
     pub(super) async fn list(&self, key: &Key) -> Result<Vec<String>> {
-        let prefix = format!("{}/", self.object_key(key));
+        self.list_prefix(format!("{}/", self.object_key(key))).await
+    }
+
+    /// Names one level below a prefix, which is empty or ends with a slash.
+    async fn list_prefix(&self, prefix: String) -> Result<Vec<String>> {
         let call = self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix).delimiter("/");
         let mut pages = call.set_expected_bucket_owner(self.owner.clone()).into_paginator().send();
         let mut names = BTreeSet::new();

@@ -19,3 +19,24 @@ fn reads_the_account_from_the_index_when_all_arns_agree() {
     assert_eq!(account(&[vpc, other]), None);
     assert_eq!(account(&[]), None);
 }
+
+#[test]
+fn recognizes_possible_ids() {
+    for (pattern, text, is_possible) in [
+        ("{arn}", "arn:aws:sns:eu-west-1:123456789012:a", true),
+        ("{arn}", "a", false),
+        ("vpc-{hex17}", "vpc-1", true),
+        ("vpc-{hex17}", "subnet-1", false),
+        ("https://{host}/{account}/{name}", "http://127.0.0.1:5000/123456789012/orders", true),
+        ("https://{host}/{account}/{name}", "orders", false),
+        ("{resource}", "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/1", true),
+        ("{name}", "shop/users", true),
+        ("{name}", "", false),
+        ("{name}", "arn:aws:s3:::shop", false),
+        ("{cluster}/{name}", "main/web", true),
+        ("{cluster}/{name}", "main:web", false),
+        ("{zone}/{domain}/{type}/{set_identifier}", "Z1/www.example.com/A/", true),
+    ] {
+        assert_eq!(super::may_be_id(pattern, text), is_possible, "{pattern} {text}");
+    }
+}

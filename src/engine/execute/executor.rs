@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
+    num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -30,7 +31,7 @@ use crate::{
     },
 };
 
-/// Maximum number of parallel steps. AWS's rate limits apply per action, below.
+/// Default of the maximum number of parallel steps. AWS's rate limits apply per action, below.
 const MAX_PARALLEL_STEPS: usize = 64;
 
 /// Interval between reminders of what a person has to do.
@@ -99,12 +100,13 @@ impl<'a> Executor<'a> {
 
     /// Walks one graph; with `again`, failed steps are retried once. Returns true if every step succeeded.
     pub(super) async fn run_graph(&mut self, graph: &DiGraph<Step, ()>, retry_failed: bool) -> bool {
-        let mut results = walk(graph, MAX_PARALLEL_STEPS, self).await;
+        let limit = self.options.parallelism.map_or(MAX_PARALLEL_STEPS, NonZeroUsize::get);
+        let mut results = walk(graph, limit, self).await;
         let retry = retry_failed && !self.outcome.interrupted && self.outcome.failed.iter().all(|failure| is_retryable(&failure.error));
         if retry && !self.outcome.failed.is_empty() {
             self.outcome.failed.clear();
             let rest = graph.filter_map(|node, step| (!matches!(results[node.index()], Some(Ok(_)))).then_some(*step), |_, ()| Some(()));
-            results = walk(&rest, MAX_PARALLEL_STEPS, self).await;
+            results = walk(&rest, limit, self).await;
             let unstarted = rest.node_indices().zip(&results).filter(|(_, end)| end.is_none());
             let unstarted: Vec<Step> = unstarted.map(|(node, _)| rest[node]).collect();
             self.mark_not_started(unstarted);

@@ -16,7 +16,10 @@ mod wait;
 mod walk;
 mod with_parent;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+};
 
 use tokio::sync::mpsc;
 
@@ -106,6 +109,8 @@ pub struct ExecuteOptions {
     pub rolling_back: bool,
     /// Tokens of creates without a response in an earlier run: repeating the call returns the same resource.
     pub retry_tokens: BTreeMap<Address, String>,
+    /// Maximum number of parallel steps. Default: 64.
+    pub parallelism: Option<NonZeroUsize>,
 }
 
 /// Executes a plan without obstacles: apply, point of no return, clean-up.

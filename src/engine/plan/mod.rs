@@ -7,6 +7,7 @@ pub(in crate::engine) mod dropped;
 mod exchanges;
 mod exclusive;
 mod follow;
+mod forget;
 mod known;
 mod leftovers;
 mod live_dependents;
@@ -45,6 +46,7 @@ pub use attribution::{ChangedBy, RecordedState, attribute_changes, recorded_addr
 pub use diff::{FieldDiff, NullMeans, diff};
 pub use dropped::{DeclaredFields, add_fields, add_unset_diffs, declared_fields, return_dropped_fields, unset_diffs};
 pub use exchanges::Exchanges;
+pub use forget::plan_forget;
 pub use leftovers::OwnedLeftovers;
 pub use lost::{dependents_of_lost_resources, has_lost_resources};
 pub use matching::{ForeignResource, owner, resolve_spec};
@@ -102,6 +104,8 @@ pub enum Reason {
     NotInDefinition,
     /// The stack is being destroyed.
     Destroyed,
+    /// A person lets go of it.
+    Forgotten,
     /// Duplicate with the same ownership tags, left over from an interrupted run.
     LeftOver,
     /// Others made it for a resource that is deleted.
@@ -317,6 +321,8 @@ pub struct Plan {
     pub region: String,
     /// Account.
     pub account: String,
+    /// Whether the resources are in the simulated cloud.
+    pub is_simulated: bool,
     /// Entries by address, including unchanged ones.
     pub changes: Vec<Change>,
     /// Creates, updates and attachments, and deletions of replacements that must come first. An edge points from the earlier step.

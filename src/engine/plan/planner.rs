@@ -141,6 +141,7 @@ impl<'a> Planner<'a> {
             environment: stack.environment.to_string(),
             region: location.region.to_owned(),
             account: location.account.to_owned(),
+            is_simulated: false,
             changes,
             apply,
             clean_up,

@@ -115,6 +115,7 @@ pub fn target_stack(definition: &Stack, targets: &BTreeMap<Address, RestoreTarge
         moved: BTreeMap::new(),
         ignored_tags: definition.ignored_tags.clone(),
         outputs: BTreeMap::new(),
+        role: None,
         gitops: None,
         procedures: None,
         has_unknown_location: false,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     aws::types,
-    core::{ADDRESS_TAG, OneWay, expression},
+    core::{ADDRESS_TAG, ENVIRONMENT_TAG, OneWay, STACK_TAG, expression},
 };
 
 /// Content of a simulated cloud: [`crate::simulator::Local::dump`].
@@ -55,7 +55,8 @@ pub fn compare(wanted: &CloudContents, found: &CloudContents) -> Comparison {
         return Comparison::Same;
     }
     let (names_wanted, names_found) = match_assigned_names(wanted, found);
-    let (wanted, found) = (with_stable_names(wanted, &names_wanted), with_stable_names(found, &names_found));
+    let several = has_several_stacks([wanted, found]);
+    let (wanted, found) = (with_stable_names(wanted, &names_wanted, several), with_stable_names(found, &names_found, several));
     if wanted.iter().map(|(name, (_, value))| (name, value)).eq(found.iter().map(|(name, (_, value))| (name, value))) {
         return Comparison::Recreated;
     }
@@ -106,9 +107,10 @@ fn without_region(id: &str) -> &str {
 fn match_assigned_names(one: &CloudContents, other: &CloudContents) -> (AssignedNames, AssignedNames) {
     let (mut names_one, mut names_other) = (AssignedNames::new(), AssignedNames::new());
     let (texts_one, texts_other) = (all_strings(one), all_strings(other));
-    let others = by_address(other);
-    for (address, (id, value)) in by_address(one) {
-        let Some((other_id, other_value)) = others.get(address) else { continue };
+    let several = has_several_stacks([one, other]);
+    let others = by_address(other, several);
+    for (address, (id, value)) in by_address(one, several) {
+        let Some((other_id, other_value)) = others.get(&address) else { continue };
         let mut pair = |path: &str, a: &str, b: &str| {
             // A name known in both contents has different meanings, or refers to a deleted resource.
             if a != b && !texts_other.contains(a) && !texts_one.contains(b) {
@@ -132,11 +134,29 @@ fn all_strings(content: &CloudContents) -> BTreeSet<&str> {
     texts
 }
 
+/// Address of a resource; with the stack, if it is not the only one in the folder: each has addresses of its own.
+fn address_in(value: &Value, has_several_stacks: bool) -> Option<String> {
+    let tag = |key: &str| value["tags"][key].as_str();
+    let address = tag(ADDRESS_TAG)?;
+    Some(match has_several_stacks {
+        true => format!("{address} of {} ({})", tag(STACK_TAG).unwrap_or_default(), tag(ENVIRONMENT_TAG).unwrap_or_default()),
+        false => address.to_owned(),
+    })
+}
+
+/// Whether the resources belong to several stacks or environments.
+fn has_several_stacks(contents: [&CloudContents; 2]) -> bool {
+    let owner = |value: &Value| (value["tags"][STACK_TAG].clone(), value["tags"][ENVIRONMENT_TAG].clone());
+    let mut owners = contents.into_iter().flat_map(BTreeMap::values).filter(|value| value["tags"][ADDRESS_TAG].is_string()).map(owner);
+    let first = owners.next();
+    owners.any(|other| Some(&other) != first.as_ref())
+}
+
 /// Address → id and resource, for addresses with exactly one resource.
-fn by_address(content: &CloudContents) -> BTreeMap<&str, (&str, &Value)> {
-    let mut found: BTreeMap<&str, Option<(&str, &Value)>> = BTreeMap::new();
+fn by_address(content: &CloudContents, has_several_stacks: bool) -> BTreeMap<String, (&str, &Value)> {
+    let mut found: BTreeMap<String, Option<(&str, &Value)>> = BTreeMap::new();
     for (key, value) in content {
-        let (Some(address), Some((_, id))) = (value["tags"][ADDRESS_TAG].as_str(), key.split_once('/')) else { continue };
+        let (Some(address), Some((_, id))) = (address_in(value, has_several_stacks), key.split_once('/')) else { continue };
         let id = without_region(id);
         found.entry(address).and_modify(|known| *known = None).or_insert(Some((id, value)));
     }
@@ -169,14 +189,13 @@ fn for_each_string_pair(one: &Value, other: &Value, path: &str, pair: &mut impl 
 }
 
 /// Address, or type and id → type and id, and the resource with all names replaced.
-fn with_stable_names(content: &CloudContents, names: &AssignedNames) -> BTreeMap<String, (String, Value)> {
+fn with_stable_names(content: &CloudContents, names: &AssignedNames, has_several_stacks: bool) -> BTreeMap<String, (String, Value)> {
     let mut named = BTreeMap::new();
     // A name may contain a shorter one.
     let mut longest: Vec<(&String, &String)> = names.iter().collect();
     longest.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
     for (key, value) in content {
-        let name = value["tags"][ADDRESS_TAG].as_str().unwrap_or(key);
-        let mut unique = name.to_owned();
+        let mut unique = address_in(value, has_several_stacks).unwrap_or_else(|| key.clone());
         while named.contains_key(&unique) {
             unique.push_str(" (a second one)");
         }
@@ -248,6 +267,24 @@ mod tests {
         assert_eq!(compare(&one, &one), Comparison::Same);
         let recreated = content("vpc-00000000000000002", &[("subnet.a", "subnet-3"), ("subnet.b", "subnet-2")]);
         assert_eq!(compare(&one, &recreated), Comparison::Recreated);
+    }
+
+    #[test]
+    fn keeps_the_resources_of_several_stacks_apart() {
+        let of = |stack: &str, id: &str| {
+            json!({
+                "spec": { "id": id }, "outputs": { "arn": format!("arn:aws:ec2:eu-west-1:123456789012:vpc/{id}") },
+                "tags": { ADDRESS_TAG: "vpc.main", STACK_TAG: stack, ENVIRONMENT_TAG: "default" },
+            })
+        };
+        let content = |shop: &str, blog: &str| -> CloudContents {
+            [(format!("vpc/{shop}"), of("shop", shop)), (format!("vpc/{blog}"), of("blog", blog))].into()
+        };
+        let one = content("vpc-00000000000000001", "vpc-00000000000000002");
+        assert_eq!(compare(&one, &content("vpc-00000000000000003", "vpc-00000000000000002")), Comparison::Recreated);
+        let gone: CloudContents = one.clone().into_iter().skip(1).collect();
+        let missing = vec![Difference::Missing { resource: "vpc.main of shop (default)".into() }];
+        assert_eq!(compare(&one, &gone), Comparison::Different(missing));
     }
 
     #[test]

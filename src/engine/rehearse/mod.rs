@@ -117,6 +117,7 @@ pub struct Rehearsal {
     stack: Stack,
     goal: Goal,
     region: String,
+    account: String,
     planned: Vec<(Address, Action)>,
     throttle_every: Option<u64>,
     folder: TempDir,
@@ -156,7 +157,7 @@ impl Rehearsal {
         if let Seed::Simulated(local) = seed {
             local.copy(&sandbox.cloud())?;
         }
-        let local = Simulator::with_behaviour(sandbox.cloud(), &plan.region, Behaviour::default())?;
+        let local = Simulator::with_behaviour(sandbox.cloud(), &plan.region, Behaviour::default())?.with_account(&plan.account);
         if let Seed::LiveState(live_state) = seed {
             for live in live_state.iter() {
                 local.seed(live.clone())?;
@@ -169,7 +170,7 @@ impl Rehearsal {
             }
         }
         let (region, planned, before) = (plan.region.clone(), planned_actions(plan), local.dump());
-        Ok(Rehearsal { stack, goal, region, planned, throttle_every, folder, before })
+        Ok(Rehearsal { stack, goal, region, account: plan.account.clone(), planned, throttle_every, folder, before })
     }
 
     /// Rehearses each failure with each call, `jobs` cases in parallel, until `stop` is true.

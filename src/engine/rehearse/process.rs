@@ -112,9 +112,9 @@ impl Rehearsal {
         let mut planned = Vec::new();
         let (status, cloud) = runtime.block_on(async {
             let behaviour = Behaviour { faults, ..Behaviour::default() };
-            let local = Simulator::with_behaviour(sandbox.cloud(), &self.region, behaviour)?;
+            let local = Simulator::with_behaviour(sandbox.cloud(), &self.region, behaviour)?.with_account(&self.account);
             let cloud = Arc::new(Cloud::Simulated(Box::new(local)));
-            let session = LockedSession::in_sandbox(self.stack.clone(), cloud.clone(), Backend::folder(sandbox.backend()));
+            let session = LockedSession::in_sandbox(self.stack.clone(), &self.account, cloud.clone(), Backend::folder(sandbox.backend()));
             let ended = async {
                 match command {
                     ProcessCommand::Apply => self.apply(session, &mut planned).await,

@@ -20,6 +20,7 @@ impl Session {
                 kube_proxy_url.iter().for_each(|url| push("--kube-proxy-url ", url));
             }
         }
+        self.options.role.iter().for_each(|role| push("--role ", role));
         self.options.region.iter().for_each(|region| push("--region ", region));
         self.options.backend.iter().for_each(|backend| push("--backend ", &backend.to_string()));
         line

@@ -199,6 +199,7 @@ impl Session {
             attribute_changes(&mut plan, &recorded);
         }
         plan.notes = notes;
+        plan.is_simulated = self.is_simulated();
         Ok(plan)
     }
 

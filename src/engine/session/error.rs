@@ -153,7 +153,10 @@ pub enum SessionError {
     /// Resource that can't be adopted, with the reason.
     #[error("{0}")]
     NotAdoptable(String),
-    /// No resource to adopt, with the remedy.
+    /// Resource that can't be forgotten, with the reason.
+    #[error("{0}")]
+    NotForgettable(String),
+    /// No such resource, with the remedy.
     #[error("{0}")]
     NotFound(String),
     /// Resource of this stack at another address.
@@ -209,6 +212,7 @@ impl SessionError {
             SessionError::InvalidAddress(_) | SessionError::InvalidName(_) => "address",
             SessionError::UnknownType { .. } => "unknown-type",
             SessionError::NotAdoptable(_) => "not-adoptable",
+            SessionError::NotForgettable(_) => "not-forgettable",
             SessionError::NotFound(_) => "not-found",
             SessionError::AlreadyAdopted { .. } | SessionError::AddressInUse { .. } => "adopted",
             SessionError::OtherStack { .. } => "foreign",

@@ -1,20 +1,27 @@
 //! Adopts existing resources.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
-use super::{LockedSession, Result, SessionError, StackState};
+use super::{LockedSession, Result, Session, SessionError, StackState};
 use crate::{
     aws::types::{self, RESOURCE_TYPES},
     core::{
-        ADDRESS_TAG, Address, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, ResourceType, STACK_TAG, Tags, UNTAGGED, is_resource_name,
+        ADDRESS_TAG, Address, ENVIRONMENT_TAG, ErrorKind, LiveResource, Phase, REGION_TAG, ResourceType, STACK_TAG, Tags, UNTAGGED,
+        is_resource_name,
     },
     definition::{self, Stack},
     engine::{
-        discover::{Hints, address_of, discover, find_by_id, visible_tags},
+        discover::{Hints, LiveState, address_of, discover, find_by_id, visible_tags},
         plan::owner,
         run::RunHistory,
     },
 };
+
+/// Time before a call that AWS could not serve yet is repeated; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Time from which on it is not repeated.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Address for an adopted resource, of a type whose ownership can be recorded.
 #[derive(Clone)]
@@ -60,64 +67,141 @@ impl ImportTarget {
     }
 }
 
-/// An adopted resource.
-pub struct Imported {
-    /// Resource, with its ownership tags.
+/// A resource that is or can be adopted.
+#[derive(Clone)]
+pub struct Adoption {
+    /// Its address in the stack.
+    pub address: Address,
+    /// Its type.
+    pub resource_type: &'static ResourceType,
+    /// The resource, with its ownership tags.
     pub live: LiveResource,
-    /// Whether the tags were added now; false if it was adopted before.
-    pub newly_adopted: bool,
+    /// Tags before the adoption.
+    before: Tags,
+    /// Whether the tags are to be added; false if it was adopted before, or needs none of its own.
+    pub needs_tags: bool,
+}
+
+impl Adoption {
+    /// Live resource without the tags to add.
+    pub(super) fn untouched(&self) -> LiveResource {
+        LiveResource { tags: self.before.clone().into(), ..self.live.clone() }
+    }
+}
+
+/// A resource to adopt, and the live resources of the stack, with that one as it is after the adoption.
+pub struct Imported {
+    /// The resource.
+    pub adoption: Adoption,
     /// Live resources of the stack, the adopted one included.
     pub state: StackState,
 }
 
 impl LockedSession {
-    /// Adopts the resource with the physical id `id`: adds the ownership tags.
+    /// Finds the resource with the physical id `id` and checks that it can be adopted. Changes nothing; see [`LockedSession::adopt`].
     ///
     /// # Errors
-    /// Fails if there is no such resource, if it belongs to another stack or address, if the address is in use, or if the tags can't
-    /// be set.
-    pub async fn import(&mut self, target: &ImportTarget, id: &str) -> Result<Imported> {
+    /// Fails if there is no such resource, if it belongs to another stack or address, if the address is in use, or if resources of the stack
+    /// can't be read.
+    pub async fn find_import(&self, target: &ImportTarget, id: &str) -> Result<Imported> {
         let (address, kind) = (&target.address, target.resource_type);
         let session = self.session();
         let (cloud, stack) = (&session.cloud, &session.stack);
         let region = stack.resources.get(address).and_then(|declared| declared.region.clone());
         let mut live_state = discover(cloud, stack, Hints::default()).await?;
-        let Some(mut live) = find_by_id(cloud, stack, kind, (region.as_deref(), id), &live_state).await? else {
+        let Some(live) = find_by_id(cloud, stack, kind, (region.as_deref(), id), &live_state).await? else {
             return Err(SessionError::NotFound(not_found_message(kind, id)));
         };
-        let newly_adopted = !is_already_adopted(stack, &live, address, session.region())?;
-        if newly_adopted {
+        let adoption = session.adoption(address, kind, live, &live_state)?;
+        insert(&mut live_state, adoption.live.clone());
+        let state = StackState::new(self.account().to_owned(), live_state, RunHistory::default());
+        Ok(Imported { adoption, state })
+    }
+
+    /// Adopts a resource: adds the ownership tags, and changes nothing else.
+    ///
+    /// # Errors
+    /// Fails if the lease was lost, or if the tags can't be set.
+    pub async fn adopt(&self, adoption: &Adoption) -> Result<()> {
+        if !adoption.needs_tags {
+            return Ok(());
+        }
+        let live = &adoption.live;
+        let after = visible_tags(&live.tags, &Tags::new());
+        let resource = (live.region.as_deref(), live.id.as_str());
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if let Some(lease) = self.lease() {
+                lease.ensure_held()?;
+            }
+            let tagged = self.session().cloud.retag(adoption.resource_type, resource, live.arn(), &adoption.before, &after).await;
+            match tagged {
+                // A zone accepts one change of its records at a time.
+                Err(error) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::Throttled) && pause < LONGEST_PAUSE => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                tagged => return Ok(tagged?),
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Checks that a live resource can be adopted at an address. `live_state` has the resources of the stack.
+    ///
+    /// # Errors
+    /// Fails if it belongs to another stack or address, if AWS never deletes it, or if the address is in use.
+    pub(super) fn adoption(
+        &self,
+        address: &Address,
+        kind: &'static ResourceType,
+        mut live: LiveResource,
+        live_state: &LiveState,
+    ) -> Result<Adoption> {
+        let (stack, id) = (&self.stack, live.id.clone());
+        let before = visible_tags(&live.tags, &Tags::new());
+        if !kind.is_adoptable() {
+            if kind.identity.is_empty() {
+                let thing = kind.name.replace('_', " ");
+                return Err(SessionError::NotAdoptable(format!("AWS does not support tags on a {thing}, so it can't be adopted")));
+            }
+            // It belongs to the stack as soon as it is declared and its parent belongs to the stack.
+            live.tags.extend(ownership_tags(stack, address));
+            return Ok(Adoption { address: address.clone(), resource_type: kind, live, before, needs_tags: false });
+        }
+        let needs_tags = !is_already_adopted(stack, &live, address, self.region())?;
+        if needs_tags {
             if let Some(reason) = kind.operations.adoption_obstacle(&live.spec) {
                 return Err(SessionError::NotAdoptable(format!("`{id}` can't be adopted: {reason}")));
-            }
-            let mut ownership = ownership_tags(stack, address);
-            if kind.is_global() {
-                ownership.insert(REGION_TAG.to_owned(), session.region().to_owned());
             }
             let occupies_address = |other: &&LiveResource| {
                 !other.is_same_as(&live) && owner(&other.tags) == stack_owner(stack) && address_of(other).as_ref() == Some(address)
             };
             if let Some(other) = live_state.iter().find(occupies_address) {
-                let (id, requested) = (other.id.clone(), live.id.clone());
-                return Err(SessionError::AddressInUse { address: address.clone(), id, requested });
+                return Err(SessionError::AddressInUse { address: address.clone(), id: other.id.clone(), requested: id });
             }
-            let before = visible_tags(&live.tags, &Tags::new());
-            let mut after = before.clone();
-            after.extend(ownership.clone());
-            after.remove(UNTAGGED);
-            if let Some(lease) = self.lease() {
-                lease.ensure_held()?;
-            }
-            cloud.retag(kind, (live.region.as_deref(), &live.id), live.arn(), &before, &after).await?;
             live.tags.remove(UNTAGGED);
-            live.tags.extend(ownership);
+            live.tags.extend(ownership_tags(stack, address));
+            if kind.is_global() {
+                live.tags.insert(REGION_TAG.to_owned(), self.region().to_owned());
+            }
         }
-        let of_kind = live_state.live.entry(kind.name).or_default();
-        of_kind.retain(|other| !other.is_same_as(&live));
-        of_kind.push(live.clone());
-        let state = StackState::new(self.account().to_owned(), live_state, RunHistory::default());
-        Ok(Imported { live, newly_adopted, state })
+        Ok(Adoption { address: address.clone(), resource_type: kind, live, before, needs_tags })
     }
+
+    /// Whether the resource belongs to this stack and environment, by its ownership tags.
+    pub(super) fn is_owned(&self, live: &LiveResource) -> bool {
+        owner(&live.tags).is_some() && owner(&live.tags) == stack_owner(&self.stack)
+    }
+}
+
+/// Puts a resource in the place of the one with the same id.
+pub(super) fn insert(live_state: &mut LiveState, live: LiveResource) {
+    let Some(kind) = types::resource_type(&live.type_name) else { return };
+    let of_kind = live_state.live.entry(kind.name).or_default();
+    of_kind.retain(|other| !other.is_same_as(&live));
+    of_kind.push(live);
 }
 
 /// Whether the resource already has this address.

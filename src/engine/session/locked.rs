@@ -20,7 +20,6 @@ use crate::{
         run::{RunHistory, UnfinishedRuns},
         saved_plan::SavedPlan,
     },
-    simulator::Simulator,
 };
 
 /// A session with the checked account and the backend. It can read the history and take the lease.
@@ -44,6 +43,11 @@ impl ConnectedSession {
     /// Account of the credentials.
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// Storage of history and locks.
+    pub fn backend(&self) -> &Backend {
+        &self.backend
     }
 
     /// Note for the user about the backend: where it is, whether it was created.
@@ -109,7 +113,7 @@ pub struct LockedSession {
 
 impl LockedSession {
     /// Session of a rehearsal, in a simulated cloud and a backend that no other process can reach: it needs no lease.
-    pub(in crate::engine) fn in_sandbox(stack: Stack, cloud: Arc<Cloud>, backend: Backend) -> LockedSession {
+    pub(in crate::engine) fn in_sandbox(stack: Stack, account: &str, cloud: Arc<Cloud>, backend: Backend) -> LockedSession {
         let (source, options) = (Source::new("", ""), SessionOptions::default());
         let session = Session {
             source,
@@ -122,7 +126,7 @@ impl LockedSession {
             answers: None,
             opened_at: Instant::now(),
         };
-        let connected = ConnectedSession::new(session, Simulator::ACCOUNT.to_owned(), backend, None);
+        let connected = ConnectedSession::new(session, account.to_owned(), backend, None);
         LockedSession { connected, lease: None, run_history: None }
     }
 
@@ -190,10 +194,15 @@ impl LockedSession {
         Ok(proposed)
     }
 
-    async fn plan_in_depth(&mut self, goal: Goal, depth: DiscoveryDepth) -> Result<ProposedPlan<'_>> {
+    /// Reads all resources of the stack, with the history that was read for this plan.
+    pub(super) async fn discover_for_plan(&mut self, depth: DiscoveryDepth) -> Result<StackState> {
         self.run_history().await?;
         let history = self.run_history.take().unwrap_or_default();
-        let state = self.connected.state(history, depth).await?;
+        self.connected.state(history, depth).await
+    }
+
+    async fn plan_in_depth(&mut self, goal: Goal, depth: DiscoveryDepth) -> Result<ProposedPlan<'_>> {
+        let state = self.discover_for_plan(depth).await?;
         self.connected.session.choose_values(&state, goal).await;
         let plan = self.session().plan(&state, goal).await?;
         let StackState { live_state, history: RunHistory { unfinished, .. }, .. } = state;

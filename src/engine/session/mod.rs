@@ -4,22 +4,27 @@
 //! [`ConnectedSession::lock`] takes the lease. Only a [`LockedSession`] makes plans that can be applied, and only a plan without
 //! obstacles becomes a [`CheckedPlan`].
 
+mod bulk_import;
 mod command_line;
 mod copies;
 mod discovery;
 mod drift;
 mod error;
+mod forget;
 mod import;
+mod import_sources;
 mod locked;
 mod procedures;
 mod proposed_plan;
 mod rollback;
 mod saved;
+mod stacks;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroUsize,
     ops::Range,
     path::PathBuf,
     sync::Arc,
@@ -29,7 +34,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    aws::{Aws, CallCount, Settings},
+    aws::{Aws, CallCount, Role, Settings},
     core::{Address, Answers, is_account_id, is_region_name},
     definition::{self, BackendLocation, LoadOptions, Location, Source, Stack},
     engine::{
@@ -41,12 +46,15 @@ use crate::{
     simulator::{Behaviour, Simulator},
 };
 
+pub use bulk_import::{BulkImport, Candidate, Candidates, LeftOut, resource_name};
 pub use discovery::{DiscoveryDepth, StackState};
 pub use drift::Drift;
 pub use error::{Result, SessionError};
-pub use import::{ImportTarget, Imported};
+pub use forget::FORGET;
+pub use import::{Adoption, ImportTarget, Imported};
 pub use locked::{ConnectedSession, LockedSession};
 pub use proposed_plan::{CheckedPlan, ProposedPlan, RunOptions};
+pub use stacks::StackOverview;
 
 /// Region of the simulated cloud if neither the definition nor the options name one.
 const DEFAULT_SIMULATED_REGION: &str = "us-east-1";
@@ -62,6 +70,10 @@ pub struct SessionOptions {
     pub region: Option<String>,
     /// Storage of history and leases. Default: the definition's `backend`, else the bucket or folder of the account and region.
     pub backend: Option<BackendLocation>,
+    /// ARN of a role to assume, instead of the definition's.
+    pub role: Option<String>,
+    /// Maximum number of parallel steps of a run.
+    pub parallelism: Option<NonZeroUsize>,
 }
 
 /// Cloud a session connects to.
@@ -127,10 +139,16 @@ impl Session {
             Connection::Simulated(folder) => {
                 let region = region.as_deref().unwrap_or(DEFAULT_SIMULATED_REGION);
                 let simulator = Simulator::open(folder, region, Behaviour::default()).map_err(SessionError::Simulator)?;
+                // The simulated account has the number that the definition asks for.
+                let simulator = match &stack.account {
+                    Some(account) => simulator.with_account(account),
+                    None => simulator,
+                };
                 Cloud::Simulated(Box::new(simulator))
             }
             Connection::Aws { profile, endpoint_url, kube_proxy_url } => {
-                let settings = Settings { region, profile, endpoint_url, kube_proxy: kube_proxy_url, ..Settings::default() };
+                let role = role(&stack, options.role.as_deref());
+                let settings = Settings { region, profile, endpoint_url, kube_proxy: kube_proxy_url, role, ..Settings::default() };
                 Cloud::Aws(Arc::new(Aws::connect(settings).await?))
             }
         };
@@ -152,6 +170,16 @@ impl Session {
             answers: Some(Answers::default()),
             opened_at,
         })
+    }
+
+    /// Limits the number of parallel steps of runs.
+    pub fn set_parallelism(&mut self, limit: Option<NonZeroUsize>) {
+        self.options.parallelism = limit;
+    }
+
+    /// Role that all calls to AWS use, if any.
+    pub fn role(&self) -> Option<Role> {
+        role(&self.stack, self.options.role.as_deref())
     }
 
     /// Checks the account and selects the backend; `creation` says whether a bucket may be created for it.
@@ -184,6 +212,11 @@ impl Session {
     /// Cloud it connects to.
     pub fn connection(&self) -> &Connection {
         &self.options.connection
+    }
+
+    /// Whether the resources are in the simulated cloud.
+    pub fn is_simulated(&self) -> bool {
+        matches!(*self.cloud, Cloud::Simulated(_))
     }
 
     /// Region of the resources.
@@ -254,4 +287,12 @@ impl Session {
     fn history_in(&self, backend: &Backend) -> History {
         History::new(backend.clone(), &self.stack.name, &self.stack.environment)
     }
+}
+
+/// Role to assume for a stack: the requested one, else that of the definition.
+fn role(stack: &Stack, requested: Option<&str>) -> Option<Role> {
+    let declared = stack.role.as_ref();
+    let arn = requested.map(str::to_owned).or_else(|| Some(declared?.arn.clone()))?;
+    let external_id = declared.and_then(|role| role.external_id.clone());
+    Some(Role { arn, external_id, session_name: format!("acme-{}", stack.name) })
 }

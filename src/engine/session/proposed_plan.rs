@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::{LockedSession, Result, Session, SessionError};
+use super::{FORGET, LockedSession, Result, Session, SessionError};
 use crate::{
     definition::Stack,
     engine::{
@@ -31,6 +31,8 @@ pub(super) enum Task {
         /// Fields that the definitions of the undone run and of the one before it set.
         declared: DeclaredFields,
     },
+    /// Lets go of resources; with the fields that the definition of the last run set on the others.
+    Forget(DeclaredFields),
 }
 
 impl Task {
@@ -38,6 +40,7 @@ impl Task {
         match self {
             Task::Reach(goal) => goal.command(),
             Task::Undo(_) | Task::Restore { .. } => "rollback",
+            Task::Forget(_) => FORGET,
         }
     }
 }
@@ -55,10 +58,11 @@ impl<'a> ProposedPlan<'a> {
     pub(super) fn new(
         locked: &'a mut LockedSession,
         task: Task,
-        plan: Plan,
+        mut plan: Plan,
         live_state: LiveState,
         unfinished: UnfinishedRuns,
     ) -> ProposedPlan<'a> {
+        plan.is_simulated = locked.session().is_simulated();
         ProposedPlan { locked, plan, task, live_state, unfinished }
     }
 
@@ -147,6 +151,18 @@ impl CheckedPlan<'_> {
                 };
                 run.apply(request, &unfinished).await?
             }
+            Task::Forget(declared) => {
+                let request = ApplyRequest {
+                    stack: locked.session().stack(),
+                    plan: &plan,
+                    live_state,
+                    null_means: NullMeans::Unmanaged,
+                    covers_whole_stack: true,
+                    roll_back_on_failure,
+                    declared,
+                };
+                run.apply(request, &unfinished).await?
+            }
             Task::Undo(stack) => run.roll_back(UndoPlan { stack, plan, live_state }, &unfinished).await?,
             Task::Restore { stack, covers_whole_stack, declared } => {
                 let request = ApplyRequest {
@@ -179,6 +195,7 @@ impl LockedSession {
             lease: self.lease().cloned(),
             stop,
             events,
+            parallelism: session.options.parallelism,
             info: RunInfo {
                 format: FORMAT.to_owned(),
                 revision: 0,

@@ -93,13 +93,15 @@ async fn refuses_a_plan_with_obstacles() {
 #[tokio::test]
 async fn refuses_another_account_or_region_before_any_write() {
     let folder = tempfile::tempdir().expect("a folder");
-    let other_account = format!("account: '111122223333'\n{SHOP}");
-    let Err(error) = lock(folder.path(), &other_account).await else { panic!("another account") };
+    let pinned = format!("account: '111122223333'\n{SHOP}");
+    let session = open(folder.path(), &pinned).await.expect("valid");
+    let Err(error) = session.check_account(Simulator::ACCOUNT) else { panic!("another account") };
     assert_eq!(error.code(), Some("pinned-account"));
     assert!(error.to_string().contains(Simulator::ACCOUNT), "{error}");
-    let Err(error) = open(folder.path(), &other_account).await.expect("valid").discover().await else { panic!("another account") };
-    assert_eq!(error.code(), Some("pinned-account"));
-    assert!(!folder.path().join("cloud/backend").exists(), "no lease was written");
+    // The simulated account has the pinned number.
+    let locked = lock(folder.path(), &pinned).await.expect("the pinned account");
+    assert_eq!(locked.account(), "111122223333");
+    locked.release().await.expect("it is held");
 
     let options = SessionOptions {
         connection: Connection::Simulated(folder.path().join("other")),

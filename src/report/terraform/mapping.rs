@@ -154,7 +154,7 @@ impl TypeMapping {
 }
 
 /// Every type with a counterpart, in alphabetical order.
-static TYPE_MAPPINGS: &[TypeMapping] = &[
+pub static TYPE_MAPPINGS: &[TypeMapping] = &[
     TypeMapping::of::<Accelerator>(),
     TypeMapping::of::<AuroraCluster>(),
     TypeMapping::of::<AuroraGlobal>(),

@@ -31,6 +31,7 @@ mod network_borders;
 mod operations;
 mod registries;
 mod scaling;
+pub mod state;
 mod storage;
 mod tables;
 mod traffic;

@@ -16,6 +16,7 @@ fn generated_outputs_match_their_schemas() {
         let maker = IdGenerator {
             resource_type: kind,
             region: "eu-west-1",
+            account: "123456789012",
             seed: "seed".into(),
             iam_path: "/".into(),
             spec: &spec,

@@ -231,7 +231,7 @@ fn mistakes_in_objects_are_told_before_the_first_change() {
     assert_eq!(refused.code, 1, "{}", refused.combined_output());
     assert!(refused.combined_output().contains("exists already"), "{}", refused.combined_output());
     let id = "shop-main/v1/ConfigMap/web/theirs";
-    lab.run("import", &stack, &["kubernetes_object.theirs", id]).assert_success();
+    lab.run("import", &stack, &["kubernetes_object.theirs", id, "--yes"]).assert_success();
     // Nothing differs but the label from before.
     assert_eq!(lab.changes(&stack), ["update kubernetes_object.web"]);
 }

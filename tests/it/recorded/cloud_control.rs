@@ -214,7 +214,7 @@ fn adopts_a_resource_by_its_type_and_identifier() {
         .after(UPDATE)
         .on(READ, [options("corp.example.com")])
         .start("  aws_resource: {}\n");
-    let printed = endpoint.run("import", &["aws_resource.corporate", &format!("{TYPE}/{ID}")]).assert_success().stdout;
+    let printed = endpoint.run("import", &["aws_resource.corporate", &format!("{TYPE}/{ID}"), "--yes"]).assert_success().stdout;
     assert!(printed.contains("DomainName: corp.example.com") && !printed.contains("null"), "{printed}");
     let patch = endpoint.request_bodies(UPDATE)[0]["PatchDocument"].as_str().expect("a text").to_owned();
     assert!(patch.contains(r#""path":"/Tags""#) && patch.contains("acme:address") && patch.contains("team"), "{patch}");

@@ -52,7 +52,7 @@ fn an_access_control_of_the_same_name_is_left_alone_until_it_is_adopted() {
         .start(CONTROL);
     let plan = endpoint.run("plan", &[]).combined_output();
     assert!(plan.contains("acme import") && plan.contains("cloudfront_access_control.files E1"), "{plan}");
-    endpoint.run("import", &["cloudfront_access_control.files", "E1"]).assert_success();
+    endpoint.run("import", &["cloudfront_access_control.files", "E1", "--yes"]).assert_success();
     let sent = endpoint.request_bodies("PUT /origin-access-control/-/config")[0].to_string();
     assert!(sent.contains(&format!("<Description>{MARK}</Description>")), "{sent}");
     assert_eq!(endpoint.request_headers("PUT /origin-access-control/-/config", "if-match"), ["E0"]);

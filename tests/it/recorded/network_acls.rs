@@ -141,6 +141,6 @@ fn never_lists_the_acl_of_a_vpc() {
     let endpoint = Script::new()
         .on("DescribeNetworkAcls", [acls(&[acl("acl-default", &[], &[("assoc-1", "subnet-1")])])])
         .start("  network_acl: { web: { vpc: { id: vpc-1 } } }\n");
-    let done = endpoint.run("import", &["network_acl.web", "acl-default"]);
+    let done = endpoint.run("import", &["network_acl.web", "acl-default", "--yes"]);
     assert!(done.code != 0 && done.combined_output().contains("acl-default"), "{}", done.combined_output());
 }

@@ -8,7 +8,10 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::BoxFuture;
 
 use super::{Aws, CallPacer};
-use crate::core::{Error, ErrorKind, Result, ServiceInfo, TagChange};
+use crate::{
+    core::{Error, ErrorKind, Result, ServiceInfo, TagChange},
+    kubernetes::Caller,
+};
 
 #[macro_use]
 mod macros;
@@ -58,8 +61,8 @@ pub(super) struct Connector {
     pub(super) http_client: SharedHttpClient,
     /// Whether calls go to another endpoint than AWS.
     pub(super) custom_endpoint: bool,
-    /// Profile of the AWS configuration, if it is not that of the environment.
-    pub(super) profile: Option<String>,
+    /// Who calls, for programs that need their own tokens.
+    pub(super) caller: Caller,
     /// Proxy for the Kubernetes APIs of clusters.
     pub(super) kube_proxy: Option<String>,
 }

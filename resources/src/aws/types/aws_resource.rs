@@ -22,6 +22,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+pub use self::native::native_type;
 use self::{digest::TypeDigest, model::Target, properties::Properties, shape::Shape};
 use super::prelude::*;
 use crate::core::{ErrorKind, OnDelete, OwnFacts, TagChange};

@@ -183,7 +183,7 @@ fn kubeconfig_of(cluster: &Cluster, own: &str) -> Value {
     if let Some(proxy) = cluster.proxy() {
         access["proxy-url"] = json!(proxy);
     }
-    let exec = exec_entry(own, cluster.name(), cluster.region(), cluster.profile());
+    let exec = exec_entry(own, cluster.name(), cluster.region(), cluster.caller());
     json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "acme",
         "clusters": [{ "name": "acme", "cluster": access }],

@@ -107,6 +107,32 @@ const NATIVE: &[(&str, &str)] = &[
     ("AWS::WAFv2::WebACLAssociation", "waf_association"),
 ];
 
+/// Types of CloudFormation that are parts of a resource of acme.
+const PARTS: &[&str] = &[
+    "AWS::Backup::BackupSelection",
+    "AWS::EC2::NetworkAclEntry",
+    "AWS::EC2::Route",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::TransitGatewayRoute",
+    "AWS::EC2::VPCGatewayAttachment",
+    "AWS::EFS::MountTarget",
+    "AWS::ElasticLoadBalancingV2::ListenerRule",
+    "AWS::KMS::Alias",
+    "AWS::Logs::MetricFilter",
+    "AWS::Logs::SubscriptionFilter",
+    "AWS::RDS::DBProxyTargetGroup",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+];
+
+/// Type of acme for one of CloudFormation, and whether it is only a part of a resource of that type.
+pub fn native_type(type_name: &str) -> Option<(&'static str, bool)> {
+    let (name, native) = NATIVE.iter().find(|(name, _)| *name == type_name)?;
+    Some((native, PARTS.contains(name)))
+}
+
 /// Types that stacks often have, of which acme could not tell its resources from those of others.
 const UNTAGGABLE: &[&str] = &[
     "AWS::ApiGateway::Deployment",
@@ -169,6 +195,10 @@ mod tests {
 
     #[test]
     fn names_existing_types() {
+        assert!(PARTS.iter().all(|part| NATIVE.iter().any(|(name, _)| name == part)));
+        assert_eq!(native_type("AWS::EC2::VPC"), Some(("vpc", false)));
+        assert_eq!(native_type("AWS::EC2::Route"), Some(("route_table", true)));
+        assert_eq!(native_type("AWS::Lambda::Function"), None);
         for (name, native) in NATIVE {
             assert!(resource_type(native).is_some(), "{name}: {native}");
             assert!(digest::find(name).is_none(), "{name} is offered, too");

@@ -67,6 +67,10 @@ where
     F: Future<Output = Result<Vec<String>, E>>,
 {
     let owned = |(cluster, name): (&str, &str)| (cluster.to_owned(), name.to_owned());
+    // Its name need not begin with the prefix of the stack.
+    if let Some(id) = &scope.adopt {
+        return Ok(split_id(id).map(owned).into_iter().collect());
+    }
     if let Some(ids) = scope.waited_for() {
         return ids.iter().map(|id| split_id(id).map(owned)).collect();
     }
