@@ -13,6 +13,7 @@ mod history;
 mod import;
 mod kubeconfig;
 mod lock;
+mod logging;
 mod new;
 mod open;
 mod outputs;
@@ -33,7 +34,7 @@ mod validate;
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::{
     core::{EnvironmentName, is_region_name},
@@ -42,6 +43,7 @@ use crate::{
     report,
 };
 pub use lock::LockArguments;
+use logging::CommonOptions;
 use refusal::refuse;
 
 /// Exit code: success, or no changes.
@@ -72,6 +74,9 @@ Exit codes:
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Options that every command has, whatever it does.
+    #[arg(skip)]
+    common: CommonOptions,
 }
 
 #[derive(Debug, Subcommand)]
@@ -215,6 +220,12 @@ pub struct GlobalArguments {
     /// Print the number of calls, by service and action.
     #[arg(long)]
     pub stats: bool,
+    /// Print decisions: what was found, why resources change, retries and waits; `-vv`: every call, too [env: ACME_LOG=info or debug].
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Append decisions and calls to a file as JSON, one object per line.
+    #[arg(long, value_name = "FILE", env = "ACME_LOG_PATH", hide_env_values = true)]
+    pub log: Option<PathBuf>,
 }
 
 /// Output format.
@@ -274,7 +285,11 @@ impl GlobalArguments {
 impl Cli {
     /// Parses the arguments of the process. Prints help, the version or an error, and exits, if there is nothing to run.
     pub fn parse_or_exit() -> Cli {
-        Cli::try_parse().unwrap_or_else(|ended| {
+        let parsed = Cli::command().try_get_matches().and_then(|matches| {
+            let cli = Cli::from_arg_matches(&matches)?;
+            Ok(Cli { common: CommonOptions::of(&matches), ..cli })
+        });
+        parsed.unwrap_or_else(|ended| {
             // An error repeats arguments, so it is shown without clap's styles. Help contains none.
             let (plain, styled) = (ended.render().to_string(), ended.render().ansi().to_string());
             match ended.use_stderr() {
@@ -288,7 +303,21 @@ impl Cli {
 
 /// Runs a command and returns its exit code.
 pub async fn run(cli: Cli) -> u8 {
-    let ended = match cli.command {
+    let Cli { command, common } = cli;
+    let log = match common.start_log() {
+        Ok(log) => log,
+        Err(error) => return report_failure(&error),
+    };
+    let code = match run_command(command).await {
+        Ok(code) => code,
+        Err(error) => report_failure(&error),
+    };
+    log.finish(code).await;
+    code
+}
+
+async fn run_command(command: Command) -> anyhow::Result<u8> {
+    match command {
         Command::New(arguments) => new::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments).await,
@@ -316,22 +345,21 @@ pub async fn run(cli: Cli) -> u8 {
         Command::Kubeconfig(arguments) => kubeconfig::run(&arguments).await,
         Command::Token(arguments) => token::run(&arguments).await,
         Command::Unlock(arguments) => unlock::run(&arguments).await,
-    };
-    match ended {
-        Ok(code) => code,
-        Err(error) => {
-            if let Some(SessionError::InvalidDefinition { definition, problems }) = error.downcast_ref() {
-                open::show_problems(definition, problems);
-            }
-            report::eprint(&format!("{} {}", report::Style::Removed.paint(refusal::label(&error)), refusal::message(&error)));
-            if let Some(help) = error.chain().find_map(refusal::call_error).and_then(report::remedy::general_remedy) {
-                report::eprint(&format!("  help: {help}"));
-            }
-            // The problems of a definition are already shown at its lines.
-            if !matches!(error.downcast_ref(), Some(SessionError::InvalidDefinition { .. })) {
-                report::github::annotate_error(None, None, &format!("{error:#}"));
-            }
-            FAILED
-        }
     }
+}
+
+/// Shows why a command failed, with the remedy.
+fn report_failure(error: &anyhow::Error) -> u8 {
+    if let Some(SessionError::InvalidDefinition { definition, problems }) = error.downcast_ref() {
+        open::show_problems(definition, problems);
+    }
+    report::eprint(&format!("{} {}", report::Style::Removed.paint(refusal::label(error)), refusal::message(error)));
+    if let Some(help) = error.chain().find_map(refusal::call_error).and_then(report::remedy::general_remedy) {
+        report::eprint(&format!("  help: {help}"));
+    }
+    // The problems of a definition are already shown at its lines.
+    if !matches!(error.downcast_ref(), Some(SessionError::InvalidDefinition { .. })) {
+        report::github::annotate_error(None, None, &format!("{error:#}"));
+    }
+    FAILED
 }

@@ -1,8 +1,11 @@
 //! Reads the live resources of a stack, and plans from them.
 
+use serde::Serialize;
+use serde_json::{Value, json};
+
 use super::{Result, Session, SessionError, command_line::shell_quoted};
 use crate::{
-    core::{Address, DataProtection, LiveResource, OnDelete},
+    core::{Address, DataProtection, LiveResource, OnDelete, trace},
     definition::{self, DesiredResource},
     engine::{
         backend::BucketCreation,
@@ -63,6 +66,31 @@ impl StackState {
     /// Reason why the history could not be read. Plans are the same without it, apart from the origin of changes.
     pub fn history_error(&self) -> Option<&SessionError> {
         self.history_error.as_ref()
+    }
+}
+
+/// Records why each resource changes. Values are not part of it: they may be long, and the plan shows them.
+fn record_decisions(plan: &Plan) {
+    for change in plan.changes.iter().filter(|change| change.action != Action::None) {
+        trace::decision("planned", Some(&change.address), || {
+            let fields: Vec<&str> = change.fields.iter().map(|field| field.pointer.as_str()).collect();
+            let fields = if fields.is_empty() { String::new() } else { format!(", at {}", fields.join(", ")) };
+            format!("{}: {}{fields}", json_words(&change.action), json_words(&change.reason))
+        });
+    }
+    for obstacle in &plan.obstacles {
+        trace::decision("blocked", Some(&obstacle.address), || obstacle.message.clone());
+    }
+}
+
+/// Words that a plan's JSON has for an action or a reason.
+fn json_words(value: &impl Serialize) -> String {
+    match json!(value) {
+        Value::String(word) => word,
+        Value::Object(parts) => {
+            parts.iter().map(|(_, part)| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
     }
 }
 
@@ -199,6 +227,7 @@ impl Session {
             attribute_changes(&mut plan, &recorded);
         }
         plan.notes = notes;
+        record_decisions(&plan);
         Ok(plan)
     }
 

@@ -117,7 +117,9 @@ impl Lab {
     }
     fn run(&self, command: &str, stack: &Path, more: &[&str]) -> CommandOutput {
         let helm = programs().join("helm/helm");
-        self.acme.run_with_env(&[("ACME_HELM", helm.to_str().expect("a path"))], command, stack, more)
+        let log = self.acme.state_dir().join("acme.log");
+        let variables = [("ACME_HELM", helm.to_str().expect("a path")), ("ACME_LOG_PATH", log.to_str().expect("a path"))];
+        self.acme.run_with_env(&variables, command, stack, more)
     }
     fn apply(&self, stack: &Path) -> CommandOutput {
         self.run("apply", stack, &["--yes"]).assert_success()
