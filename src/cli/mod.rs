@@ -1,19 +1,21 @@
 //! The command line: parses arguments and returns an exit code. One file per command.
 
+mod advice;
 mod apply;
+mod common;
 mod cutover;
 mod docs;
 mod drift;
 mod drill;
 mod explain;
 mod failover;
+mod failure;
 mod git;
 mod graph;
 mod history;
 mod import;
 mod kubeconfig;
 mod lock;
-mod logging;
 mod new;
 mod open;
 mod outputs;
@@ -39,11 +41,11 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 use crate::{
     core::{EnvironmentName, is_region_name},
     definition::BackendLocation,
-    engine::session::SessionError,
     report,
 };
+use common::CommonOptions;
 pub use lock::LockArguments;
-use logging::CommonOptions;
+
 use refusal::refuse;
 
 /// Exit code: success, or no changes.
@@ -145,13 +147,9 @@ enum Command {
     /// Draw the stack as Mermaid, DOT, an HTML page, or JSON.
     Graph(graph::Arguments),
     /// Explain the code of an error, with the remedy.
-    Explain {
-        /// Code, such as `unknown-field`.
-        #[arg(value_name = "CODE")]
-        code: String,
-    },
+    Explain(explain::Arguments),
     /// Print the JSON Schema of a definition, for editors.
-    Schema,
+    Schema(OutputArguments),
     /// Write the reference and the JSON Schema.
     Docs {
         /// Output folder.
@@ -208,7 +206,7 @@ pub struct GlobalArguments {
     /// Location of history and locks: a folder, `s3` for the default bucket of account and region, or `s3://BUCKET/PREFIX`.
     #[arg(long, value_name = "PLACE", env = "ACME_BACKEND", hide_env_values = true)]
     pub backend: Option<BackendLocation>,
-    /// Output format: `text` or `json`.
+    /// Output format, also of errors: `text` or `json`.
     #[arg(short, long, value_enum, default_value_t, value_name = "FORM", hide_possible_values = true)]
     pub output: OutputFormat,
     /// Colour: `auto` (on a terminal, unless `NO_COLOR` is set), `always` or `never`.
@@ -226,6 +224,21 @@ pub struct GlobalArguments {
     /// Append decisions and calls to a file as JSON, one object per line.
     #[arg(long, value_name = "FILE", env = "ACME_LOG_PATH", hide_env_values = true)]
     pub log: Option<PathBuf>,
+}
+
+/// Output options of commands that make no calls.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct OutputArguments {
+    /// Output format, also of errors: `text` or `json`.
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM", hide_possible_values = true)]
+    pub output: OutputFormat,
+}
+
+impl OutputArguments {
+    /// Whether the output is for programs.
+    fn is_json(self) -> bool {
+        self.output == OutputFormat::Json
+    }
 }
 
 /// Output format.
@@ -306,11 +319,18 @@ pub async fn run(cli: Cli) -> u8 {
     let Cli { command, common } = cli;
     let log = match common.start_log() {
         Ok(log) => log,
-        Err(error) => return report_failure(&error),
+        Err(error) => return failure::report_failure(&error, common.output),
     };
     let code = match run_command(command).await {
         Ok(code) => code,
-        Err(error) => report_failure(&error),
+        Err(error) => failure::report_failure(&error, common.output),
+    };
+    let code = match report::write_failure() {
+        Some(reason) => {
+            report::eprint(&format!("{} can't write to stdout: {reason}", report::Style::Removed.paint("error[file]:")));
+            if code == DONE { FAILED } else { code }
+        }
+        None => code,
     };
     log.finish(code).await;
     code
@@ -335,8 +355,8 @@ async fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Render(arguments) => render::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Graph(arguments) => graph::run(&arguments).await,
-        Command::Explain { code } => explain::run(&code),
-        Command::Schema => Ok(schema::run()),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Schema(_) => Ok(schema::run()),
         Command::Docs { out } => docs::run(&out),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man { out } => shell::man(out.as_deref()),
@@ -346,20 +366,4 @@ async fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Token(arguments) => token::run(&arguments).await,
         Command::Unlock(arguments) => unlock::run(&arguments).await,
     }
-}
-
-/// Shows why a command failed, with the remedy.
-fn report_failure(error: &anyhow::Error) -> u8 {
-    if let Some(SessionError::InvalidDefinition { definition, problems }) = error.downcast_ref() {
-        open::show_problems(definition, problems);
-    }
-    report::eprint(&format!("{} {}", report::Style::Removed.paint(refusal::label(error)), refusal::message(error)));
-    if let Some(help) = error.chain().find_map(refusal::call_error).and_then(report::remedy::general_remedy) {
-        report::eprint(&format!("  help: {help}"));
-    }
-    // The problems of a definition are already shown at its lines.
-    if !matches!(error.downcast_ref(), Some(SessionError::InvalidDefinition { .. })) {
-        report::github::annotate_error(None, None, &format!("{error:#}"));
-    }
-    FAILED
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use super::{GlobalArguments, StackArguments, refusal::refuse};
+use super::{GlobalArguments, StackArguments, advice, refusal::refuse};
 use crate::{
     core::Address,
     definition::{self, Diagnostic, LoadOptions, Procedures, Source, Stack},
@@ -19,7 +19,8 @@ pub fn read(target: &StackArguments) -> Result<Source> {
     let path = target.file.display().to_string();
     let source = Source::read(&target.file).with_context(|| format!("can't read the definition `{path}`"))?;
     if SavedPlan::is_saved_plan(&source.text) {
-        refuse!("saved-plan", "`{path}` is a saved plan, not a definition: run `acme apply {path}` to apply it");
+        let apply = advice::apply_saved_plan(&target.file);
+        refuse!("saved-plan", "`{path}` is a saved plan, not a definition: run `{apply}` to apply it");
     }
     Ok(source)
 }
@@ -48,6 +49,11 @@ pub async fn open(target: &StackArguments, global: &GlobalArguments) -> Result<S
 /// Same, for a definition that was read before.
 pub async fn open_source(source: Source, target: &StackArguments, global: &GlobalArguments) -> Result<Session> {
     global.apply_color_choice();
+    Ok(Session::open(source, session_options(target, global)).await?)
+}
+
+/// Options that select a stack and its cloud.
+pub fn session_options(target: &StackArguments, global: &GlobalArguments) -> SessionOptions {
     let connection = match &global.local {
         Some(folder) => Connection::Simulated(folder.clone()),
         None => Connection::Aws {
@@ -56,8 +62,7 @@ pub async fn open_source(source: Source, target: &StackArguments, global: &Globa
             kube_proxy_url: global.kube_proxy_url.clone(),
         },
     };
-    let (definition, region, backend) = (load_options(target), global.region.clone(), global.backend.clone());
-    Ok(Session::open(source, SessionOptions { definition, connection, region, backend }).await?)
+    SessionOptions { definition: load_options(target), connection, region: global.region.clone(), backend: global.backend.clone() }
 }
 
 /// Opens a session and reads all resources of the stack.
@@ -67,7 +72,8 @@ pub async fn discover(target: &StackArguments, global: &GlobalArguments) -> Resu
     Ok((session, state))
 }
 
-fn load_options(target: &StackArguments) -> LoadOptions {
+/// Environment and values for the definition.
+pub fn load_options(target: &StackArguments) -> LoadOptions {
     LoadOptions { environment: target.env.clone(), set: target.set.clone(), ..LoadOptions::default() }
 }
 

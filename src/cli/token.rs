@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::DONE;
+use super::{DONE, OutputArguments};
 use crate::{
     aws::{Aws, Settings},
     kubernetes::TOKEN_LIFETIME,
@@ -24,6 +24,8 @@ pub struct Arguments {
     /// Profile in the AWS configuration.
     #[arg(long)]
     profile: Option<String>,
+    #[command(flatten)]
+    _output: OutputArguments,
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {

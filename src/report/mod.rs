@@ -30,7 +30,7 @@ use std::io;
 
 pub use crate::core::{format_duration, format_elapsed};
 use crate::definition::{Diagnostic, Source};
-pub use printer::{Stdout, eprint, print, print_json, print_json_line, print_yaml};
+pub use printer::{Stdout, eprint, print, print_json, print_json_line, print_yaml, write_failure};
 pub use style::Style;
 pub use value::AddressNames;
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod acme;
+mod advice;
 mod backend;
 mod browser;
 mod cloud_control_digest;
@@ -24,6 +25,7 @@ mod harness;
 mod history;
 mod hostile;
 mod import;
+mod json;
 mod known;
 mod kubernetes;
 mod launch_templates;

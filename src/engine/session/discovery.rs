@@ -73,7 +73,9 @@ impl StackState {
 fn record_decisions(plan: &Plan) {
     for change in plan.changes.iter().filter(|change| change.action != Action::None) {
         trace::decision("planned", Some(&change.address), || {
-            let fields: Vec<&str> = change.fields.iter().map(|field| field.pointer.as_str()).collect();
+            // A new resource has all of its fields.
+            let differing = change.fields.iter().filter(|_| change.action != Action::Create);
+            let fields: Vec<&str> = differing.map(|field| field.pointer.as_str()).collect();
             let fields = if fields.is_empty() { String::new() } else { format!(", at {}", fields.join(", ")) };
             format!("{}: {}{fields}", json_words(&change.action), json_words(&change.reason))
         });
@@ -226,6 +228,8 @@ impl Session {
         {
             attribute_changes(&mut plan, &recorded);
         }
+        let policy = format!("`{}`", self.command_line("policy"));
+        plan.warnings.iter_mut().for_each(|warning| *warning = warning.replace("`acme policy`", &policy));
         plan.notes = notes;
         record_decisions(&plan);
         Ok(plan)

@@ -1,11 +1,11 @@
-//! Options of the log, which begins before the command does.
+//! Options that apply before a command runs: those of the log, and the format of errors.
 
 use std::{env, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::ArgMatches;
 
-use super::refusal::refuse;
+use super::{OutputFormat, advice, refusal::refuse};
 use crate::{
     core::trace::Level,
     report::log::{Log, LogOptions},
@@ -17,7 +17,10 @@ const LEVEL_VARIABLE: &str = "ACME_LOG";
 /// Options that are read before the command runs, from whichever command has them.
 #[derive(Debug, Default)]
 pub(super) struct CommonOptions {
-    command: String,
+    /// Name of the command.
+    pub command: String,
+    /// Output format.
+    pub output: OutputFormat,
     verbose: u8,
     quiet: bool,
     log: Option<PathBuf>,
@@ -27,9 +30,11 @@ impl CommonOptions {
     /// Options of the command in these arguments.
     pub(super) fn of(matches: &ArgMatches) -> CommonOptions {
         let Some((command, arguments)) = matches.subcommand() else { return CommonOptions::default() };
+        advice::remember(command, arguments);
         // A command without an option has its default.
         CommonOptions {
             command: command.to_owned(),
+            output: arguments.try_get_one("output").ok().flatten().copied().unwrap_or_default(),
             verbose: arguments.try_get_one("verbose").ok().flatten().copied().unwrap_or_default(),
             quiet: arguments.try_get_one("quiet").ok().flatten().copied().unwrap_or_default(),
             log: arguments.try_get_one("log").ok().flatten().cloned(),
