@@ -39,6 +39,7 @@ mod outside;
 #[path = "../../examples/plan_and_apply.rs"]
 mod plan_and_apply;
 mod platform;
+mod playground;
 mod policy;
 mod private_files;
 mod procedures;
