@@ -10,8 +10,8 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
-    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, git, lock, open, outputs,
-    plan, refusal::refuse, saved,
+    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, advice, git, lock, open,
+    outputs, plan, refusal::refuse, saved,
 };
 use crate::{
     engine::{
@@ -47,7 +47,10 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
             let target = saved::stack_arguments(&saved);
             let source = open::read(&target)?;
             let file = arguments.target.path()?;
-            saved.check_definition(&source, &file)?;
+            let options = open::session_options(&target, &arguments.global);
+            let plan_again = options.command_line("plan", &source.path);
+            advice::select(&target, options);
+            saved.check_definition(&source, &file, &plan_again)?;
             let mut arguments = Arguments { target, ..arguments.clone() };
             // A saved plan has been reviewed.
             arguments.yes = true;
@@ -219,7 +222,7 @@ fn stop_on_interrupt(events: mpsc::WeakUnboundedSender<execute::Event>) -> StopS
         }
         request.send_replace(true);
         wait_for_signal().await;
-        report::eprint("\nStopped. `acme apply` continues the run, `acme rollback` undoes it.");
+        report::eprint(&format!("\nStopped. {}.", advice::after_stop()));
         std::process::exit(i32::from(INTERRUPTED));
     });
     stop

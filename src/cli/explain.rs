@@ -1,13 +1,31 @@
 //! `acme explain`.
 
-use super::{DONE, refusal::refuse};
+use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
+use serde_json::json;
+
+use super::{DONE, OutputArguments, complete, refusal::refuse};
 use crate::{definition::suggestion, docs::codes, report};
 
-pub fn run(code: &str) -> anyhow::Result<u8> {
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Code, such as `unknown-field`.
+    #[arg(value_name = "CODE", add = ArgValueCompleter::new(complete::codes))]
+    code: String,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let code = arguments.code.as_str();
     let Some(text) = codes::explain(code) else {
         let help = suggestion(code, "codes", codes::all_codes().map(|(code, _)| code).collect::<Vec<_>>());
         refuse!("unknown-code", "unknown code `{code}`\n  help: {help}");
     };
-    report::print(&text);
+    if arguments.output.is_json() {
+        report::print_json(&json!({ "format": "acme-explain/1", "code": code, "text": text.trim_end() }))?;
+    } else {
+        report::print(&text);
+    }
     Ok(DONE)
 }

@@ -1,9 +1,11 @@
 //! `acme graph`.
 
+mod serve;
+
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::{DONE, GlobalArguments, StackArguments, open};
+use super::{DONE, GlobalArguments, OutputFormat, StackArguments, open};
 use crate::{
     engine::{graph::Graph, plan::Goal},
     report,
@@ -25,6 +27,12 @@ pub struct Arguments {
     /// Show the sections of the definition only, with the number of their resources.
     #[arg(long, conflicts_with_all = ["plan", "live"])]
     sections: bool,
+    /// Serve the stack as a page on this machine, which follows the definition, the resources and runs, and has the plan and the history.
+    #[arg(long, conflicts_with_all = ["plan", "live", "sections", "format"])]
+    serve: bool,
+    /// Port of the page. Default: any free one.
+    #[arg(long, requires = "serve", default_value_t = 0, hide_default_value = true)]
+    port: u16,
     #[command(flatten)]
     global: GlobalArguments,
 }
@@ -44,6 +52,9 @@ enum Format {
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
+    if arguments.serve {
+        return serve::run(arguments).await;
+    }
     let graph = if arguments.plan || arguments.live {
         let (mut session, state) = open::discover(&arguments.target, &arguments.global).await?;
         session.choose_values(&state, Goal::Apply).await;
@@ -58,6 +69,8 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         if arguments.sections { graph.by_section(&stack) } else { graph }
     };
     match arguments.format {
+        // As every other command, whatever it draws otherwise.
+        _ if arguments.global.output == OutputFormat::Json => report::print_json(&report::graph::json(&graph))?,
         Format::Mermaid => report::print(&report::graph::mermaid(&graph)),
         Format::Dot => report::print(&report::graph::dot(&graph)),
         Format::Html => report::print(&report::graph::html(&graph)),

@@ -4,9 +4,9 @@ use std::{env, fs, io::Write, path::PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{DONE, GlobalArguments, StackArguments, open, refusal::refuse};
+use super::{DONE, GlobalArguments, OutputFormat, StackArguments, open, refusal::refuse};
 use crate::{
     core::private_files,
     engine::{
@@ -45,8 +45,13 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     if config["clusters"].as_array().is_none_or(Vec::is_empty) {
         refuse!("no-cluster", "the stack has no cluster that is ready");
     }
+    let is_json = arguments.global.output == OutputFormat::Json;
     let Some(file) = &arguments.merge else {
-        report::print_yaml(&serde_yaml::to_string(&config)?)?;
+        if is_json {
+            report::print_json(&config)?;
+        } else {
+            report::print_yaml(&serde_yaml::to_string(&config)?)?;
+        }
         return Ok(DONE);
     };
     let file = if file.as_os_str().is_empty() { default_file()? } else { file.clone() };
@@ -56,7 +61,10 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         Err(error) => return Err(error).with_context(|| format!("can't read `{}`", file.display())),
     };
     write(&file, &serde_yaml::to_string(&merge(written, &config))?).with_context(|| format!("can't write `{}`", file.display()))?;
-    let names = config["contexts"].as_array().into_iter().flatten().filter_map(|context| context["name"].as_str());
+    let names: Vec<&str> = config["contexts"].as_array().into_iter().flatten().filter_map(|context| context["name"].as_str()).collect();
+    if is_json {
+        report::print_json(&json!({ "format": "acme-kubeconfig/1", "file": file, "contexts": names }))?;
+    }
     for name in names {
         report::eprint(&format!("Added `{}` to `{}`.", report::Style::Heading.paint(name), file.display()));
     }

@@ -5,7 +5,7 @@ use std::{io::IsTerminal, num::NonZeroUsize, time::Duration};
 use anyhow::Result;
 use clap::Args;
 
-use super::GlobalArguments;
+use super::{GlobalArguments, advice};
 use crate::{
     engine::{
         backend::{BucketCreation, LeaseWait},
@@ -40,7 +40,7 @@ impl LockArguments {
         if let Some(note) = connected.backend_note().filter(|_| !global.quiet) {
             report::eprint(note);
         }
-        let on_wait = |awaited: LeaseWait<'_>| report::eprint(&format!("Waiting for {awaited}."));
+        let on_wait = |awaited: LeaseWait<'_>| report::eprint(&advice::complete(&format!("Waiting for {awaited}.")));
         Ok(connected.lock(command, Duration::from_secs(self.lock_timeout), on_wait).await?)
     }
 }

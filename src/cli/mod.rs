@@ -1,6 +1,8 @@
 //! The command line: parses arguments and returns an exit code. One file per command.
 
+mod advice;
 mod apply;
+mod common;
 mod complete;
 mod cutover;
 mod definition_file;
@@ -9,6 +11,7 @@ mod drift;
 mod drill;
 mod explain;
 mod failover;
+mod failure;
 mod fmt;
 mod forget;
 mod git;
@@ -39,17 +42,18 @@ mod version;
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 
 use crate::{
     core::{EnvironmentName, is_region_name},
     definition::{BackendLocation, is_role_arn},
-    engine::session::SessionError,
     report,
 };
+use common::CommonOptions;
 pub use complete::complete_and_exit_if_requested;
 pub use lock::LockArguments;
+
 use refusal::refuse;
 
 /// Exit code: success, or no changes.
@@ -80,6 +84,9 @@ Exit codes:
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Options that every command has, whatever it does.
+    #[arg(skip)]
+    common: CommonOptions,
 }
 
 #[derive(Debug, Subcommand)]
@@ -159,13 +166,9 @@ enum Command {
     /// Draw the stack as Mermaid, DOT, an HTML page, or JSON.
     Graph(graph::Arguments),
     /// Explain the code of an error, with the remedy.
-    Explain {
-        /// Code, such as `unknown-field`.
-        #[arg(value_name = "CODE", add = ArgValueCompleter::new(complete::codes))]
-        code: String,
-    },
+    Explain(explain::Arguments),
     /// Print the JSON Schema of a definition, for editors.
-    Schema,
+    Schema(OutputArguments),
     /// Write the reference and the JSON Schema.
     Docs {
         /// Output folder.
@@ -230,7 +233,7 @@ pub struct GlobalArguments {
     /// Location of history and locks: a folder, `s3` for the default bucket of account and region, or `s3://BUCKET/PREFIX`.
     #[arg(long, value_name = "PLACE", env = "ACME_BACKEND", hide_env_values = true)]
     pub backend: Option<BackendLocation>,
-    /// Output format: `text` or `json`.
+    /// Output format, also of errors: `text` or `json`.
     #[arg(short, long, value_enum, default_value_t, value_name = "FORM", hide_possible_values = true)]
     pub output: OutputFormat,
     /// Colour: `auto` (on a terminal, unless `NO_COLOR` is set), `always` or `never`.
@@ -242,6 +245,27 @@ pub struct GlobalArguments {
     /// Print the number of calls, by service and action.
     #[arg(long)]
     pub stats: bool,
+    /// Print decisions: what was found, why resources change, retries and waits; `-vv`: every call, too [env: ACME_LOG=info or debug].
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Append decisions and calls to a file as JSON, one object per line.
+    #[arg(long, value_name = "FILE", env = "ACME_LOG_PATH", hide_env_values = true)]
+    pub log: Option<PathBuf>,
+}
+
+/// Output options of commands that make no calls.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct OutputArguments {
+    /// Output format, also of errors: `text` or `json`.
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM", hide_possible_values = true)]
+    pub output: OutputFormat,
+}
+
+impl OutputArguments {
+    /// Whether the output is for programs.
+    fn is_json(self) -> bool {
+        self.output == OutputFormat::Json
+    }
 }
 
 /// Output format.
@@ -305,7 +329,11 @@ impl GlobalArguments {
 impl Cli {
     /// Parses the arguments of the process. Prints help, the version or an error, and exits, if there is nothing to run.
     pub fn parse_or_exit() -> Cli {
-        Cli::try_parse().unwrap_or_else(|ended| {
+        let parsed = Cli::command().try_get_matches().and_then(|matches| {
+            let cli = Cli::from_arg_matches(&matches)?;
+            Ok(Cli { common: CommonOptions::of(&matches), ..cli })
+        });
+        parsed.unwrap_or_else(|ended| {
             // An error repeats arguments, so it is shown without clap's styles. Help contains none.
             let (plain, styled) = (ended.render().to_string(), ended.render().ansi().to_string());
             match ended.use_stderr() {
@@ -319,7 +347,28 @@ impl Cli {
 
 /// Runs a command and returns its exit code.
 pub async fn run(cli: Cli) -> u8 {
-    let ended = match cli.command {
+    let Cli { command, common } = cli;
+    let log = match common.start_log() {
+        Ok(log) => log,
+        Err(error) => return failure::report_failure(&error, common.output),
+    };
+    let code = match run_command(command).await {
+        Ok(code) => code,
+        Err(error) => failure::report_failure(&error, common.output),
+    };
+    let code = match report::write_failure() {
+        Some(reason) => {
+            report::eprint(&format!("{} can't write to stdout: {reason}", report::Style::Removed.paint("error[file]:")));
+            if code == DONE { FAILED } else { code }
+        }
+        None => code,
+    };
+    log.finish(code).await;
+    code
+}
+
+async fn run_command(command: Command) -> anyhow::Result<u8> {
+    match command {
         Command::New(arguments) => new::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Fmt(arguments) => fmt::run(&arguments),
@@ -340,8 +389,8 @@ pub async fn run(cli: Cli) -> u8 {
         Command::Render(arguments) => render::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Graph(arguments) => graph::run(&arguments).await,
-        Command::Explain { code } => explain::run(&code),
-        Command::Schema => Ok(schema::run()),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Schema(_) => Ok(schema::run()),
         Command::Docs { out } => docs::run(&out),
         Command::Completions { shell } => shell::completions(shell),
         Command::Version(arguments) => version::run(&arguments).await,
@@ -351,22 +400,5 @@ pub async fn run(cli: Cli) -> u8 {
         Command::Kubeconfig(arguments) => kubeconfig::run(&arguments).await,
         Command::Token(arguments) => token::run(&arguments).await,
         Command::Unlock(arguments) => unlock::run(&arguments).await,
-    };
-    match ended {
-        Ok(code) => code,
-        Err(error) => {
-            if let Some(SessionError::InvalidDefinition { definition, problems }) = error.downcast_ref() {
-                open::show_problems(definition, problems);
-            }
-            report::eprint(&format!("{} {}", report::Style::Removed.paint(refusal::label(&error)), refusal::message(&error)));
-            if let Some(help) = error.chain().find_map(refusal::call_error).and_then(report::remedy::general_remedy) {
-                report::eprint(&format!("  help: {help}"));
-            }
-            // The problems of a definition are already shown at its lines.
-            if !matches!(error.downcast_ref(), Some(SessionError::InvalidDefinition { .. })) {
-                report::github::annotate_error(None, None, &format!("{error:#}"));
-            }
-            FAILED
-        }
     }
 }

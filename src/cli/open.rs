@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::{GlobalArguments, StackArguments, refusal::refuse};
+use super::{GlobalArguments, StackArguments, advice, refusal::refuse};
 use crate::{
     core::Address,
     definition::{self, Diagnostic, LoadOptions, Procedures, Source, Stack},
@@ -26,7 +26,8 @@ pub fn read_file(file: &Path) -> Result<Source> {
     let path = file.display().to_string();
     let source = Source::read(file).with_context(|| format!("can't read the definition `{path}`"))?;
     if SavedPlan::is_saved_plan(&source.text) {
-        refuse!("saved-plan", "`{path}` is a saved plan, not a definition: run `acme apply {path}` to apply it");
+        let apply = advice::apply_saved_plan(&target.file);
+        refuse!("saved-plan", "`{path}` is a saved plan, not a definition: run `{apply}` to apply it");
     }
     Ok(source)
 }
@@ -55,10 +56,19 @@ pub async fn open(target: &StackArguments, global: &GlobalArguments) -> Result<S
 /// Same, for a definition that was read before.
 pub async fn open_source(source: Source, target: &StackArguments, global: &GlobalArguments) -> Result<Session> {
     global.apply_color_choice();
-    let (definition, region, backend) = (load_options(target), global.region.clone(), global.backend.clone());
-    let role = global.role.clone();
-    let options = SessionOptions { definition, connection: connection(global), region, backend, role, parallelism: None };
-    Ok(Session::open(source, options).await?)
+    Ok(Session::open(source, session_options(target, global)).await?)
+}
+
+/// Options that select a stack and its cloud.
+pub fn session_options(target: &StackArguments, global: &GlobalArguments) -> SessionOptions {
+    SessionOptions {
+        definition: load_options(target),
+        connection: connection(global),
+        region: global.region.clone(),
+        backend: global.backend.clone(),
+        role: global.role.clone(),
+        parallelism: None,
+    }
 }
 
 /// Cloud that the options select.
@@ -83,7 +93,8 @@ pub async fn discover(target: &StackArguments, global: &GlobalArguments) -> Resu
     Ok((session, state))
 }
 
-fn load_options(target: &StackArguments) -> LoadOptions {
+/// Environment and values for the definition.
+pub fn load_options(target: &StackArguments) -> LoadOptions {
     LoadOptions { environment: target.env.clone(), set: target.set.clone(), ..LoadOptions::default() }
 }
 

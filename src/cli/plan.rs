@@ -9,7 +9,7 @@ use clap::{
 };
 
 use super::{
-    CHANGES, DONE, FAILED, GlobalArguments, OutputFormat, StackArguments, apply::warn_unfinished, git, open, refusal::refuse, saved,
+    CHANGES, DONE, FAILED, GlobalArguments, OutputFormat, StackArguments, advice, apply::warn_unfinished, git, open, refusal::refuse, saved,
 };
 use crate::{
     definition::Stack,
@@ -60,7 +60,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         }
         let commit = git::commit(&arguments.target.path()?);
         saved::write(out, &session.save_plan(&state, &plan, goal, commit).await?)?;
-        report::eprint(&format!("Saved. Run `acme apply {}` to apply exactly this plan.", out.display()));
+        report::eprint(&format!("Saved. Run `{}` to apply exactly this plan.", advice::apply_saved_plan(out)));
     }
     open::print_stats(&session, &arguments.global);
     let code = match plan.is_empty() {

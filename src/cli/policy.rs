@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{DONE, StackArguments, open};
+use super::{DONE, OutputArguments, StackArguments, open};
 use crate::{
     engine::permissions::{Purpose, policies},
     procedures, report,
@@ -25,6 +25,8 @@ pub struct Arguments {
     /// AWS region, if the definition has none. Default: all.
     #[arg(long, value_parser = super::parse_region)]
     region: Option<String>,
+    #[command(flatten)]
+    output: OutputArguments,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -62,10 +64,15 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         let numbered = documents.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
         let named: BTreeMap<String, Value> =
             numbered.map(|(name, (document, number))| (format!("{name}-{number}"), json!({ "document": document }))).collect();
-        report::print_yaml(&serde_yaml::to_string(&json!({ "iam_policy": named }))?)?;
+        let resources = json!({ "iam_policy": named });
+        if arguments.output.is_json() {
+            report::print_json(&resources)?;
+        } else {
+            report::print_yaml(&serde_yaml::to_string(&resources)?)?;
+        }
         return Ok(DONE);
     }
-    if arguments.purpose.is_none() {
+    if arguments.purpose.is_none() || arguments.output.is_json() {
         report::print_json(&documents)?;
         return Ok(DONE);
     }

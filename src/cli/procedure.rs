@@ -8,8 +8,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{
-    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, apply, lock, open,
-    refusal,
+    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, advice, apply, lock,
+    open, refusal,
 };
 use crate::{
     definition::procedures::Gates,
@@ -195,6 +195,7 @@ fn report_outcome(outcome: &Outcome, name: ProcedureName, command: &str, session
         Outcome::Waiting => format!("{} a step waits for a person, see above.\n{next}", Style::Changed.paint("Waiting:")),
         Outcome::Stuck(reason) => format!("{} {reason}.\n{next}", Style::Removed.paint("Stuck:")),
     };
+    let text = advice::complete(&text);
     report::eprint(&text);
     report::github::summarize_outcome(command, &text);
 }

@@ -21,7 +21,7 @@ macro_rules! refuse {
 pub(super) use refuse;
 
 /// Code of a command's error: of a refusal, of AWS, or `file` for errors of the operating system.
-fn error_code(error: &anyhow::Error) -> Option<&str> {
+pub fn error_code(error: &anyhow::Error) -> Option<&str> {
     error.chain().find_map(|cause| {
         let refused = || Some(cause.downcast_ref::<Refusal>()?.code);
         let session = || cause.downcast_ref::<SessionError>()?.code();

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use futures::{StreamExt, stream};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{DONE, GlobalArguments, OutputFormat, StackArguments, open};
 use crate::{
@@ -35,7 +35,12 @@ pub struct Arguments {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     if !arguments.live {
-        report::print_yaml(&definition::expanded_yaml(&open::load(&arguments.target)?))?;
+        let expanded = definition::expanded_yaml(&open::load(&arguments.target)?);
+        if arguments.global.output == OutputFormat::Json {
+            report::print_json(&serde_yaml::from_str::<Value>(&expanded)?)?;
+        } else {
+            report::print_yaml(&expanded)?;
+        }
         return Ok(DONE);
     }
     let (session, state) = open::discover(&arguments.target, &arguments.global).await?;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::DONE;
+use super::{DONE, OutputArguments};
 use crate::{
     aws::{Aws, Role, Settings},
     kubernetes::TOKEN_LIFETIME,
@@ -30,6 +30,8 @@ pub struct Arguments {
     /// External id that the trust policy of the role requires.
     #[arg(long, value_name = "ID", requires = "role")]
     external_id: Option<String>,
+    #[command(flatten)]
+    _output: OutputArguments,
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {

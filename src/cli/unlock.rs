@@ -2,9 +2,11 @@
 
 use anyhow::Result;
 use clap::Args;
+use serde_json::json;
 
-use super::{DONE, FAILED, GlobalArguments, StackArguments, confirm, open, refusal::refuse};
+use super::{DONE, FAILED, GlobalArguments, OutputFormat, StackArguments, confirm, open, refusal::refuse};
 use crate::{
+    definition::Stack,
     engine::backend::{BucketCreation, HeldLease, TAKEOVER_DELAY, TERM},
     report,
 };
@@ -26,6 +28,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let (name, environment) = (&stack.name, &stack.environment);
     let Some(held) = connected.held_lease().await? else {
         report::eprint(&format!("{name} ({environment}) is not locked."));
+        print_result(arguments, stack, false)?;
         return Ok(DONE);
     };
     let question = match &held {
@@ -47,6 +50,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     };
     if !arguments.yes && !confirm(question)? {
         report::eprint("No changes made.");
+        print_result(arguments, stack, false)?;
         return Ok(FAILED);
     }
     if !connected.unlock(&held).await? {
@@ -60,5 +64,15 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         let seconds = TAKEOVER_DELAY.as_secs();
         report::eprint(&format!("The next run waits until the last calls of the old one have ended, for up to {seconds} s."));
     }
+    print_result(arguments, stack, true)?;
     Ok(DONE)
+}
+
+/// Prints for programs whether a lease was removed.
+fn print_result(arguments: &Arguments, stack: &Stack, removed: bool) -> Result<()> {
+    if arguments.global.output == OutputFormat::Json {
+        let result = json!({ "format": "acme-unlock/1", "stack": stack.name.to_string(), "environment": stack.environment.to_string(), "removed": removed });
+        report::print_json(&result)?;
+    }
+    Ok(())
 }

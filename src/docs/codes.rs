@@ -105,6 +105,7 @@ mod tests {
             r#"\.code\("([\w-]+)"\)"#,
             r#"const INVALID: &'static str = "(\w+)""#,
             r#"const INTERRUPTED: &str = "(\w+)""#,
+            r#"const (?:GENERAL|DEFINITION)_CODE: &str = "([\w-]+)""#,
         ];
         let mut found: BTreeSet<String> = BTreeSet::new();
         for pattern in uses {

@@ -17,6 +17,7 @@ use crate::{
     aws::types::{self, RESOURCE_TYPES},
     core::{
         ADDRESS_TAG, Address, Error, ErrorKind, LiveResource, REGION_TAG, ResourceType, Result, Scope, Shared, Tags, is_controller_tag,
+        trace,
     },
     definition::Stack,
     engine::cloud::{Cloud, RegionIndexes},
@@ -229,6 +230,14 @@ pub async fn discover_with_index(cloud: &Cloud, stack: &Stack, hints: Hints, tag
     read_all(cloud, stack, reads, live_state).await
 }
 
+/// Records which resources of a type exist.
+fn record_found(kind: &ResourceType, region: &str, live: &[LiveResource]) {
+    if !live.is_empty() {
+        let ids = || live.iter().map(|live| live.id.as_str()).collect::<Vec<_>>().join(", ");
+        trace::decision("discovered", None, || format!("{} of the type {} in {region}: {}", live.len(), kind.name, ids()));
+    }
+}
+
 /// Reads the resources at the addresses of a stack again, without the tagging API, which lags behind recent changes.
 ///
 /// # Errors
@@ -272,7 +281,10 @@ async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<TypeRead>, mut live_
         });
         for (kind, region, found) in join_all(reads).await {
             match found {
-                Ok(live) => live_state.live.entry(kind.name).or_default().extend(live),
+                Ok(live) => {
+                    record_found(kind, region.as_deref().unwrap_or(cloud.region()), &live);
+                    live_state.live.entry(kind.name).or_default().extend(live);
+                }
                 Err(error) if is_deleted_with_parent(kind, &error, &live_state) => {
                     let parent = kind.parent.unwrap_or_default();
                     let warning = format!("Can't read the type `{}`, which is deleted with its `{parent}`: {error}.", kind.name);

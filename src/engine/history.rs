@@ -1,6 +1,7 @@
 //! Revisions of a stack: the runs, their times and outcomes. A history, not the state: without it, plans are the same,
 //! except that fields which a definition no longer sets are left alone.
 
+mod run_progress;
 mod run_summary;
 mod stored;
 
@@ -17,6 +18,7 @@ use crate::{
     },
 };
 
+pub use run_progress::{CallProgress, CallState, ProgressPhase, RunProgress};
 pub use run_summary::{ChangeCounts, FailedCall, RunDetails, RunSummary};
 pub use stored::{RevisionSummary, StoredRevision};
 

@@ -88,6 +88,21 @@ pub fn json(graph: &Graph) -> Value {
 
 /// Renders a self-contained page: no network, no library.
 pub fn html(graph: &Graph) -> String {
+    page(graph, "", "")
+}
+
+/// Renders the page that `graph --serve` shows, which gets its state as events.
+pub fn live_page(graph: &Graph) -> String {
+    page(graph, "; connect-src 'self'", include_str!("live.js"))
+}
+
+/// Data of an event of that page.
+pub fn live_event(value: &Value) -> String {
+    printable_value(value).to_string()
+}
+
+/// The page with a policy and a script in addition to its own.
+fn page(graph: &Graph, policy: &str, script: &str) -> String {
     // Inside a script element, only `</script` and `<!--` are special.
     let data = printable_value(&json!(graph)).to_string().replace('<', "\\u003c");
     let title = printable_line(&graph_title(graph)).replace('&', "&amp;").replace('<', "&lt;");
@@ -97,6 +112,8 @@ pub fn html(graph: &Graph) -> String {
         match part.split_once("}}") {
             Some(("TITLE", rest)) => page.extend([&title, rest]),
             Some(("DATA", rest)) => page.extend([&data, rest]),
+            Some(("POLICY", rest)) => page.extend([policy, rest]),
+            Some(("LIVE", rest)) => page.extend([script, rest]),
             _ => page.push_str(part),
         }
     }

@@ -5,9 +5,10 @@ use std::{
     env, fmt,
     io::{self, Write},
     sync::{
-        LazyLock,
+        LazyLock, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use anstream::{AutoStream, ColorChoice};
@@ -35,10 +36,16 @@ impl Stdout {
         let text = rendered(&self.pending[..length], has_color);
         let written = match has_color {
             // An `AutoStream` without colour would write every line separately.
-            false => io::stdout().lock().write_all(text.as_bytes()),
-            true => anstream::stdout().lock().write_all(text.as_bytes()),
+            false => write_whole(&mut io::stdout().lock(), text.as_bytes()),
+            true => write_whole(&mut anstream::stdout().lock(), text.as_bytes()),
         };
-        self.closed |= written.and_then(|()| io::stdout().flush()).is_err();
+        if let Err(error) = written {
+            self.closed = true;
+            // A reader that has seen enough is no failure.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                WRITE_FAILURE.set(error.to_string()).ok();
+            }
+        }
         self.pending.drain(..length);
     }
 }
@@ -73,6 +80,45 @@ pub fn mark_simulated() {
 /// Whether [`mark_simulated`] was called.
 pub(super) fn is_simulated() -> bool {
     SIMULATED.load(Ordering::Relaxed)
+}
+
+/// Why stdout could not be written, such as a full disk.
+static WRITE_FAILURE: OnceLock<String> = OnceLock::new();
+
+/// Why something that was printed is lost, if it is. A reader that closed the pipe is no reason.
+pub fn write_failure() -> Option<&'static str> {
+    WRITE_FAILURE.get().map(String::as_str)
+}
+
+/// Pause before the next attempt to write to a full pipe.
+const PIPE_PAUSE: Duration = Duration::from_millis(2);
+
+/// Writes and flushes all of the text. A pipe whose other end set it to non-blocking, as Node.js does, is full now and then.
+fn write_whole(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
+    let mut rest = text;
+    while !rest.is_empty() {
+        match out.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => rest = &rest[written..],
+            Err(error) => wait_if_full(error)?,
+        }
+    }
+    loop {
+        match out.flush() {
+            Ok(()) => return Ok(()),
+            Err(error) => wait_if_full(error)?,
+        }
+    }
+}
+
+/// Waits a moment after an error that passes.
+fn wait_if_full(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => std::thread::sleep(PIPE_PAUSE),
+        io::ErrorKind::Interrupted => {}
+        _ => return Err(error),
+    }
+    Ok(())
 }
 
 /// Writes text to stdout. Ignores a closed pipe, because a reader may stop early.
@@ -117,9 +163,7 @@ pub fn eprint(text: &str) {
 
 pub(super) fn write_stderr(text: &str) -> io::Result<()> {
     let text = rendered(text, has_color(&io::stderr()));
-    let mut out = anstream::stderr().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    write_whole(&mut anstream::stderr().lock(), text.as_bytes())
 }
 
 /// Writes a command for GitHub Actions to stderr. Its parts must be escaped.
@@ -230,6 +274,31 @@ mod tests {
     fn sources(folder: &Path) -> Vec<PathBuf> {
         let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
         entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    }
+
+    /// A pipe that takes three bytes at a time, and is full every other time.
+    struct SlowPipe(Vec<u8>, bool);
+
+    impl Write for SlowPipe {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let taken = text.len().min(3);
+            self.0.extend(&text[..taken]);
+            Ok(taken)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_slow_pipe_gets_everything() {
+        let mut pipe = SlowPipe(Vec::new(), false);
+        write_whole(&mut pipe, b"all of the text").expect("it takes it");
+        assert_eq!(pipe.0, b"all of the text");
     }
 
     /// Texts that go around the printer would not be escaped.

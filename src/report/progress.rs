@@ -12,7 +12,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Style, eprint, layout::WIDTH, print_json_line, printer, progress_view::ProgressView, tree::truncate_start};
+use super::{Style, eprint, layout::WIDTH, log, print_json_line, printer, progress_view::ProgressView, tree::truncate_start};
 use crate::{
     core::printable_line,
     engine::{execute::Event, plan::Op},
@@ -51,7 +51,7 @@ pub fn spawn(mode: Mode) -> (mpsc::UnboundedSender<Event>, JoinHandle<()>) {
 fn is_interactive() -> bool {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-    io::stderr().is_terminal() && !dumb && !set("CI")
+    io::stderr().is_terminal() && !dumb && !set("CI") && !log::shows_lines()
 }
 
 /// Interval between redraws of the live view without events.

@@ -13,7 +13,8 @@ impl Simulator {
     /// Returns AWS's errors, and injected faults.
     pub async fn exchange(&self, kind: &'static ResourceType, parts: &[ExchangeTarget<'_>]) -> Result<Vec<Option<String>>> {
         tokio::task::yield_now().await;
-        self.call(kind.name, "exchange", |inner| {
+        let parameters = || parts.iter().map(|part| part.call.address.clone()).collect();
+        self.call(kind.name, "exchange", parameters, |inner| {
             let address = || parts.first().map(|part| part.call.address.clone()).unwrap_or_default();
             let after = inner.calls.count_write(&self.behaviour.faults, || ("exchange", address()))?;
             let held = inner.store.lock_for_write()?;

@@ -28,10 +28,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub use timing::{Behaviour, CrashMode, FAULT_VARIABLE, FaultHit, Faults, Timing};
 
@@ -45,9 +45,11 @@ use self::{
 use crate::{
     aws::types,
     core::{
-        ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, LiveResource, OnDelete, ResourceType, Result, STACK_TAG, Scope,
+        ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, HIDDEN, LiveResource, OnDelete, ResourceType, Result, STACK_TAG, Scope,
         TagChange, Tags, UNTAGGED, expression,
+        trace::{self, Call, Level},
     },
+    kubernetes,
 };
 
 /// The simulated cloud.
@@ -184,26 +186,31 @@ impl Simulator {
     /// Returns injected throttling, and fails if the state can't be read.
     pub async fn list(&self, kind: &'static ResourceType, scope: &Scope) -> Result<Vec<LiveResource>> {
         tokio::task::yield_now().await;
-        self.call(kind.name, "list", |inner| {
-            inner.calls.count_read(&self.behaviour.faults)?;
-            let _held = inner.store.lock()?;
-            let time = self.advance(&mut inner.store.state);
-            let state = &inner.store.state;
-            let region = state.region_of(kind, scope.region.as_deref());
-            let view = |entry: &SimulatedResource| entry.view_at(time.visible_until, |version| in_scope(entry, version, scope));
-            let seen = |entry: &SimulatedResource| view(entry).map(|live| self.as_waiting(entry, live));
-            let ghosts = state.visible_deleted.iter().filter(|ghost| ghost.type_name == kind.name && ghost.region == region);
-            Ok(match &scope.ids {
-                Some(ids) => {
-                    let standing = ids.iter().filter_map(|id| state.resources.get(&state.key(kind.name, &region, id)));
-                    standing.chain(ghosts.filter(|ghost| ids.contains(&ghost.id))).filter_map(seen).collect()
-                }
-                None => {
-                    let here = state.of_type(kind.name).filter(|entry| entry.region == region);
-                    here.chain(ghosts).filter_map(seen).collect()
-                }
-            })
-        })
+        self.call(
+            kind.name,
+            "list",
+            || json!({ "region": scope.region, "ids": scope.ids }),
+            |inner| {
+                inner.calls.count_read(&self.behaviour.faults)?;
+                let _held = inner.store.lock()?;
+                let time = self.advance(&mut inner.store.state);
+                let state = &inner.store.state;
+                let region = state.region_of(kind, scope.region.as_deref());
+                let view = |entry: &SimulatedResource| entry.view_at(time.visible_until, |version| in_scope(entry, version, scope));
+                let seen = |entry: &SimulatedResource| view(entry).map(|live| self.as_waiting(entry, live));
+                let ghosts = state.visible_deleted.iter().filter(|ghost| ghost.type_name == kind.name && ghost.region == region);
+                Ok(match &scope.ids {
+                    Some(ids) => {
+                        let standing = ids.iter().filter_map(|id| state.resources.get(&state.key(kind.name, &region, id)));
+                        standing.chain(ghosts.filter(|ghost| ids.contains(&ghost.id))).filter_map(seen).collect()
+                    }
+                    None => {
+                        let here = state.of_type(kind.name).filter(|entry| entry.region == region);
+                        here.chain(ghosts).filter_map(seen).collect()
+                    }
+                })
+            },
+        )
         .await
     }
 
@@ -213,7 +220,8 @@ impl Simulator {
     /// Returns AWS's errors, and injected faults.
     pub async fn create(&self, kind: &'static ResourceType, call: &CallContext, spec: &Value) -> Result<String> {
         tokio::task::yield_now().await;
-        self.call(kind.name, "create", |inner| {
+        let parameters = || json!({ "address": call.address, "region": call.region, "fields": shown_spec(kind, spec) });
+        self.call(kind.name, "create", parameters, |inner| {
             let after = inner.calls.count_write(&self.behaviour.faults, || ("create", call.address.clone()))?;
             let held = inner.store.lock_for_write()?;
             let time = self.advance(&mut inner.store.state);
@@ -250,7 +258,13 @@ impl Simulator {
         pointers: &[String],
     ) -> Result<()> {
         tokio::task::yield_now().await;
-        self.change_resource(kind, "update", resource, |state, time, entry| {
+        let parameters = || {
+            let shown = shown_spec(kind, spec);
+            let fields: Map<String, Value> =
+                pointers.iter().map(|at| (at.clone(), shown.pointer(at).cloned().unwrap_or_default())).collect();
+            json!({ "id": resource.1, "region": resource.0, "fields": fields })
+        };
+        self.change_resource(kind, "update", resource, parameters, |state, time, entry| {
             let id = resource.1;
             if let Some(code) = kind.service.busy_code.filter(|_| entry.ready_at > time.now) {
                 return Err(Error::new(ErrorKind::Conflict, code, format!("'{id}' is still being created")));
@@ -299,7 +313,8 @@ impl Simulator {
 
     async fn write_tags(&self, kind: &'static ResourceType, resource: (Option<&str>, &str), change: impl FnOnce(&mut Tags)) -> Result<()> {
         tokio::task::yield_now().await;
-        self.change_resource(kind, "retag", resource, |_, time, entry| {
+        let parameters = || json!({ "id": resource.1, "region": resource.0 });
+        self.change_resource(kind, "retag", resource, parameters, |_, time, entry| {
             let mut tags = entry.latest().tags.clone().into_inner();
             change(&mut tags);
             let version = Version { written_at: time.now, spec: entry.latest().spec.clone(), tags: tags.into() };
@@ -315,7 +330,8 @@ impl Simulator {
     /// Returns AWS's errors, and injected faults.
     pub async fn delete(&self, kind: &'static ResourceType, resource: (Option<&str>, &str), on_delete: OnDelete) -> Result<()> {
         tokio::task::yield_now().await;
-        self.change_resource(kind, "delete", resource, |state, time, entry| {
+        let parameters = || json!({ "id": resource.1, "region": resource.0 });
+        self.change_resource(kind, "delete", resource, parameters, |state, time, entry| {
             let id = resource.1;
             if entry.deletion.is_some() {
                 return Ok(());
@@ -441,7 +457,15 @@ impl Simulator {
         act(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn call<T>(&self, kind: &str, action: &str, act: impl FnOnce(&mut Inner) -> Result<T>) -> Result<T> {
+    /// Makes a call, counted and recorded with its parameters.
+    async fn call<T>(
+        &self,
+        kind: &str,
+        action: &str,
+        parameters: impl FnOnce() -> Value,
+        act: impl FnOnce(&mut Inner) -> Result<T>,
+    ) -> Result<T> {
+        let (at, started) = (SystemTime::now(), Instant::now());
         let ended = self.with_inner(|inner| {
             if inner.calls.halted {
                 return None;
@@ -450,10 +474,20 @@ impl Simulator {
             let ended = act(inner);
             (!inner.calls.halted).then_some(ended)
         });
-        match ended {
-            Some(ended) => ended,
-            None => std::future::pending().await,
+        let Some(ended) = ended else { return std::future::pending().await };
+        if trace::is_recorded(Level::Calls) {
+            let call = Call {
+                service: "simulated cloud".to_owned(),
+                action: format!("{action} {kind}"),
+                region: self.region.clone(),
+                parameters: parameters(),
+                attempt: 1,
+                error: ended.as_ref().err().map(|error| error.code.clone()),
+                ..Call::default()
+            };
+            trace::call(at, started.elapsed(), call);
         }
+        ended
     }
 
     /// Makes a call that changes one resource.
@@ -462,9 +496,10 @@ impl Simulator {
         kind: &'static ResourceType,
         action: &'static str,
         resource: (Option<&str>, &str),
+        parameters: impl FnOnce() -> Value,
         act: impl FnOnce(&mut CloudState, CallTime, &mut SimulatedResource) -> Result<()>,
     ) -> Result<()> {
-        self.call(kind.name, action, |inner| {
+        self.call(kind.name, action, parameters, |inner| {
             let (region, id) = resource;
             let state = &inner.store.state;
             let key = state.key(kind.name, &state.region_of(kind, region), id);
@@ -507,6 +542,16 @@ impl Simulator {
 impl Clock {
     fn now(&self) -> Millis {
         self.opened_at + millis(self.started.elapsed())
+    }
+}
+
+/// Fields of a resource without secrets. Objects in clusters and values of charts may hold some under any name, so only the fields are named.
+fn shown_spec(kind: &ResourceType, spec: &Value) -> Value {
+    match spec {
+        Value::Object(fields) if kind.service.name == kubernetes::SERVICE.name => {
+            fields.keys().map(|name| (name.clone(), HIDDEN.into())).collect::<Map<String, Value>>().into()
+        }
+        _ => trace::redacted(spec),
     }
 }
 

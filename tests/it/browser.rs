@@ -29,7 +29,7 @@ fn find_browser() -> Option<PathBuf> {
 }
 
 /// The browser and the folder of its driver, or the missing part.
-fn find_tools() -> Result<(PathBuf, PathBuf), &'static str> {
+pub fn find_tools() -> Result<(PathBuf, PathBuf), &'static str> {
     let browser = find_browser().ok_or("no Chromium or Chrome: install one, or name it in CHROME_PATH")?;
     let works = |program: &str, arguments: &[&str]| Command::new(program).args(arguments).output().is_ok_and(|done| done.status.success());
     if !works("node", &["-e", "process.exit(Number.parseInt(process.versions.node) < 20 ? 1 : 0)"]) || !works("npm", &["--version"]) {

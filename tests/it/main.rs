@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod acme;
+mod advice;
 mod backend;
 mod browser;
 mod bulk_import;
@@ -30,10 +31,12 @@ mod harness;
 mod history;
 mod hostile;
 mod import;
+mod json;
 mod known;
 mod kubernetes;
 mod launch_templates;
 mod library;
+mod log;
 mod mistakes;
 mod new;
 mod not_applied;
@@ -42,6 +45,7 @@ mod outside;
 #[path = "../../examples/plan_and_apply.rs"]
 mod plan_and_apply;
 mod platform;
+mod playground;
 mod policy;
 mod private_files;
 mod procedures;
@@ -73,6 +77,7 @@ mod stack_list;
 mod stacks;
 mod standin;
 mod tag_index;
+mod telemetry;
 mod terminal;
 mod terraform;
 mod undo;

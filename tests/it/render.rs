@@ -183,7 +183,13 @@ fn refuses_to_render_before_the_resources_exist() {
     let root = folder.path().join("repository");
     let refused = render(&acme, &stack_with_argo_cd().write(), &root, &[]);
     assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("run `acme apply` first") && refused.stderr.contains("`sqs_queue.karpenter`"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("run `acme apply ")
+            && refused.stderr.contains("` first")
+            && refused.stderr.contains("`sqs_queue.karpenter`"),
+        "{}",
+        refused.stderr
+    );
     let refused = render(&acme, &EditableStack::load(COMPONENTS.as_ref()).write(), &root, &[]);
     assert!(refused.stderr.contains("set `deliver: argocd`"), "{}", refused.stderr);
     assert!(!root.exists());

@@ -1,27 +1,36 @@
-//! Counts all calls to AWS by service and action, and limits them to AWS's published rates.
+//! Counts all calls to AWS by service and action, limits them to AWS's published rates, and records them.
 
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
         http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
-        interceptors::{Intercept, context::BeforeTransmitInterceptorContextMut, dyn_dispatch_hint},
-        orchestrator::{HttpRequest, Metadata},
+        interceptors::{
+            Intercept,
+            context::{BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextMut, FinalizerInterceptorContextRef},
+            dyn_dispatch_hint,
+        },
+        orchestrator::{HttpRequest, HttpResponse, Metadata},
         result::ConnectorError,
         retries::RequestAttempts,
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use regex_lite::Regex;
+use serde_json::{Value, json};
 
-use super::{CALL_TIMEOUT, call_guard::permit_attempt, null_entries, services::SERVICES};
-use crate::core::{CallRate, ServiceInfo};
+use super::{CALL_TIMEOUT, call_guard::permit_attempt, error::describe_causes, null_entries, parameters, services::SERVICES};
+use crate::core::{
+    CallRate, ServiceInfo,
+    trace::{self, Call, Level},
+};
 
 /// Number of calls of an action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,6 +147,31 @@ struct ApiCall {
     action: String,
     region: Arc<str>,
     retry: bool,
+    sent: Arc<OnceLock<SentAttempt>>,
+}
+
+/// An attempt that was sent and ended.
+#[derive(Clone, Copy, Debug)]
+struct SentAttempt {
+    at: SystemTime,
+    paced: Duration,
+    duration: Duration,
+}
+
+/// Parameters of the operation, for its records.
+#[derive(Debug)]
+struct Parameters(Value);
+
+impl Storable for Parameters {
+    type Storer = StoreReplace<Parameters>;
+}
+
+/// The attempt that is under way.
+#[derive(Debug)]
+struct CurrentAttempt(ApiCall);
+
+impl Storable for CurrentAttempt {
+    type Storer = StoreReplace<CurrentAttempt>;
 }
 
 impl ApiCall {
@@ -151,6 +185,17 @@ impl Intercept for CallPacer {
     fn name(&self) -> &'static str {
         "Calls"
     }
+    fn read_before_serialization(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if trace::is_recorded(Level::Calls) {
+            cfg.interceptor_state().store_put(Parameters(parameters::of_input(context.input())));
+        }
+        Ok(())
+    }
     fn modify_before_transmit(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
@@ -160,11 +205,72 @@ impl Intercept for CallPacer {
         if let Some(metadata) = cfg.load::<Metadata>() {
             let retry = cfg.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1);
             let region = self.region.clone();
-            let call = ApiCall { service: metadata.service().to_owned(), action: metadata.name().to_owned(), region, retry };
-            context.request_mut().add_extension(call);
+            let (service, action) = (metadata.service().to_owned(), metadata.name().to_owned());
+            if retry {
+                trace::decision("retry", None, || format!("{service} {action} again, after a temporary error"));
+            }
+            let call = ApiCall { service, action, region, retry, sent: Arc::default() };
+            context.request_mut().add_extension(call.clone());
+            if trace::is_recorded(Level::Calls) {
+                cfg.interceptor_state().store_put(CurrentAttempt(call));
+            }
         }
         Ok(())
     }
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Some(CurrentAttempt(call)) = cfg.load::<CurrentAttempt>() else { return Ok(()) };
+        // An attempt that was not sent has no time: the one before it is recorded already.
+        let Some(sent) = call.sent.get() else { return Ok(()) };
+        let failure = context.output_or_error().and_then(Result::err);
+        let unanswered = || match failure.and_then(|error| error.as_connector_error()) {
+            Some(error) => describe_causes(error),
+            None => "no answer".to_owned(),
+        };
+        let response = context.response();
+        let record = Call {
+            service: call.service.clone(),
+            action: call.action.clone(),
+            region: call.region.to_string(),
+            parameters: cfg.load::<Parameters>().map_or(Value::Null, |parameters| parameters.0.clone()),
+            attempt: cfg.load::<RequestAttempts>().map_or(1, RequestAttempts::attempts),
+            paced: sent.paced,
+            request_id: response.and_then(request_id),
+            status: response.map(|response| response.status().as_u16()),
+            error: failure.map(|_| response.map_or_else(unanswered, error_code)),
+        };
+        trace::call(sent.at, sent.duration, record);
+        cfg.interceptor_state().unset::<CurrentAttempt>();
+        Ok(())
+    }
+}
+
+/// AWS's id of a request: in a header, which each service names in its own way, or in the body.
+fn request_id(response: &HttpResponse) -> Option<String> {
+    let headers = ["x-amzn-requestid", "x-amzn-request-id", "x-amz-request-id"];
+    let named = headers.iter().find_map(|name| response.headers().get(name)).map(str::to_owned);
+    named.or_else(|| in_body(response, "(?i)<requestid>([^<]+)<"))
+}
+
+/// AWS's code of an error, or the status if there is none.
+fn error_code(response: &HttpResponse) -> String {
+    let header = response.headers().get("x-amzn-errortype").map(str::to_owned);
+    let code = header.or_else(|| in_body(response, r#"<Code>([^<]+)<|"(?:__type|code|Code)"\s*:\s*"([^"]+)""#));
+    // `com.amazonaws.eks#ResourceNotFoundException:http://…`
+    let plain = |code: String| code.split([':', ' ']).next().and_then(|code| code.rsplit('#').next()).map(str::to_owned);
+    code.and_then(plain).unwrap_or_else(|| format!("HTTP status {}", response.status().as_u16()))
+}
+
+/// The first group of a pattern in the body, as far as it was read.
+fn in_body(response: &HttpResponse, pattern: &str) -> Option<String> {
+    let body = std::str::from_utf8(response.body().bytes()?).ok()?;
+    // Ids and codes are at the begin or the end of a large answer, which errors never are.
+    let found = Regex::new(pattern).ok()?.captures(body)?;
+    found.iter().skip(1).flatten().next().map(|part| part.as_str().to_owned())
 }
 
 struct PacedClient {
@@ -196,6 +302,7 @@ struct PacedConnector {
 impl HttpConnector for PacedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let wait = request.extension::<ApiCall>().map(|call| self.calls.reserve_slot(call)).unwrap_or_default();
+        let call = request.extension::<ApiCall>().cloned();
         let service = request.extension::<ApiCall>().and_then(ApiCall::service_info);
         let has_null_entries = service.is_some_and(|service| service.sends_null_entries);
         let (inner, timeout) = (self.inner.clone(), self.timeout);
@@ -206,11 +313,47 @@ impl HttpConnector for PacedConnector {
             permit_attempt().map_err(|refusal| ConnectorError::user(refusal.into()))?;
             let late = |_| ConnectorError::timeout(format!("no response within {} s", timeout.as_secs()).into());
             let server = server(request.uri()).to_owned();
-            let response = tokio::time::timeout(timeout, inner.call(request)).await.map_err(late)?;
+            let method = request.method().to_owned();
+            let (at, started) = (SystemTime::now(), Instant::now());
+            let response = tokio::time::timeout(timeout, inner.call(request)).await;
+            let sent = SentAttempt { at, paced: wait, duration: started.elapsed() };
+            match call {
+                Some(call) => drop(call.sent.set(sent)),
+                // Calls of the SDK itself, for credentials, have no interceptors.
+                None => record_credentials_call(sent, &method, &server, &response),
+            }
+            let response = response.map_err(late)?;
             let response = response.map_err(|error| if error.is_io() { name_server(error, server) } else { error })?;
             if has_null_entries { null_entries::remove(response).await } else { Ok(response) }
         })
     }
+}
+
+/// Records a call for credentials, whose parameters and answers are secret.
+fn record_credentials_call(
+    sent: SentAttempt,
+    method: &str,
+    server: &str,
+    response: &Result<Result<HttpResponse, ConnectorError>, tokio::time::error::Elapsed>,
+) {
+    let answer = response.as_ref().ok().and_then(|response| response.as_ref().ok());
+    let failure = match response {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(describe_causes(error)),
+        Err(_) => Some("no answer".to_owned()),
+    };
+    let status = answer.map(|answer| answer.status().as_u16());
+    let record = Call {
+        service: "credentials".to_owned(),
+        action: method.to_owned(),
+        parameters: json!({ "server": server }),
+        attempt: 1,
+        request_id: answer.and_then(request_id),
+        status,
+        error: failure.or_else(|| status.filter(|status| *status >= 400).map(|status| format!("HTTP status {status}"))),
+        ..Call::default()
+    };
+    trace::call(sent.at, sent.duration, record);
 }
 
 /// Host and port of a request, without the name and the password that an address can contain.
@@ -273,7 +416,8 @@ mod tests {
     /// Connector whose calls of this action have to wait for longer than their timeout.
     fn slow_connector(sent: &Answering) -> (PacedConnector, ApiCall) {
         let calls = CallPacer::new(true);
-        let call = ApiCall { service: "EC2".into(), action: "CreateVpc".into(), region: Arc::default(), retry: false };
+        let call =
+            ApiCall { service: "EC2".into(), action: "CreateVpc".into(), region: Arc::default(), retry: false, sent: Arc::default() };
         while calls.reserve_slot(&call) < Duration::from_millis(300) {}
         (PacedConnector { inner: SharedHttpConnector::new(sent.clone()), calls, timeout: Duration::from_millis(100) }, call)
     }
@@ -315,8 +459,13 @@ mod tests {
     fn actions_wait_for_each_other_where_they_share_a_rate() {
         let waits = |service: &str| {
             let pacer = CallPacer::new(true);
-            let call =
-                |action: &str| ApiCall { service: service.to_owned(), action: action.to_owned(), region: Arc::default(), retry: false };
+            let call = |action: &str| ApiCall {
+                service: service.to_owned(),
+                action: action.to_owned(),
+                region: Arc::default(),
+                retry: false,
+                sent: Arc::default(),
+            };
             for _ in 0..60 {
                 pacer.reserve_slot(&call("CreateOne"));
             }
@@ -329,7 +478,13 @@ mod tests {
     #[test]
     fn regions_have_their_own_rates_and_one_count() {
         let pacer = CallPacer::new(true);
-        let call = |region: &str| ApiCall { service: "EC2".into(), action: "CreateVpc".into(), region: region.into(), retry: false };
+        let call = |region: &str| ApiCall {
+            service: "EC2".into(),
+            action: "CreateVpc".into(),
+            region: region.into(),
+            retry: false,
+            sent: Arc::default(),
+        };
         for _ in 0..60 {
             pacer.reserve_slot(&call("eu-west-1"));
         }

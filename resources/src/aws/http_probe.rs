@@ -7,6 +7,7 @@ use aws_smithy_runtime_api::client::{
     orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
 };
+use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use tokio::time::timeout;
 
 use super::https::{connector, error_text};
@@ -15,7 +16,8 @@ use crate::core::{Error, ErrorKind, Result};
 /// Maximum number of redirects, as in browsers and curl's documentation of safe limits.
 const MAX_REDIRECTS: usize = 10;
 
-/// Client for probes.
+/// Client for probes, and for what is sent to other servers than AWS's.
+#[derive(Debug)]
 pub struct HttpProbe {
     connector: aws_smithy_http_client::Connector,
 }
@@ -62,6 +64,24 @@ impl HttpProbe {
             }
         }
         Err(unavailable(format!("more than {MAX_REDIRECTS} redirects")))
+    }
+
+    /// Sends a body, and returns the status code and the body of the answer.
+    ///
+    /// # Errors
+    /// Fails without an answer.
+    pub async fn post(&self, url: &str, headers: Vec<(String, String)>, body: Vec<u8>) -> Result<(u16, Vec<u8>)> {
+        let failed = |error: &(dyn std::error::Error + 'static)| unavailable(error_text(error));
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.set_method("POST").map_err(|error| failed(&error))?;
+        request.set_uri(url.to_owned()).map_err(|error| failed(&error))?;
+        for (name, value) in headers {
+            request.headers_mut().try_insert(name, value).map_err(|error| failed(&error))?;
+        }
+        let mut answer = self.connector.call(request).await.map_err(|error: ConnectorError| failed(&error))?;
+        let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
+        let body = ByteStream::new(body).collect().await.map_err(|error| failed(&error))?;
+        Ok((answer.status().as_u16(), body.to_vec()))
     }
 
     async fn request(&self, url: &str) -> Result<HttpResponse> {

@@ -11,6 +11,7 @@ mod https;
 pub mod leftovers;
 mod metrics;
 mod null_entries;
+mod parameters;
 mod profile;
 #[macro_use]
 pub mod services;

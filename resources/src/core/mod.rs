@@ -49,6 +49,7 @@ mod spec_references;
 mod stages;
 mod tags;
 mod timeouts;
+pub mod trace;
 mod type_info;
 mod unique_values;
 mod written;

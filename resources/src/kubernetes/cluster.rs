@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::Future,
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant, SystemTime},
 };
 
 use aws_sdk_sts::config::SharedCredentialsProvider;
@@ -15,7 +15,7 @@ use kube::{
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Caller,
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     aws::{CALL_TIMEOUT, CallPacer, permit_attempt},
-    core::{Error, ErrorKind, Result, ok_or_not_found},
+    core::{Error, ErrorKind, Result, ok_or_not_found, trace},
 };
 
 /// Field manager of everything that acme applies.
@@ -167,16 +167,35 @@ impl Cluster {
         Ok(client)
     }
 
-    /// Makes a call, counted under this name.
-    pub(super) async fn call<T>(&self, action: &str, call: impl Future<Output = kube::Result<T>>) -> Result<T> {
+    /// Makes a call, counted and recorded under this name. `object` is what it is about: a name with its namespace, or labels.
+    pub(super) async fn call<T>(&self, action: &str, object: &str, call: impl Future<Output = kube::Result<T>>) -> Result<T> {
         permit_attempt()?;
         self.count_call(action);
-        match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        let (at, started) = (SystemTime::now(), Instant::now());
+        let answer = match tokio::time::timeout(CALL_TIMEOUT, call).await {
             Ok(answer) => answer.map_err(|error| from_kube(error, self)),
             Err(_) => {
                 let message = format!("no response from `{}` within {} s", self.endpoint.url, CALL_TIMEOUT.as_secs());
                 Err(Error::new(ErrorKind::Unavailable, "ClusterUnreachable", message))
             }
+        };
+        self.record_call(action, object, (at, started.elapsed()), answer.as_ref().err());
+        answer
+    }
+
+    /// Records a call. Objects and values of charts may hold secrets, so it has the names only.
+    pub(super) fn record_call(&self, action: &str, object: &str, (at, duration): (SystemTime, Duration), error: Option<&Error>) {
+        if trace::is_recorded(trace::Level::Calls) {
+            let call = trace::Call {
+                service: "Kubernetes".to_owned(),
+                action: action.to_owned(),
+                region: self.region.clone(),
+                parameters: json!({ "cluster": self.name, "object": object }),
+                attempt: 1,
+                error: error.map(|error| error.code.clone()),
+                ..trace::Call::default()
+            };
+            trace::call(at, duration, call);
         }
     }
 
@@ -221,7 +240,7 @@ impl Cluster {
         let mut params = ListParams::default().labels(labels).limit(PAGE);
         let mut found = Vec::new();
         loop {
-            let page = match self.call(&format!("List {}", kind.resource.kind), api.list(&params)).await {
+            let page = match self.call(&format!("List {}", kind.resource.kind), &of_list(namespace, labels), api.list(&params)).await {
                 Err(error) if error.is_not_found() => return Ok(None),
                 page => page?,
             };
@@ -240,7 +259,8 @@ impl Cluster {
     pub(super) async fn get(&self, kind: &Kind, namespace: Option<&str>, name: &str) -> Result<Option<DynamicObject>> {
         let api = Cluster::api(self.client().await?, kind, namespace);
         // A kind whose definition is gone has no path either.
-        Ok(ok_or_not_found(self.call(&format!("Get {}", kind.resource.kind), api.get_opt(name)).await)?.flatten())
+        Ok(ok_or_not_found(self.call(&format!("Get {}", kind.resource.kind), &object_name(namespace, name), api.get_opt(name)).await)?
+            .flatten())
     }
 
     /// Creates an object that acme alone uses.
@@ -250,8 +270,9 @@ impl Cluster {
     pub(super) async fn create(&self, kind: &Kind, namespace: Option<&str>, object: &Value) -> Result<DynamicObject> {
         let api = Cluster::api(self.client().await?, kind, namespace);
         let object: DynamicObject = serde_json::from_value(object.clone())?;
+        let name = object_name(namespace, object.metadata.name.as_deref().unwrap_or_default());
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        self.call(&format!("Create {}", kind.resource.kind), api.create(&params, &object)).await
+        self.call(&format!("Create {}", kind.resource.kind), &name, api.create(&params, &object)).await
     }
 
     /// Creates or changes an object by server-side apply; `is_trial` only asks whether the cluster would accept it.
@@ -281,7 +302,7 @@ impl Cluster {
                 Err(error) => Err(error),
             }
         };
-        self.call(&format!("Apply {}", kind.resource.kind), applied).await
+        self.call(&format!("Apply {}", kind.resource.kind), &object_name(namespace, name), applied).await
     }
 
     /// Merges fields into an object.
@@ -291,7 +312,8 @@ impl Cluster {
     pub(super) async fn merge(&self, kind: &Kind, namespace: Option<&str>, name: &str, patch: &Value) -> Result<DynamicObject> {
         let api = Cluster::api(self.client().await?, kind, namespace);
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        self.call(&format!("Patch {}", kind.resource.kind), api.patch(name, &params, &Patch::Merge(patch))).await
+        self.call(&format!("Patch {}", kind.resource.kind), &object_name(namespace, name), api.patch(name, &params, &Patch::Merge(patch)))
+            .await
     }
 
     /// Requests the deletion of an object and of everything that belongs to it; with `seen`, only if it did not change since.
@@ -315,7 +337,7 @@ impl Cluster {
 
     async fn delete_with(&self, kind: &Kind, namespace: Option<&str>, name: &str, params: &DeleteParams) -> Result<()> {
         let api = Cluster::api(self.client().await?, kind, namespace);
-        self.call(&format!("Delete {}", kind.resource.kind), api.delete(name, params)).await.map(drop)
+        self.call(&format!("Delete {}", kind.resource.kind), &object_name(namespace, name), api.delete(name, params)).await.map(drop)
     }
 }
 
@@ -333,6 +355,16 @@ pub(super) struct FieldConflict {
     pub field: String,
     /// The manager, such as `"kubectl-edit" using apps/v1`.
     pub manager: String,
+}
+
+/// Name of an object with its namespace.
+fn object_name(namespace: Option<&str>, name: &str) -> String {
+    namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
+}
+
+/// Objects of a list: a namespace, or `*`, and labels.
+fn of_list(namespace: Option<&str>, labels: &str) -> String {
+    format!("{}/* {labels}", namespace.unwrap_or("*")).trim_end().to_owned()
 }
 
 fn field_conflicts(status: &kube::core::Status) -> Vec<FieldConflict> {

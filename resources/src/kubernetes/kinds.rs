@@ -145,7 +145,8 @@ impl Cluster {
         }
         let client = self.client().await?;
         let gvk = GroupVersionKind::gvk(&name.group, &name.version, &name.kind);
-        let asked = self.call("Get APIResourceList", async {
+        let api_version = name.api_version();
+        let asked = self.call("Get APIResourceList", &api_version, async {
             match pinned_kind(&client, &gvk).await {
                 Ok(found) => Ok(Some(found)),
                 Err(kube::Error::Discovery(_)) => Ok(None),

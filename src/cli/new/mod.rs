@@ -12,8 +12,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum as _, builder::PossibleValuesParser};
+use serde_json::json;
 
-use super::{DONE, definition_file::DEFAULT_FILES, refusal::refuse};
+use super::{DONE, OutputArguments, definition_file::DEFAULT_FILES, refusal::refuse};
 use crate::{
     definition::{LoadOptions, Source, load},
     report,
@@ -48,6 +49,8 @@ pub struct Arguments {
     /// Output file. Default: `<name>.yaml`.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArguments,
 }
 
 pub fn run(arguments: &Arguments) -> Result<u8> {
@@ -87,6 +90,9 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     // The file need not be named if it is the default one.
     let named = if DEFAULT_FILES.contains(&file.as_str()) { String::new() } else { format!("{file} ") };
     report::eprint(&format!("Wrote {file}. Run `acme plan {named}--env staging --local` to show its resources."));
+    if arguments.output.is_json() {
+        report::print_json(&json!({ "format": "acme-new/1", "file": file }))?;
+    }
     Ok(DONE)
 }
 

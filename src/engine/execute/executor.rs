@@ -5,7 +5,7 @@ use std::{
     future::Future,
     num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use petgraph::graph::DiGraph;
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{Address, Error, LiveResource, ResourceType, Timeouts},
+    core::{Address, Error, LiveResource, ResourceType, Timeouts, trace},
     definition::Stack,
     engine::{
         cloud::Cloud,
@@ -294,8 +294,10 @@ impl StepRunner<Step> for Executor<'_> {
         let handovers = handovers(self.stack, &self.outcome.live, &address);
         let (status, mut statuses) = mpsc::unbounded_channel();
         let task = self.step_task(step, status);
-        let started = Instant::now();
-        async move {
+        let (started_at, started) = (SystemTime::now(), Instant::now());
+        let span = trace::new_id();
+        trace::in_step(span, async move {
+            trace::decision("step", Some(&address), || format!("{op} {address} starts"));
             let result = match task {
                 Ok(task) => {
                     let run = task.run();
@@ -331,6 +333,8 @@ impl StepRunner<Step> for Executor<'_> {
                 }
                 Err(error) => Err(error),
             };
+            let failure = result.as_ref().err().map(|error| format!("{}: {}", error.code, error.message));
+            trace::step(span, started_at, started.elapsed(), &address, &op, failure);
             let event = match &result {
                 Ok(live) => {
                     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -344,7 +348,7 @@ impl StepRunner<Step> for Executor<'_> {
             };
             events.send(event).ok();
             result
-        }
+        })
     }
 
     fn on_finished(&mut self, step: &Step, end: &Result<Option<LiveResource>, Error>) -> Next {

@@ -7,7 +7,7 @@ use std::{
 
 use super::{blockers::Blocked, step::StepTask, wait::Status};
 use crate::{
-    core::{Error, ErrorKind, Result},
+    core::{Error, ErrorKind, Result, format_elapsed, trace},
     engine::plan::Op,
 };
 
@@ -72,6 +72,9 @@ impl StepTask {
             if self.stop.is_requested() {
                 return Err(error);
             }
+            trace::decision("retry", Some(&self.target.address), || {
+                format!("{} {} again in {}: {error}", self.op, self.target.address, format_elapsed(pause))
+            });
             self.status.send(Status::Reported(format!("{}, retrying", error.code))).ok();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

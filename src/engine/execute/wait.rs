@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -16,7 +17,7 @@ use tokio::{
 
 use super::{INTERRUPTED, stop::StopSignal};
 use crate::{
-    core::{Error, ErrorKind, LiveResource, Phase, ResourceType, Result, Scope, Tags},
+    core::{Error, ErrorKind, LiveResource, Phase, ResourceType, Result, Scope, Tags, trace},
     engine::cloud::Cloud,
 };
 
@@ -55,6 +56,17 @@ impl AwaitedId {
     /// The resource among those that were read.
     fn find<'a>(&self, found: &'a BTreeMap<String, LiveResource>) -> Option<&'a LiveResource> {
         self.renamed.as_ref().and_then(|id| found.get(id)).or_else(|| found.get(&self.id))
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Condition::Ready(awaited) => write!(f, "until `{}` is ready", awaited.id),
+            Condition::Stable(awaited) => write!(f, "until `{}` is ready and has no pending change", awaited.id),
+            Condition::Deleted(id) => write!(f, "until `{id}` is deleted"),
+            Condition::Visible(_) => f.write_str("until a read shows what an earlier call may have created"),
+        }
     }
 }
 
@@ -187,6 +199,7 @@ impl Poller {
         (limits, parents): (WaitLimits, Vec<String>),
         status: mpsc::UnboundedSender<Status>,
     ) -> Result<Option<LiveResource>> {
+        trace::decision("wait", None, || condition.to_string());
         let (reply, answer) = oneshot::channel();
         let started = Instant::now();
         let due = started + FIRST_POLL_DELAY;

@@ -1,8 +1,11 @@
 //! Reads the live resources of a stack, and plans from them.
 
+use serde::Serialize;
+use serde_json::{Value, json};
+
 use super::{Result, Session, SessionError, command_line::shell_quoted};
 use crate::{
-    core::{Address, DataProtection, LiveResource, OnDelete},
+    core::{Address, DataProtection, LiveResource, OnDelete, trace},
     definition::{self, DesiredResource},
     engine::{
         backend::BucketCreation,
@@ -63,6 +66,33 @@ impl StackState {
     /// Reason why the history could not be read. Plans are the same without it, apart from the origin of changes.
     pub fn history_error(&self) -> Option<&SessionError> {
         self.history_error.as_ref()
+    }
+}
+
+/// Records why each resource changes. Values are not part of it: they may be long, and the plan shows them.
+fn record_decisions(plan: &Plan) {
+    for change in plan.changes.iter().filter(|change| change.action != Action::None) {
+        trace::decision("planned", Some(&change.address), || {
+            // A new resource has all of its fields.
+            let differing = change.fields.iter().filter(|_| change.action != Action::Create);
+            let fields: Vec<&str> = differing.map(|field| field.pointer.as_str()).collect();
+            let fields = if fields.is_empty() { String::new() } else { format!(", at {}", fields.join(", ")) };
+            format!("{}: {}{fields}", json_words(&change.action), json_words(&change.reason))
+        });
+    }
+    for obstacle in &plan.obstacles {
+        trace::decision("blocked", Some(&obstacle.address), || obstacle.message.clone());
+    }
+}
+
+/// Words that a plan's JSON has for an action or a reason.
+fn json_words(value: &impl Serialize) -> String {
+    match json!(value) {
+        Value::String(word) => word,
+        Value::Object(parts) => {
+            parts.iter().map(|(_, part)| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
     }
 }
 
@@ -198,8 +228,11 @@ impl Session {
         {
             attribute_changes(&mut plan, &recorded);
         }
+        let policy = format!("`{}`", self.command_line("policy"));
+        plan.warnings.iter_mut().for_each(|warning| *warning = warning.replace("`acme policy`", &policy));
         plan.notes = notes;
         plan.is_simulated = self.is_simulated();
+        record_decisions(&plan);
         Ok(plan)
     }
 

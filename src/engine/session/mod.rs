@@ -35,7 +35,7 @@ use serde_json::Value;
 
 use crate::{
     aws::{Aws, CallCount, Role, Settings},
-    core::{Address, Answers, is_account_id, is_region_name},
+    core::{Address, Answers, is_account_id, is_region_name, trace},
     definition::{self, BackendLocation, LoadOptions, Location, Source, Stack},
     engine::{
         backend::{Backend, BucketCreation, CloudLocation, SelectedBackend, select_backend},
@@ -190,6 +190,7 @@ impl Session {
         let account = self.account().await?;
         self.set_location(&account)?;
         let SelectedBackend { backend, note } = self.select_backend(&account, creation).await?;
+        trace::decision("connected", None, || format!("account {account}, region {}", self.region()));
         self.read_moved_values(&backend).await?;
         Ok(ConnectedSession::new(self, account, backend, note))
     }

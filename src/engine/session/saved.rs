@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ProposedPlan, Result, Session, SessionError, StackState, command_line::command_line};
+use super::{ProposedPlan, Result, Session, SessionError, StackState, command_line::shell_quoted};
 use crate::{
     core::Error,
     definition::Source,
@@ -34,22 +34,21 @@ impl Session {
 }
 
 impl SavedPlan {
-    /// Refuses a definition that has changed since the plan. `file` is the path of the saved plan.
+    /// Refuses a definition that has changed since the plan. `file` is the path of the saved plan, and `plan_again` the command line that plans.
     ///
     /// # Errors
     /// Fails with [`SessionError::StaleDefinition`].
-    pub fn check_definition(&self, definition: &Source, file: &Path) -> Result<()> {
+    pub fn check_definition(&self, definition: &Source, file: &Path, plan_again: &str) -> Result<()> {
         if sha256(definition.text.as_bytes()) == self.definition.sha256 {
             return Ok(());
         }
         let (definition, commit) = (definition.path.clone(), self.definition.commit.clone());
-        Err(SessionError::StaleDefinition { file: definition, commit, help: self.replan_hint(file) })
+        Err(SessionError::StaleDefinition { file: definition, commit, help: self.replan_hint(file, plan_again) })
     }
 
-    fn replan_hint(&self, file: &Path) -> String {
+    fn replan_hint(&self, file: &Path, plan_again: &str) -> String {
         let destroy = if self.goal == Goal::Destroy { " --destroy" } else { "" };
-        let plan = command_line("plan", &self.definition.file, self.definition.env.as_deref());
-        format!("plan again with `{plan}{destroy} --out {}`", file.display())
+        format!("plan again with `{plan_again}{destroy} --out {}`", shell_quoted(&file.display().to_string()))
     }
 }
 
@@ -59,7 +58,8 @@ impl ProposedPlan<'_> {
     /// # Errors
     /// Fails if the definition or the changes differ, or if the history can't be read.
     pub(super) async fn check_saved(&self, saved: &SavedPlan, file: &Path) -> Result<()> {
-        saved.check_definition(self.session().source(), file)?;
+        let plan_again = self.session().command_line("plan");
+        saved.check_definition(self.session().source(), file, &plan_again)?;
         let latest = self.locked.history().revision_numbers().await?.last().copied();
         let mut differences = saved.differences(&self.plan);
         if differences.is_empty() {
@@ -68,6 +68,6 @@ impl ProposedPlan<'_> {
         if let Some(revision) = latest.filter(|_| saved.revision != latest) {
             differences.push(format!("revision {revision} is newer than the plan (see `acme history`)"));
         }
-        Err(SessionError::StalePlan { file: file.display().to_string(), differences, help: saved.replan_hint(file) })
+        Err(SessionError::StalePlan { file: file.display().to_string(), differences, help: saved.replan_hint(file, &plan_again) })
     }
 }

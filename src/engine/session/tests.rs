@@ -142,5 +142,6 @@ async fn refuses_a_saved_plan_when_anything_has_changed() {
     apply(proposed.check().expect("no obstacles")).await;
     let Err(error) = locked.plan_saved(&saved, file).await else { panic!("it was applied") };
     assert!(matches!(error, SessionError::StalePlan { .. }), "{error}");
-    assert!(error.to_string().contains("plan again with `acme plan shop.yaml --out shop.acmeplan`"), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("plan again with `acme plan shop.yaml --local=") && text.contains(" --out shop.acmeplan`"), "{text}");
 }

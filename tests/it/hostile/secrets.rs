@@ -56,6 +56,11 @@ fn assert_no_secrets_below(folder: &Path) -> usize {
     files
 }
 
+/// Log of all commands, which is checked with the records.
+fn log_file(acme: &Acme) -> std::path::PathBuf {
+    acme.state_dir().join("acme.log")
+}
+
 /// Runs a command with all planted secrets, with text and JSON output, and checks its output and command line.
 fn run_with_secrets(acme: &Acme, command: &str, stack: &Path, more: &[&str]) -> CommandOutput {
     let proxy = format!("http://someone:{PROXY}@127.0.0.1:9");
@@ -64,6 +69,8 @@ fn run_with_secrets(acme: &Acme, command: &str, stack: &Path, more: &[&str]) -> 
         .envs([("AWS_SECRET_ACCESS_KEY", KEY), ("AWS_SESSION_TOKEN", TOKEN), ("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full")])
         .envs([("HTTPS_PROXY", &proxy), ("https_proxy", &proxy)])
         .envs([("HTTP_PROXY", &proxy), ("NO_PROXY", &"127.0.0.1".to_owned())])
+        .env("ACME_LOG", "debug")
+        .env("ACME_LOG_PATH", log_file(acme))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -126,6 +133,10 @@ rds.modify_db_instance(DBInstanceIdentifier=instance['DBInstanceIdentifier'], Ma
     run_with_secrets(&acme, "apply", &edited, &["--yes", "-o", "json"]).assert_success();
     run_with_secrets(&acme, "rollback", &edited, &["--yes"]).assert_success();
     run_with_secrets(&acme, "destroy", &edited, &["--yes"]).assert_success();
+    let log = fs::read_to_string(log_file(&acme)).expect("a log");
+    for part in ["\"action\":\"CreateDBInstance\"", "\"action\":\"CreateSecret\"", "Sensitive Data Redacted", "\"request_id\":\""] {
+        assert!(log.contains(part), "the log has no {part}");
+    }
     let files = assert_no_secrets_below(acme.state_dir());
     if backend.is_empty() {
         assert!(files > 5, "only {files} files were looked at");

@@ -121,8 +121,9 @@ impl Lab {
         write_file(self.folder.path(), "shop.yaml", &format!("{CLUSTER}{resources}"))
     }
     fn run(&self, command: &str, stack: &Path, more: &[&str]) -> CommandOutput {
-        let environment: Vec<(&str, &str)> = self.environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        self.acme.run_with_env(&environment, command, stack, more)
+        let log = self.acme.state_dir().join("acme.log").display().to_string();
+        let environment = self.environment.iter().map(|(name, value)| (*name, value.as_str())).chain([("ACME_LOG_PATH", log.as_str())]);
+        self.acme.run_with_env(&environment.collect::<Vec<_>>(), command, stack, more)
     }
     fn apply(&self, stack: &Path) -> CommandOutput {
         self.run("apply", stack, &["--yes"]).assert_success()

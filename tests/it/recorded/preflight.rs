@@ -22,8 +22,17 @@ pub(super) fn obstacles(plan: &Value) -> Vec<String> {
     plan["obstacles"].as_array().expect("a list").iter().map(of).collect()
 }
 
-pub(super) fn warnings(plan: &Value) -> Vec<&str> {
-    plan["warnings"].as_array().expect("a list").iter().filter_map(Value::as_str).collect()
+/// Warnings of a plan. The command that prints the policy is complete, which differs with each stack.
+pub(super) fn warnings(plan: &Value) -> Vec<String> {
+    let shown = |warning: &str| match warning.split_once("`acme policy ") {
+        Some((before, rest)) => {
+            let (options, after) = rest.split_once('`').expect("the end of the command");
+            assert!(options.contains(".yaml"), "{warning}");
+            format!("{before}`acme policy`{after}")
+        }
+        None => warning.to_owned(),
+    };
+    plan["warnings"].as_array().expect("a list").iter().filter_map(Value::as_str).map(shown).collect()
 }
 
 /// The endpoint allows a plan of these resources, or names the obstacle.

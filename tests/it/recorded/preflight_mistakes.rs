@@ -413,7 +413,7 @@ fn questions_that_are_denied_are_warnings() {
     let warnings = warnings(&planned);
     for action in denied.iter().flat_map(|(_, actions)| actions).map(|(_, action)| *action) {
         let expected = format!("Some values were not checked: `{action}` is not allowed; `acme policy` prints the permissions.");
-        assert!(warnings.contains(&expected.as_str()), "{action}: {warnings:#?}");
+        assert!(warnings.contains(&expected), "{action}: {warnings:#?}");
     }
 }
 

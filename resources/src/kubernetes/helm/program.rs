@@ -6,6 +6,7 @@ use std::{
     io::Write,
     path::PathBuf,
     process::{Output, Stdio},
+    time::{Instant, SystemTime},
 };
 
 use serde_json::{Value, json};
@@ -149,7 +150,17 @@ impl<'a> Helm<'a> {
     /// not.
     async fn run(&self, arguments: Vec<String>, values: Option<&Value>) -> Result<Output> {
         permit_attempt()?;
-        self.cluster.count_call(&format!("helm {}", arguments.first().map_or("", String::as_str)));
+        let action = format!("helm {}", arguments.first().map_or("", String::as_str));
+        // The name of a release, or that of a chart; repositories may have passwords.
+        let object = arguments.get(1).map_or("", String::as_str).to_owned();
+        self.cluster.count_call(&action);
+        let (at, started) = (SystemTime::now(), Instant::now());
+        let output = self.run_program(arguments, values).await;
+        self.cluster.record_call(&action, &object, (at, started.elapsed()), output.as_ref().err());
+        output
+    }
+
+    async fn run_program(&self, arguments: Vec<String>, values: Option<&Value>) -> Result<Output> {
         let failed =
             |error: std::io::Error| Error::new(ErrorKind::Rejected, "Helm", format!("can't run {}: {error}", self.program.display()));
         let mut command = Command::new(&self.program);

@@ -1,0 +1,81 @@
+//! Options that apply before a command runs: those of the log, and the format of errors.
+
+use std::{env, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::ArgMatches;
+
+use super::{OutputFormat, advice, refusal::refuse};
+use crate::{
+    core::trace::Level,
+    report::log::{Log, LogOptions},
+};
+
+/// Variable with what to show, as `-v` and `-vv` do.
+const LEVEL_VARIABLE: &str = "ACME_LOG";
+
+/// Options that are read before the command runs, from whichever command has them.
+#[derive(Debug, Default)]
+pub(super) struct CommonOptions {
+    /// Name of the command.
+    pub command: String,
+    /// Output format.
+    pub output: OutputFormat,
+    verbose: u8,
+    quiet: bool,
+    log: Option<PathBuf>,
+}
+
+impl CommonOptions {
+    /// Options of the command in these arguments.
+    pub(super) fn of(matches: &ArgMatches) -> CommonOptions {
+        let Some((command, arguments)) = matches.subcommand() else { return CommonOptions::default() };
+        advice::remember(command, arguments);
+        // A command without an option has its default.
+        CommonOptions {
+            command: command.to_owned(),
+            output: arguments.try_get_one("output").ok().flatten().copied().unwrap_or_default(),
+            verbose: arguments.try_get_one("verbose").ok().flatten().copied().unwrap_or_default(),
+            quiet: arguments.try_get_one("quiet").ok().flatten().copied().unwrap_or_default(),
+            log: arguments.try_get_one("log").ok().flatten().cloned(),
+        }
+    }
+
+    /// Begins the log.
+    pub(super) fn start_log(&self) -> Result<Log> {
+        let shown = match self.verbose {
+            0 if self.quiet => None,
+            0 => level_of_environment(&env::var(LEVEL_VARIABLE).unwrap_or_default())?,
+            1 => Some(Level::Decisions),
+            _ => Some(Level::Calls),
+        };
+        let file = self.log.as_deref().filter(|path| !path.as_os_str().is_empty());
+        Log::start(LogOptions { command: &self.command, shown, file })
+            .with_context(|| format!("can't write the log `{}`", file.unwrap_or_else(|| "".as_ref()).display()))
+    }
+}
+
+fn level_of_environment(text: &str) -> Result<Option<Level>> {
+    match text {
+        "" | "off" => Ok(None),
+        "info" => Ok(Some(Level::Decisions)),
+        "debug" => Ok(Some(Level::Calls)),
+        _ => refuse!(
+            "log-level",
+            "`{LEVEL_VARIABLE}={text}` is not a valid level: use `info` for decisions, `debug` for calls, too, or `off`"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_has_three_levels() {
+        assert_eq!(level_of_environment("").ok(), Some(None));
+        assert_eq!(level_of_environment("info").ok(), Some(Some(Level::Decisions)));
+        assert_eq!(level_of_environment("debug").ok(), Some(Some(Level::Calls)));
+        assert!(level_of_environment("trace").is_err());
+    }
+}

@@ -1,0 +1,215 @@
+//! `acme graph --serve`: the page, its events, and what it refuses.
+
+use std::{
+    env, fs,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{
+    acme::{Acme, repository_stack, write_file},
+    browser::find_tools,
+    standin,
+};
+
+const STACK: &str = "
+stack: shop
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet: { a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: eu-west-1a } }
+";
+
+/// A running `acme graph --serve`, ended when dropped.
+struct Playground {
+    process: Child,
+    /// `127.0.0.1:PORT`
+    address: String,
+    /// Path with the token, which ends with a slash.
+    path: String,
+}
+
+impl Playground {
+    fn start(acme: &Acme, stack: &Path) -> Playground {
+        let mut command = acme.command("graph", stack, &["--serve"]);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("acme starts");
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().expect("its output")).read_line(&mut url).expect("a line");
+        let rest = url.trim_end().strip_prefix("http://").unwrap_or_else(|| panic!("no URL: {url}"));
+        let (address, path) = rest.split_once('/').expect("a path");
+        Playground { process, address: address.to_owned(), path: format!("/{path}") }
+    }
+    /// Head and body of an answer to a request with this host.
+    fn get(&self, path: &str, host: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        (head.to_lowercase(), body.to_owned())
+    }
+    /// Events from now on.
+    fn events(&self) -> Events {
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a timeout");
+        write!(stream, "GET {}events HTTP/1.1\r\nhost: {}\r\n\r\n", self.path, self.address).expect("a request");
+        Events(BufReader::new(stream))
+    }
+}
+
+impl Drop for Playground {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+struct Events(BufReader<TcpStream>);
+
+impl Events {
+    /// The next event of this name for which the condition holds.
+    fn find(&mut self, name: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let mut event = String::new();
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).expect("an event in time") > 0, "the stream ended");
+            if let Some(found) = line.trim_end().strip_prefix("event: ") {
+                event = found.to_owned();
+            }
+            if let Some(data) = line.trim_end().strip_prefix("data: ").filter(|_| event == name) {
+                let data = serde_json::from_str(data).expect("JSON");
+                if holds(&data) {
+                    return data;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_page_of_this_machine_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let stack = write_file(folder.path(), "stack.yaml", STACK);
+    let playground = Playground::start(&acme, &stack);
+    assert!(playground.address.starts_with("127.0.0.1:"));
+    assert!(playground.path.len() >= 34, "the path has a token: {}", playground.path);
+    let port = playground.address.rsplit(':').next().unwrap();
+
+    let (head, page) = playground.get(&playground.path, &playground.address);
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    for part in ["default-src 'none'", "frame-ancestors 'none'", "cache-control: no-store", "referrer-policy: no-referrer"] {
+        assert!(head.contains(part), "{part}: {head}");
+    }
+    assert!(page.contains("vpc.main") && page.contains("EventSource"));
+    for part in ["https://", "src=", "@import", "url("] {
+        assert!(!page.contains(part), "the page loads nothing: {part}");
+    }
+    let of_file = acme.run("graph", &stack, &["--format", "html"]).assert_success().stdout;
+    assert!(!of_file.contains("EventSource") && !of_file.contains("connect-src"), "a file follows nothing");
+
+    assert!(playground.get(&playground.path, &format!("localhost:{port}")).0.starts_with("http/1.1 200"));
+    // A name of somebody else that points here.
+    for host in [format!("rebound.example.com:{port}"), "127.0.0.1".into(), format!("127.0.0.1:{port}.example.com"), String::new()] {
+        let (head, body) = playground.get(&playground.path, &host);
+        assert!(head.starts_with("http/1.1 403") && !body.contains("vpc"), "{host}: {head}");
+    }
+    let wrong = format!("/{}/", "0".repeat(32));
+    for path in ["/", "/events", wrong.as_str(), &format!("{wrong}events")] {
+        let (head, body) = playground.get(path, &playground.address);
+        assert!(head.starts_with("http/1.1 404") && !body.contains("vpc"), "{path}: {head}");
+    }
+    let refused = acme.run("graph", &stack, &["--serve", "--plan"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+}
+
+#[test]
+fn events_follow_a_run_of_another_process_and_the_definition() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let stack = write_file(folder.path(), "stack.yaml", STACK);
+    let playground = Playground::start(&acme, &stack);
+    let mut events = playground.events();
+    assert_eq!(events.find("run", |_| true), Value::Null);
+    let first = events.find("stack", |_| true);
+    assert_eq!((&first["plan"]["summary"]["create"], &first["history"]), (&serde_json::json!(2), &serde_json::json!([])));
+    assert!(first["apply"].as_str().unwrap().contains("--local="), "{}", first["apply"]);
+
+    acme.run_with_env(&[("ACME_LOCAL_FAULT", "settle:0.5")], "apply", &stack, &["--yes"]).assert_success();
+    let run = events.find("run", |run| run["outcome"] == "done");
+    let calls: Vec<&str> = run["calls"].as_array().unwrap().iter().map(|call| call["address"].as_str().unwrap()).collect();
+    assert!(calls.contains(&"vpc.main") && calls.contains(&"subnet.a"), "{calls:?}");
+    assert!(run["calls"].as_array().unwrap().iter().all(|call| call["state"] == "done"), "{run}");
+    let after =
+        events.find("stack", |stack| stack["plan"]["changes"] == serde_json::json!([]) && stack["history"] != serde_json::json!([]));
+    assert!(after["graph"]["nodes"].as_array().unwrap().iter().all(|node| node["id"].is_string()));
+    assert_eq!(after["history"][0]["revision"], 1);
+    let (_, details) = playground.get(&format!("{}runs/1", playground.path), &playground.address);
+    assert_eq!(serde_json::from_str::<Value>(&details).unwrap()["changes"].as_array().unwrap().len(), 2);
+    assert!(playground.get(&format!("{}runs/9", playground.path), &playground.address).0.starts_with("http/1.1 404"));
+
+    // A mistake is shown, and what was there stays.
+    fs::write(&stack, STACK.replace("cidr: 10.0.0.0/16", "cidr: wrong")).unwrap();
+    let problem = events.find("stack", |stack| !stack["problem"].is_null());
+    assert!(problem["problem"]["problems"][0]["line"].is_u64() && problem["graph"]["nodes"].as_array().unwrap().len() == 2, "{problem}");
+    fs::write(&stack, STACK.replace("10.0.0.0/24", "10.0.1.0/24")).unwrap();
+    events.find("stack", |stack| stack["problem"].is_null() && stack["plan"]["summary"]["replace"] == 1);
+}
+
+#[test]
+fn the_page_follows_an_apply_in_a_browser() {
+    let (browser, driver) = match find_tools() {
+        Ok(tools) => tools,
+        Err(missing) => {
+            assert!(env::var_os("CI").is_none_or(|value| value.is_empty()), "CI needs the browser test: {missing}");
+            // Not `eprintln!`, which the test harness hides for a passing test.
+            let _ = writeln!(io::stderr(), "SKIPPED: the page of a running apply was not tested in a browser: {missing}");
+            return;
+        }
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--env", "production"]);
+    let text = fs::read_to_string(repository_stack("reference.yaml")).unwrap();
+    let stack = write_file(folder.path(), "stack.yaml", &text);
+    let playground = Playground::start(&acme, &stack);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/playground.mjs");
+    let url = format!("http://{}{}", playground.address, playground.path);
+    let mut node = Command::new("node");
+    node.arg(script).arg(browser).arg(&url).arg(standin::target_dir()).current_dir(driver);
+    let mut node = node.stdout(Stdio::piped()).spawn().expect("node runs");
+    let lines = BufReader::new(node.stdout.take().expect("its output")).lines().map(|line| line.expect("text"));
+    let mut seen = None;
+    for line in lines {
+        match line.as_str() {
+            "ready" => drop(acme.run_with_env(&[("ACME_LOCAL_FAULT", "settle:0.01")], "apply", &stack, &["--yes"]).assert_success()),
+            "applied" => {
+                let more = format!("{text}\nresources:\n  vpc: {{ second: {{ cidr: 10.99.0.0/16 }} }}\n");
+                fs::write(&stack, more).unwrap();
+            }
+            "edited" => fs::write(&stack, text.replacen("\nstack: ", "\nstack: 7 ", 1)).unwrap(),
+            json => seen = Some(serde_json::from_str::<Value>(json).expect("JSON")),
+        }
+    }
+    assert!(node.wait().expect("it ends").success());
+    let seen = seen.expect("a result");
+    let text = |part: &str, name: &str| seen[part][name].as_str().unwrap_or_else(|| panic!("{part} {name}: {seen:#}")).to_owned();
+    assert_eq!(seen["errors"], serde_json::json!([]));
+    let requests = seen["requests"].as_array().unwrap();
+    assert!(requests.iter().all(|request| request.as_str().unwrap().starts_with(&url)), "nothing from elsewhere: {requests:#?}");
+    assert!(text("before", "plan").contains("to create") && text("before", "run").contains("No run yet"), "{seen:#}");
+    assert!(text("during", "run").contains("applying") && text("during", "run").contains("running"), "{seen:#}");
+    assert!(seen["during"]["running"].as_u64().unwrap() > 0);
+    assert!(text("after", "history").contains("#1 apply, done") && seen["left"] == 0, "{seen:#}");
+    assert!(seen["chosen"].as_str().unwrap().contains("vpc-"), "the panel has the id: {seen:#}");
+    assert!(seen["revision"].as_str().unwrap().contains("create vpc.main"), "{seen:#}");
+    assert!(seen["problem"].as_str().unwrap().contains("stack"), "{seen:#}");
+    for name in ["before", "during", "after", "problem"] {
+        let screenshot = standin::target_dir().join(format!("playground-{name}.png"));
+        assert!(fs::metadata(&screenshot).unwrap().len() > 10_000, "the screenshot {name} is empty");
+    }
+}
