@@ -1,6 +1,7 @@
 //! The command line: parses arguments and returns an exit code. One file per command.
 
 mod apply;
+mod cost;
 mod cutover;
 mod docs;
 mod drift;
@@ -25,6 +26,7 @@ mod render;
 mod rollback;
 mod saved;
 mod schema;
+mod selection;
 mod shell;
 mod show;
 mod token;

@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod cloud;
+pub mod cost;
 pub mod discover;
 pub mod execute;
 mod gates;

@@ -13,6 +13,7 @@ mod null_entries;
 mod profile;
 #[macro_use]
 pub mod services;
+mod prices;
 mod spelling;
 pub mod types;
 mod unanswered_calls;

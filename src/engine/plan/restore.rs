@@ -117,6 +117,7 @@ pub fn target_stack(definition: &Stack, targets: &BTreeMap<Address, RestoreTarge
         outputs: BTreeMap::new(),
         gitops: None,
         procedures: None,
+        usage: definition.usage.clone(),
         has_unknown_location: false,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ProposedPlan, Result, Session, SessionError, StackState, command_line::command_line};
+use super::{ProposedPlan, Result, Session, SessionError, StackState, command_line::command_line, selection::options};
 use crate::{
     core::Error,
     definition::Source,
@@ -29,7 +29,7 @@ impl Session {
             env: self.options.definition.environment.clone(),
             set: self.options.definition.set.clone(),
         };
-        Ok(SavedPlan::new(plan, &self.stack, goal, definition, revision).map_err(Error::from)?)
+        Ok(SavedPlan::new(plan, &self.stack, (goal, self.selection.clone()), definition, revision).map_err(Error::from)?)
     }
 }
 
@@ -49,7 +49,7 @@ impl SavedPlan {
     fn replan_hint(&self, file: &Path) -> String {
         let destroy = if self.goal == Goal::Destroy { " --destroy" } else { "" };
         let plan = command_line("plan", &self.definition.file, self.definition.env.as_deref());
-        format!("plan again with `{plan}{destroy} --out {}`", file.display())
+        format!("plan again with `{plan}{destroy}{} --out {}`", options(&self.selection), file.display())
     }
 }
 
