@@ -60,7 +60,7 @@ facts! {
     /// others are optional. With `ignore_case`, names that differ only in case are the same for AWS. A `global` name is unique among
     /// all accounts, so a generated one contains account and region. The compiler adds a missing prefix, and a missing suffix where the field in `when`, a `bool`, is true.
     name: Option<Name>,
-    /// `policy = "identity"`, `"resource"`, `"trust"` or `"repository"`: what a policy document, or all in a map, are attached to, which decides whether its
+    /// `policy = "identity"`, `"resource"`, `"endpoint"`, `"trust"` or `"repository"`: what a policy document, or all in a map, are attached to, which decides whether its
     /// statements have a `Principal` and a `Resource`.
     policy: Option<LitStr>,
     /// `important`: shown first in a plan.
@@ -143,8 +143,10 @@ impl Facts {
             for meta in attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)? {
                 facts.read(&meta)?;
             }
-            if let Some(kind) =
-                facts.policy.as_ref().filter(|kind| !["identity", "resource", "trust", "repository"].contains(&kind.value().as_str()))
+            if let Some(kind) = facts
+                .policy
+                .as_ref()
+                .filter(|kind| !["identity", "resource", "endpoint", "trust", "repository"].contains(&kind.value().as_str()))
             {
                 return Err(syn::Error::new_spanned(
                     kind,

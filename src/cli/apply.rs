@@ -10,8 +10,8 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
-    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, advice, git, lock, open,
-    outputs, plan, refusal::refuse, saved,
+    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, advice, cost::CostArguments,
+    git, lock, open, outputs, plan, refusal::refuse, saved, selection::SelectionArguments,
 };
 use crate::{
     engine::{
@@ -35,6 +35,13 @@ pub struct Arguments {
     /// Keep completed steps after a failure instead of rolling back.
     #[arg(long)]
     no_rollback: bool,
+    /// Show every change of a large plan, every field of new resources, and every line of the cost.
+    #[arg(long)]
+    full: bool,
+    #[command(flatten)]
+    selection: SelectionArguments,
+    #[command(flatten)]
+    cost: CostArguments,
     #[command(flatten)]
     lock: LockArguments,
     #[command(flatten)]
@@ -44,6 +51,13 @@ pub struct Arguments {
 pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
     match saved::read(&arguments.target)? {
         Some(saved) if goal == Goal::Apply => {
+            if !arguments.selection.is_empty() {
+                let file = arguments.target.file.display();
+                refuse!(
+                    "saved-plan",
+                    "`{file}` is a saved plan, which contains its selection: remove `--only`, `--except` and `--replace`"
+                );
+            }
             let target = saved::stack_arguments(&saved);
             let source = open::read(&target)?;
             let file = arguments.target.path()?;
@@ -59,7 +73,11 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
             run_goal(&arguments, saved.goal, session, Some((&saved, &file))).await
         }
         _ => {
-            let session = open::open(&arguments.target, &arguments.global).await?;
+            if goal == Goal::Destroy && arguments.selection.replaces() {
+                refuse!("replace", "`destroy` deletes resources and replaces none: remove `--replace`");
+            }
+            let mut session = open::open(&arguments.target, &arguments.global).await?;
+            session.select(arguments.selection.selection()?);
             run_goal(arguments, goal, session, None).await
         }
     }
@@ -79,11 +97,14 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
     let global = &arguments.global;
     let unfinished = locked.run_history().await?.unfinished.clone();
     warn_unfinished(&unfinished, locked.session());
-    let proposed = match saved {
+    let mut proposed = match saved {
         Some((saved, file)) => locked.plan_saved(saved, file).await?,
         None => locked.plan(goal).await?,
     };
-    show_plan(proposed.plan(), proposed.session(), global)?;
+    let costs = arguments.cost.estimate(proposed.session(), proposed.plan()).await?;
+    proposed.set_costs(costs);
+    show_plan_with(proposed.plan(), proposed.session(), global, RenderOptions { full: arguments.full, ..RenderOptions::default() })?;
+    arguments.cost.check(proposed.plan().costs.as_ref())?;
     if proposed.has_nothing_to_do() {
         let text = format!("{} no changes.", Style::Added.paint("Done:"));
         report::eprint(&text);
@@ -104,7 +125,7 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
         return Ok(FAILED);
     }
     let (ended, took) = run_plan(proposed, &arguments.target, global, !arguments.no_rollback, None).await?;
-    if ended.outcome == RunOutcome::Done && goal == Goal::Destroy {
+    if ended.outcome == RunOutcome::Done && goal == Goal::Destroy && arguments.selection.is_empty() {
         locked.forget_procedures().await?;
     }
     let session = locked.session();
@@ -140,6 +161,10 @@ pub async fn run_plan(
 /// # Errors
 /// Fails if it is blocked: then it can't be applied.
 pub fn show_plan(plan: &Plan, session: &Session, global: &GlobalArguments) -> Result<()> {
+    show_plan_with(plan, session, global, RenderOptions::default())
+}
+
+fn show_plan_with(plan: &Plan, session: &Session, global: &GlobalArguments, options: RenderOptions) -> Result<()> {
     report::github::summarize_plan(plan);
     open::annotate_obstacles(session, plan);
     let blocked = !plan.obstacles.is_empty();
@@ -147,7 +172,7 @@ pub fn show_plan(plan: &Plan, session: &Session, global: &GlobalArguments) -> Re
     match global.output {
         // A document is one line, like events.
         OutputFormat::Json if blocked => report::print_json_line(&report::json::plan(plan))?,
-        _ if blocked || !quiet => plan::print(plan, global.output, RenderOptions::default())?,
+        _ if blocked || !quiet => plan::print(plan, global.output, options)?,
         _ => {}
     }
     if blocked {

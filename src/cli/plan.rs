@@ -9,11 +9,13 @@ use clap::{
 };
 
 use super::{
-    CHANGES, DONE, FAILED, GlobalArguments, OutputFormat, StackArguments, advice, apply::warn_unfinished, git, open, refusal::refuse, saved,
+    CHANGES, DONE, FAILED, GlobalArguments, OutputFormat, StackArguments, advice, apply::warn_unfinished, cost::CostArguments, git, open,
+    refusal::refuse, saved, selection::SelectionArguments,
 };
 use crate::{
+    core::EnvironmentName,
     definition::Stack,
-    engine::plan::{Goal, Plan},
+    engine::plan::{Goal, Plan, compare_environments},
     report::{self, Style, plan::RenderOptions},
 };
 
@@ -28,9 +30,23 @@ pub struct Arguments {
     /// Exit with 2 if there are changes, 0 if there are none.
     #[arg(long)]
     detailed_exitcode: bool,
-    /// Also show unchanged resources, and every field of new ones.
+    /// Also show unchanged resources, and all that `--full` shows.
     #[arg(long)]
     all: bool,
+    /// Show every change of a large plan, every field of new resources, and every line of the cost.
+    #[arg(long)]
+    full: bool,
+    #[command(flatten)]
+    selection: SelectionArguments,
+    #[command(flatten)]
+    cost: CostArguments,
+    /// Compare the environment with another one of the definition, without any calls.
+    #[arg(
+        long,
+        value_name = "ENV",
+        conflicts_with_all = ["destroy", "all", "full", "out", "only", "except", "replace", "cost", "max_monthly"]
+    )]
+    diff: Option<EnvironmentName>,
     /// Save the plan to FILE; `acme apply FILE` applies exactly this plan.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -39,7 +55,11 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
+    if let Some(other) = &arguments.diff {
+        return compare(arguments, other);
+    }
     let mut session = open::open(&arguments.target, &arguments.global).await?;
+    session.select(arguments.selection.selection()?);
     let state = session.discover_with_history().await?;
     if let Some(error) = state.history_error() {
         report::eprint(&format!("{} can't read the history: {error}", Style::Changed.paint("warning:")));
@@ -47,13 +67,15 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     warn_unfinished(&state.history().unfinished, &session);
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
     session.choose_values(&state, goal).await;
-    let plan = session.plan(&state, goal).await?;
+    let mut plan = session.plan(&state, goal).await?;
+    plan.costs = arguments.cost.estimate(&session, &plan).await?;
     match arguments.global.output {
         OutputFormat::Terraform => print_terraform(&plan, session.stack())?,
-        output => print(&plan, output, RenderOptions { all: arguments.all })?,
+        output => print(&plan, output, RenderOptions { all: arguments.all, full: arguments.full })?,
     }
     report::github::summarize_plan(&plan);
     open::annotate_obstacles(&session, &plan);
+    arguments.cost.check(plan.costs.as_ref())?;
     if let Some(out) = &arguments.out {
         if !plan.obstacles.is_empty() {
             refuse!("blocked", "the plan was not saved: it is blocked, see above");
@@ -71,6 +93,20 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     // The process is about to end: freeing a large plan would take a tenth of its time.
     std::mem::forget((session, state, plan));
     Ok(code)
+}
+
+/// Compares the environment with another one.
+fn compare(arguments: &Arguments, other: &EnvironmentName) -> Result<u8> {
+    arguments.global.apply_color_choice();
+    let from = open::load(&arguments.target)?;
+    let to = open::load(&StackArguments { env: Some(other.clone()), ..arguments.target.clone() })?;
+    let found = compare_environments(&from, &to);
+    match arguments.global.output {
+        OutputFormat::Text => report::print(report::environments::render(&found).trim_end()),
+        OutputFormat::Json => report::print_json(&report::environments::json(&found))?,
+        OutputFormat::Terraform => refuse!("format", "a comparison of environments has no Terraform format: use `text` or `json`"),
+    }
+    Ok(if arguments.detailed_exitcode && !found.is_empty() { CHANGES } else { DONE })
 }
 
 /// Prints a plan to stdout.

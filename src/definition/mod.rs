@@ -35,6 +35,7 @@ mod template_written;
 mod tests;
 mod timeouts;
 mod unique_keys;
+mod usage;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -69,7 +70,7 @@ pub(crate) use self::{
 pub(crate) use crate::core::nearest::suggestion;
 use crate::core::{
     Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, IgnoredTags, NAME_RULE, OnDelete, Problem, REGION_TAG, ResourceType, STACK_TAG,
-    StackName, Tags, Timeouts, expression::references, is_account_id, nearest,
+    StackName, Tags, Timeouts, Usage, expression::references, is_account_id, nearest,
 };
 
 /// Resource of the definition, in canonical form.
@@ -192,6 +193,8 @@ pub struct Stack {
     pub gitops: Option<GitOps>,
     /// Procedures, if it has any.
     pub procedures: Option<Procedures>,
+    /// Quantities for the estimate of costs.
+    pub usage: Usage,
     /// Whether an account or region that is not known yet affects the stack: see [`LoadOptions::location`].
     pub has_unknown_location: bool,
 }
@@ -251,6 +254,7 @@ pub const TOP_LEVEL_KEYS: &[&str] = &[
     "overrides",
     "moved",
     "outputs",
+    "usage",
 ];
 
 /// Names of the environments of a definition, in alphabetical order; [`load`] reports invalid ones.
@@ -347,6 +351,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         outputs: BTreeMap::new(),
         gitops: None,
         procedures: None,
+        usage: Usage::default(),
         has_unknown_location: false,
     };
     let mut known = draft::compile_drafts(&mut c, &document, drafts, &mut stack);
@@ -363,6 +368,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         }
     }
     stack.moved = parse_moved(&mut c, &document, &stack);
+    stack.usage = usage::parse(&mut c, &document);
     stack.procedures = procedures::parse(&mut c, &document, &stack, &mut known);
     stack.has_unknown_location = c.needs_location || c.templates.uses_unknown_account();
     provided::add_dependencies(&mut stack);

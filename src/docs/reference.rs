@@ -55,6 +55,9 @@ fn type_page(resource_type: &ResourceType) -> String {
     for (field, risk) in &resource_type.risky {
         facts.push(format!("Plans highlight `{}: {}` as risky: {}.", field.trim_start_matches('/'), (risk.value)(), risk.reason));
     }
+    for key in resource_type.operations.usage_keys() {
+        facts.push(format!("For the estimate of costs, `usage` can state its `{}`: {}.", key.name, key.about));
+    }
     let (choices, default) = on_delete_choices(resource_type);
     if !choices.is_empty() {
         let choices: Vec<String> = choices.iter().map(|choice| format!("`{choice}`")).collect();

@@ -152,10 +152,32 @@ fn top_level_fields() -> Map<String, Value> {
         },
     });
     let mut frame = into_map(frame);
+    frame.insert("usage".to_owned(), usage_schema());
     if let Some(schema) = frame.get_mut("values").and_then(Value::as_object_mut) {
         schema.extend(into_map(values));
     }
     frame
+}
+
+/// Quantities for the estimate of costs, by type or address.
+fn usage_schema() -> Value {
+    let number = |about: &str| json!({ "description": format!("{about}."), "type": ["number", "string", "null"] });
+    let mut properties = Map::new();
+    let mut patterns = Map::new();
+    properties.insert("hours_per_month".to_owned(), number("Hours in a month for which everything runs. Default: 730"));
+    for kind in RESOURCE_TYPES.iter().filter(|kind| !kind.operations.usage_keys().is_empty()) {
+        let quantities: Map<String, Value> =
+            kind.operations.usage_keys().iter().map(|key| (key.name.to_owned(), number(key.about))).collect();
+        let schema = json!({ "type": ["object", "null"], "properties": quantities, "additionalProperties": false });
+        properties.insert(kind.name.to_owned(), schema.clone());
+        patterns.insert(format!("^{}\\.", kind.name), schema);
+    }
+    json!({
+        "description": "Quantities for the estimate of costs (`plan --cost`), by type or address: without them, what depends on the usage is not \
+                        counted. Default: none.",
+        "type": ["object", "null"], "properties": properties, "patternProperties": patterns, "additionalProperties": false,
+        "examples": [{ "nat_gateway": { "gb_processed": 500 }, "load_balancer.web": { "capacity_units": 2 } }],
+    })
 }
 
 /// Fields of every resource, and of every entry.

@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod cloud;
+pub mod cost;
 pub mod discover;
 pub mod drift_record;
 pub mod execute;

@@ -152,7 +152,9 @@ impl Run {
         if !covers_whole_stack {
             live = self.with_recorded_rest(live, stack).await;
         }
-        let declared = if outcome == RunOutcome::Done { declared } else { self.with_recorded_fields(declared).await };
+        // What a partial plan leaves out is as it was.
+        let is_whole = outcome == RunOutcome::Done && plan.partial.as_ref().is_none_or(|partial| partial.left_out.is_empty());
+        let declared = if is_whole { declared } else { self.with_recorded_fields(declared).await };
         self.finish(&journal, started_at, outcome, &execution, (live, declared)).await;
         Ok(RunResult { revision: self.info.revision, outcome, execution, rollback, interrupted })
     }

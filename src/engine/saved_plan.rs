@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     core::{Address, EnvironmentName, LiveResource},
     definition::Stack,
-    engine::plan::{Action, Change, Goal, Plan},
+    engine::plan::{Action, Change, Goal, Plan, Selection},
 };
 
 /// Name and version of the format.
@@ -30,6 +30,9 @@ pub struct SavedPlan {
     pub acme: String,
     /// Goal.
     pub goal: Goal,
+    /// Resources that it is about; everything, if it is missing.
+    #[serde(default, skip_serializing_if = "Selection::is_empty")]
+    pub selection: Selection,
     /// Source of the plan.
     pub definition: DefinitionSource,
     /// Stack name.
@@ -96,7 +99,7 @@ impl SavedPlan {
     pub fn new(
         plan: &Plan,
         stack: &Stack,
-        goal: Goal,
+        (goal, selection): (Goal, Selection),
         definition: DefinitionSource,
         revision: Option<u64>,
     ) -> serde_json::Result<SavedPlan> {
@@ -108,6 +111,7 @@ impl SavedPlan {
             format: FORMAT.to_owned(),
             acme: VERSION.to_owned(),
             goal,
+            selection,
             definition,
             stack: plan.stack.clone(),
             environment: plan.environment.clone(),

@@ -6,7 +6,7 @@ use std::{env, fs::OpenOptions, io::Write};
 
 use super::{
     Style, eprint,
-    plan::RenderOptions,
+    plan::{PlanParts, RenderOptions},
     printer::{break_hash_commands, plain, write_workflow_command},
     value::AddressNames,
 };
@@ -38,21 +38,36 @@ pub fn summarize_plan(plan: &Plan) {
     }
     let text = super::plan::render(plan, RenderOptions::default());
     let summary = plan.summary();
-    let counts = [("create", summary.create), ("change", summary.update), ("replace", summary.replace), ("delete", summary.delete)];
-    let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} to {word}")).collect();
-    let counts = match plan.obstacles.len() {
-        0 if counts.is_empty() => "No changes".to_owned(),
-        0 => counts.join(", "),
-        _ => "Blocked".to_owned(),
+    let counts = match summary.describe() {
+        _ if !plan.obstacles.is_empty() => "Blocked".to_owned(),
+        counts if counts.is_empty() => "No changes".to_owned(),
+        counts => counts,
     };
-    let text = code_block(&text);
     let text = match text.lines().count() {
-        FOLD_ABOVE_LINES.. => format!("<details><summary>Full plan</summary>\n\n{text}\n\n</details>"),
-        _ => text,
+        FOLD_ABOVE_LINES.. => folded(&super::plan::render_parts(plan)),
+        _ => code_block(&text),
     };
     let title = escape_markdown(&format!("{} ({})", plan.stack, plan.environment));
     let head = format!("### Plan for {title}\n\n**{counts}; {} unchanged.**", summary.unchanged);
-    append_to_summary(&format!("{head}\n\n{}{text}\n", risk_list(&plan.changes, &AddressNames::from_plan(plan))));
+    let cost = plan.costs.as_ref().map(|costs| format!("{}\n\n", escape_markdown(&super::cost::headline(costs)))).unwrap_or_default();
+    append_to_summary(&format!("{head}\n\n{cost}{}{text}\n", risk_list(&plan.changes, &AddressNames::from_plan(plan))));
+}
+
+/// A plan with its sections folded, each under its counts.
+fn folded(parts: &PlanParts) -> String {
+    let mut room = MAX_SUMMARY_BYTES;
+    let mut text = String::new();
+    for (heading, section) in &parts.sections {
+        let block = if section.len() < room { code_block(section) } else { "See the log.".to_owned() };
+        room = room.saturating_sub(block.len());
+        // Within HTML, only these characters have a meaning.
+        let heading = printable_line(heading).replace('&', "&amp;").replace('<', "&lt;");
+        text += &format!("<details><summary>{heading}</summary>\n\n{block}\n\n</details>\n\n");
+    }
+    // The first line is the title, which is the heading.
+    let head: Vec<&str> = parts.head.lines().skip(1).collect();
+    let head = if head.is_empty() { String::new() } else { format!("{}\n\n", code_block(&head.join("\n"))) };
+    format!("{head}{text}{}", code_block(parts.tail.trim()))
 }
 
 /// Lists the risky values; the list stays visible above a folded plan.
@@ -138,7 +153,7 @@ mod tests {
     use super::*;
     use crate::{
         core::{Address, LiveResource},
-        engine::plan::diff_states,
+        engine::plan::{RiskyValue, diff_states},
     };
 
     #[test]
@@ -153,14 +168,15 @@ mod tests {
     fn lists_risky_values() {
         let spec = json!({ "vpc": { "id": "vpc-1" }, "public_ip_on_launch": true });
         let live = LiveResource::ready("subnet", "subnet-1", spec);
+        let risky = |reason: &str| RiskyValue { pointer: "/public_ip_on_launch".to_owned(), reason: reason.to_owned() };
         let mut changes = diff_states(&BTreeMap::new(), &BTreeMap::from([(Address::new("subnet", "a"), live)]));
         assert_eq!(risk_list(&changes, &AddressNames::of([])), "");
-        changes[0].fields[0].risk = Some("anyone can reach it".to_owned());
+        changes[0].fields[0].risks = vec![risky("anyone can reach it")];
         assert_eq!(
             risk_list(&changes, &AddressNames::of([])),
             "Risky:\n\n- `subnet.a` `public_ip_on_launch true` (anyone can reach it)\n\n"
         );
-        changes[0].fields[0].risk = Some("see <img src=x> [here](https://example.com), @all".to_owned());
+        changes[0].fields[0].risks = vec![risky("see <img src=x> [here](https://example.com), @all")];
         let markdown = risk_list(&changes, &AddressNames::of([]));
         assert!(markdown.contains(r"(see \<img src\=x\> \[here\](https\:\/\/example\.com), \@all)"), "{markdown}");
     }

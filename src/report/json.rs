@@ -13,7 +13,7 @@ use crate::{
 
 /// Plan in the format `acme-plan/2`. `changes` has one entry per address that changes.
 pub fn plan(plan: &Plan) -> Value {
-    json!({
+    let mut document = json!({
         "format": "acme-plan/2",
         "stack": plan.stack,
         "environment": plan.environment,
@@ -28,7 +28,14 @@ pub fn plan(plan: &Plan) -> Value {
         "obstacles": plan.obstacles,
         "notes": plan.notes,
         "warnings": plan.warnings,
-    })
+    });
+    if let Some(partial) = &plan.partial {
+        document["selection"] = json!(partial);
+    }
+    if let Some(costs) = &plan.costs {
+        document["cost"] = super::cost::json(costs);
+    }
+    document
 }
 
 /// Summaries of runs, format `acme-history/2`.

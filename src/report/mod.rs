@@ -1,6 +1,8 @@
 //! All output for users. Only this module has texts and colours; nothing else prints, and only through `printer`.
 
+pub mod cost;
 pub mod drill;
+pub mod environments;
 pub mod github;
 pub mod graph;
 pub mod health;

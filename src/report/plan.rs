@@ -11,16 +11,20 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{Tags, printable_line},
+    core::{Address, Tags, printable_line},
     definition::sections,
-    engine::plan::{Action, Change, ChangedBy, FieldDiff, Op, Plan, PlannedGates, Reason, ReplacementOrder, critical_path},
+    engine::plan::{
+        Action, Change, ChangedBy, FieldDiff, Op, Plan, PlannedGates, Reason, ReplacementOrder, RiskyValue, Summary, critical_path,
+    },
 };
 
 /// Options for the output.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RenderOptions {
-    /// Shows unchanged resources, and every field of new ones.
+    /// Shows unchanged resources, and everything that `full` shows.
     pub all: bool,
+    /// Shows every change of a large plan, every field of new resources, and every line of the cost.
+    pub full: bool,
 }
 
 /// Context of a change on the screen.
@@ -52,6 +56,69 @@ pub fn render(plan: &Plan, options: RenderOptions) -> String {
 /// Fails if `out` fails.
 pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::fmt::Result {
     let names = &AddressNames::from_plan(plan);
+    let mut around = write_head(out, plan, options, names)?;
+    let sections = sections_of(plan, options);
+    let several = sections.len() > 1;
+    let folds = !options.shows_all() && sections.values().map(|(_, changes)| changes.len()).sum::<usize>() > FOLD_ABOVE_CHANGES;
+    for (name, changes) in sections.into_values() {
+        if several {
+            let counts = if folds { format!(": {}", Summary::of_changes(&changes).describe()) } else { String::new() };
+            writeln!(out, " {}{counts}", Style::Heading.paint(name))?;
+            around.in_undeclared_section = name == UNDECLARED;
+        }
+        let folds = folds && changes.iter().filter(|change| is_plain_create(change)).count() > FOLD_ABOVE_CREATIONS;
+        let (folded, shown): (Vec<&Change>, Vec<&Change>) = changes.into_iter().partition(|change| folds && is_plain_create(change));
+        for change in shown {
+            write_change(out, change, &around)?;
+        }
+        write_folded(out, &folded)?;
+    }
+    write_tail(out, plan, options)
+}
+
+/// A plan in parts, to be folded: each section with its name and counts, and what is below the sections.
+pub struct PlanParts {
+    /// Name and counts (`network: 34 to create`), and text.
+    pub sections: Vec<(String, String)>,
+    /// Notes and changes that concern all sections.
+    pub head: String,
+    /// Counts, estimated time, cost, warnings and obstacles.
+    pub tail: String,
+}
+
+/// Renders a plan in parts, with every change.
+pub fn render_parts(plan: &Plan) -> PlanParts {
+    let (options, names) = (RenderOptions::default(), &AddressNames::from_plan(plan));
+    let mut parts = PlanParts { sections: Vec::new(), head: String::new(), tail: String::new() };
+    // Writing to a string cannot fail.
+    let Ok(mut around) = write_head(&mut parts.head, plan, options, names) else { return parts };
+    for (name, changes) in sections_of(plan, options).into_values() {
+        around.in_undeclared_section = name == UNDECLARED;
+        let mut text = String::new();
+        let _ = changes.iter().try_for_each(|change| write_change(&mut text, change, &around));
+        parts.sections.push((format!("{name}: {}", Summary::of_changes(&changes).describe()), text));
+    }
+    let _ = write_tail(&mut parts.tail, plan, options);
+    parts
+}
+
+/// The changes to show, by section.
+fn sections_of(plan: &Plan, options: RenderOptions) -> BTreeMap<usize, (&str, Vec<&Change>)> {
+    let mut sections: BTreeMap<usize, (&str, Vec<&Change>)> = BTreeMap::new();
+    for change in plan.changes.iter().filter(|change| options.all || change.action != Action::None) {
+        let (place, name) = section(change);
+        sections.entry(place).or_insert((name, Vec::new())).1.push(change);
+    }
+    sections
+}
+
+/// Writes what is above the sections, and returns the context of their changes.
+fn write_head<'a>(
+    out: &mut dyn Write,
+    plan: &'a Plan,
+    options: RenderOptions,
+    names: &'a AddressNames,
+) -> Result<RenderContext<'a>, std::fmt::Error> {
     let place = Place { region: &plan.region, account: &plan.account, is_simulated: plan.is_simulated };
     writeln!(out, "{}", place.title(&plan.stack, &plan.environment))?;
     for note in &plan.notes {
@@ -64,28 +131,13 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
             writeln!(out, "      {}: {} → {}", printable_line(key), printable_line(old), printable_line(new))?;
         }
     }
-    let mut around = RenderContext {
-        options,
-        shared_tags: shared.map(|(tags, _)| tags).unwrap_or_default(),
-        in_undeclared_section: false,
-        names,
-        gates: &plan.gates,
-    };
-    let mut sections: BTreeMap<usize, (&str, Vec<&Change>)> = BTreeMap::new();
-    for change in plan.changes.iter().filter(|change| options.all || change.action != Action::None) {
-        let (place, name) = section(change);
-        sections.entry(place).or_insert((name, Vec::new())).1.push(change);
-    }
-    let several = sections.len() > 1;
-    for (name, changes) in sections.into_values() {
-        if several {
-            writeln!(out, " {}", Style::Heading.paint(name))?;
-            around.in_undeclared_section = name == UNDECLARED;
-        }
-        for change in changes {
-            write_change(out, change, &around)?;
-        }
-    }
+    let shared_tags = shared.map(|(tags, _)| tags).unwrap_or_default();
+    Ok(RenderContext { options, shared_tags, in_undeclared_section: false, names, gates: &plan.gates })
+}
+
+/// Writes what is below the sections.
+fn write_tail(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::fmt::Result {
+    write_partial(out, plan)?;
     for needed in &plan.prerequisites {
         writeln!(out, "  {} {}", Style::Added.paint("+"), Style::Added.paint(needed.to_string()))?;
         writeln!(out, "      {}", Style::Faint.paint("the whole account needs it once; acme never deletes it"))?;
@@ -94,14 +146,13 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
     let summary = plan.summary();
     if plan.is_empty() {
         match summary.unchanged {
+            _ if is_partial(plan) => writeln!(out, "No changes to the selected resources.")?,
             0 => writeln!(out, "No changes: nothing of the stack exists.")?,
             1 => writeln!(out, "No changes: 1 resource matches the definition.")?,
             several => writeln!(out, "No changes: {several} resources match the definition.")?,
         }
     } else {
-        let counts = [("create", summary.create), ("change", summary.update), ("replace", summary.replace), ("delete", summary.delete)];
-        let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} to {word}")).collect();
-        writeln!(out, "Plan: {}; {} unchanged.", counts.join(", "), summary.unchanged)?;
+        writeln!(out, "Plan: {}; {} unchanged.", summary.describe(), summary.unchanged)?;
         let half = if plan.apply.node_count() > 0 { &plan.apply } else { &plan.clean_up };
         let path = critical_path(half, |step| plan.estimate(step));
         let mut path: Vec<String> = path.iter().map(|node| plan.changes[half[*node].change].address.to_string()).collect();
@@ -109,7 +160,72 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
         write_critical_path(out, plan.estimated_time(), &path)?;
         write_commit_point(out, plan)?;
     }
+    if let Some(costs) = &plan.costs {
+        out.write_str(&super::cost::render(costs, options.shows_all()))?;
+    }
     write_notes(out, plan)
+}
+
+impl RenderOptions {
+    fn shows_all(self) -> bool {
+        self.all || self.full
+    }
+}
+
+/// Number of changes above which creations that are neither risky nor irreversible are only counted.
+const FOLD_ABOVE_CHANGES: usize = 100;
+
+/// Number of such creations in a section above which they are only counted.
+const FOLD_ABOVE_CREATIONS: usize = 5;
+
+/// Whether a change only adds something that a reviewer need not look at.
+fn is_plain_create(change: &Change) -> bool {
+    let is_risky = change.fields.iter().any(|field| field.risk.is_some());
+    change.action == Action::Create && !is_risky && change.reason == Reason::DoesNotExist && change.changed_by.is_none()
+}
+
+/// Writes what is not shown of a section: `+ 34 more to create: 12 subnet, 6 route_table`.
+fn write_folded(out: &mut dyn Write, folded: &[&Change]) -> std::fmt::Result {
+    if folded.is_empty() {
+        return Ok(());
+    }
+    let mut types: BTreeMap<&str, usize> = BTreeMap::new();
+    for change in folded {
+        *types.entry(&change.address.type_name).or_default() += 1;
+    }
+    let mut types: Vec<(&str, usize)> = types.into_iter().collect();
+    types.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    let heading = format!("{} to create, not shown without `--full`:", folded.len());
+    writeln!(out, "  {} {}", Style::Added.paint("+"), Style::Added.paint(heading))?;
+    let mut line = String::new();
+    for (number, (name, count)) in types.iter().enumerate() {
+        let end = if number + 1 < types.len() { "," } else { "" };
+        let word = format!("{count} {name}{end}");
+        if !line.is_empty() && FIELD_INDENT + line.chars().count() + 1 + word.chars().count() > WIDTH {
+            writeln!(out, "{:FIELD_INDENT$}{}", "", Style::Faint.paint(&line))?;
+            line.clear();
+        }
+        line = if line.is_empty() { word } else { format!("{line} {word}") };
+    }
+    writeln!(out, "{:FIELD_INDENT$}{}", "", Style::Faint.paint(line))
+}
+
+fn is_partial(plan: &Plan) -> bool {
+    plan.partial.as_ref().is_some_and(|partial| !partial.left_out.is_empty())
+}
+
+/// Writes what a selection takes along and leaves out.
+fn write_partial(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
+    let Some(partial) = &plan.partial else { return Ok(()) };
+    let belongs = |address: &Address, by: &Address| format!("{address} (for {by})");
+    let list = |out: &mut dyn Write, words: &str, entries: Vec<String>| match entries.is_empty() {
+        true => Ok(()),
+        false => writeln!(out, "  {words} {}", entries.join(", ")),
+    };
+    let included = partial.included.iter().map(|(address, by)| belongs(address, by)).collect();
+    list(out, "Included, because the selected changes need them:", included)?;
+    let excluded = partial.excluded.iter().filter(|(address, _)| partial.left_out.contains_key(address));
+    list(out, "Left out, because they need what is left out:", excluded.map(|(address, by)| belongs(address, by)).collect())
 }
 
 /// Renders warnings and obstacles.
@@ -134,6 +250,10 @@ fn section(change: &Change) -> (usize, &str) {
 const UNDECLARED: &str = "no longer declared";
 
 fn write_notes(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
+    if let Some(partial) = plan.partial.as_ref().filter(|partial| !partial.left_out.is_empty()) {
+        let counts = Summary::of_actions(partial.left_out.values().copied()).describe();
+        writeln!(out, "{} the plan is partial and leaves out {counts}.", Style::Changed.paint("Warning:"))?;
+    }
     for warning in &plan.warnings {
         writeln!(out, "{} {warning}", Style::Changed.paint("Warning:"))?;
     }
@@ -249,10 +369,9 @@ fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_
     };
     writeln!(out, "  {} {}{gap}{}", style.paint(symbol), style.paint(&address), Style::Faint.paint(why))?;
     match change.action {
-        Action::Create if !context.options.all => {
-            let summary = create_summary(change, names);
-            if !summary.is_empty() {
-                writeln!(out, "      {}", Style::Faint.paint(summary))?;
+        Action::Create if !context.options.shows_all() => {
+            for line in create_summary(change, names) {
+                writeln!(out, "      {}", Style::Faint.paint(line))?;
             }
             write_risks(out, change, names)?;
         }
@@ -319,6 +438,8 @@ fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
         Reason::DoesNotExist if change.changed_by == Some(ChangedBy::Outside) => "deleted outside acme".to_owned(),
         Reason::DoesNotExist if change.dormant.is_some() => "restored, within its recovery window".to_owned(),
         Reason::UpToDate | Reason::DoesNotExist => String::new(),
+        Reason::NotSelected => "not selected".to_owned(),
+        Reason::Requested => format!("replaced, as requested{order}"),
         Reason::Differs => "in place".to_owned(),
         Reason::Waiting { instruction } => format!("waits for a person: {instruction}"),
         Reason::ImmutableFields { fields } => {
@@ -344,17 +465,65 @@ fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
     }
 }
 
-/// The few fields that distinguish one resource from another, on one line of at most 80 columns.
-fn create_summary(change: &Change, names: &AddressNames) -> String {
-    let mut line = String::new();
-    for field in change.fields.iter().filter(|field| field.pointer != "/name" && is_distinguishing(change, field)) {
-        let text = format!("{} {}", field.pointer.trim_start_matches('/'), names.format(&field.after));
-        if text.ends_with(" none") || line.chars().count() + text.chars().count() > 70 {
-            continue;
+/// Columns for the fields of a created resource.
+const SUMMARY_WIDTH: usize = WIDTH - FIELD_INDENT;
+/// Columns for fields that are not important, so that the number of other fields has room.
+const OTHERS_WIDTH: usize = 56;
+
+/// The fields of a created resource that matter: all important ones that the definition sets, then as many as fit that distinguish it from
+/// another one, and the number of the other fields that the definition sets.
+fn create_summary(change: &Change, names: &AddressNames) -> Vec<String> {
+    let (mut important, mut others, mut hidden) = (Vec::new(), Vec::new(), 0);
+    for field in change.fields.iter().filter(|field| field.pointer != "/name" && field.risk.is_none()) {
+        let text = format!("{} {}", field.pointer.trim_start_matches('/'), names.format(policy_statements(&field.after)));
+        let (is_shown, is_default) = (is_distinguishing(change, field), is_default(change, field));
+        match () {
+            () if text.ends_with(" none") => {}
+            () if field.important && is_shown && !is_default => important.push(shortened(&text, SUMMARY_WIDTH)),
+            () if is_shown => others.push((text, is_default)),
+            () if !is_default => hidden += 1,
+            () => {}
         }
-        line = if line.is_empty() { text } else { format!("{line}, {text}") };
     }
-    line
+    let mut lines: Vec<String> = Vec::new();
+    let add = |lines: &mut Vec<String>, text: &str, width: usize| match lines.last_mut() {
+        Some(line) if columns(line) + 2 + columns(text) <= width => *line = format!("{line}, {text}"),
+        _ => lines.push(text.to_owned()),
+    };
+    for text in &important {
+        add(&mut lines, text, SUMMARY_WIDTH);
+    }
+    let used = lines.last().map_or(0, |line| columns(line) + 2);
+    let fit = used + others.iter().map(|(text, _)| columns(text) + 2).sum::<usize>() <= SUMMARY_WIDTH + 2;
+    for (text, is_default) in others {
+        let used = lines.last().map_or(0, |line| columns(line) + 2);
+        if fit && hidden == 0 || used + columns(&text) <= OTHERS_WIDTH {
+            add(&mut lines, &text, SUMMARY_WIDTH);
+        } else {
+            hidden += usize::from(!is_default);
+        }
+    }
+    match hidden {
+        0 => {}
+        1 => add(&mut lines, "+ 1 more field", SUMMARY_WIDTH),
+        several => add(&mut lines, &format!("+ {several} more fields"), SUMMARY_WIDTH),
+    }
+    lines
+}
+
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// The statements of a policy; any other value as it is.
+fn policy_statements(value: &Value) -> &Value {
+    value.get("Statement").unwrap_or(value)
+}
+
+/// Whether a field has the default of its type.
+fn is_default(change: &Change, field: &FieldDiff) -> bool {
+    let schema = types::resource_type(&change.address.type_name).map(|kind| kind.schema());
+    schema.and_then(|schema| schema.pointer(&format!("/properties{}/default", field.pointer))) == Some(&field.after)
 }
 
 /// Whether a field distinguishes one resource from another. A switch does if it is important and not at its default; a risky value has a
@@ -363,22 +532,34 @@ fn is_distinguishing(change: &Change, field: &FieldDiff) -> bool {
     match field.after {
         Value::Null => false,
         Value::Bool(_) if !field.important || field.risk.is_some() => false,
-        Value::Bool(_) => {
-            let schema = types::resource_type(&change.address.type_name).map(|kind| kind.schema());
-            let default = schema.and_then(|schema| schema.pointer(&format!("/properties{}/default", field.pointer)));
-            default != Some(&field.after)
-        }
+        Value::Bool(_) => !is_default(change, field),
         _ => true,
     }
 }
 
 /// Risky values of a change, with reasons.
 pub fn risks<'a>(change: &'a Change, names: &AddressNames) -> Vec<(String, &'a str)> {
-    let risk = |field: &'a FieldDiff| {
-        let reason = field.risk.as_deref()?;
-        Some((format!("{} {}", field.pointer.trim_start_matches('/'), names.format(&field.after)), reason))
+    let of_field = |field: &'a FieldDiff| {
+        let value = move |risk: &'a RiskyValue| {
+            let below = risk.pointer.strip_prefix(&field.pointer).unwrap_or_default();
+            let value = field.after.pointer(below).unwrap_or(&field.after);
+            let place: Vec<&str> = risk.pointer.split('/').skip(1).filter(|part| part.parse::<usize>().is_err()).collect();
+            (format!("{} {}", place.join("."), shortened(&names.format(value), LONGEST_VALUE)), risk.reason.as_str())
+        };
+        field.risks.iter().map(value)
     };
-    change.fields.iter().filter_map(risk).collect()
+    change.fields.iter().flat_map(of_field).collect()
+}
+
+/// Longest value of a risk: a rule or a statement is recognised by its beginning.
+const LONGEST_VALUE: usize = 100;
+
+/// A text, cut if it is longer.
+fn shortened(text: &str, longest: usize) -> String {
+    match columns(text) {
+        length if length <= longest => text.to_owned(),
+        _ => text.chars().take(longest - 1).chain(['…']).collect(),
+    }
 }
 
 fn write_risks(out: &mut dyn Write, change: &Change, names: &AddressNames) -> std::fmt::Result {
@@ -441,9 +622,10 @@ mod tests {
 
     fn with_risk(mut changes: Vec<Change>) -> Vec<Change> {
         let fields = changes.iter_mut().flat_map(|change| &mut change.fields);
-        fields
-            .filter(|field| field.pointer == "/public_ip_on_launch")
-            .for_each(|field| field.risk = Some("anyone can reach it".to_owned()));
+        fields.filter(|field| field.pointer == "/public_ip_on_launch").for_each(|field| {
+            field.risk = Some("anyone can reach it".to_owned());
+            field.risks = vec![RiskyValue { pointer: field.pointer.clone(), reason: "anyone can reach it".to_owned() }];
+        });
         changes
     }
 
@@ -452,16 +634,16 @@ mod tests {
         let created = |is_public| diff_states(&BTreeMap::new(), &live_subnet(spec(is_public)));
         assert_eq!(
             rendered(&created(true), RenderOptions::default()),
-            "  + subnet.a\n      public_ip_on_launch true, availability_zone eu-west-1a, cidr 10.0.0.0/24\n"
+            "  + subnet.a\n      cidr 10.0.0.0/24, public_ip_on_launch true, vpc vpc-1, + 2 more fields\n"
         );
         // A default is not shown.
         assert_eq!(
             rendered(&created(false), RenderOptions::default()),
-            "  + subnet.a\n      availability_zone eu-west-1a, cidr 10.0.0.0/24, vpc vpc-1\n"
+            "  + subnet.a\n      cidr 10.0.0.0/24, availability_zone eu-west-1a, + 2 more fields\n"
         );
         assert_eq!(
-            rendered(&created(false), RenderOptions { all: true }),
-            "  + subnet.a\n      public_ip_on_launch: false\n      availability_zone: eu-west-1a\n      cidr: 10.0.0.0/24\n      dns64: true\n      \
+            rendered(&created(false), RenderOptions { full: true, ..RenderOptions::default() }),
+            "  + subnet.a\n      cidr: 10.0.0.0/24\n      public_ip_on_launch: false\n      availability_zone: eu-west-1a\n      dns64: true\n      \
              ipv6_on_launch: false\n      resource_name_a_record: false\n      resource_name_aaaa_record: false\n      vpc: vpc-1\n"
         );
     }
@@ -470,7 +652,7 @@ mod tests {
     fn flags_risky_values_with_their_reason() {
         assert_eq!(
             rendered(&with_risk(diff_states(&BTreeMap::new(), &live_subnet(spec(true)))), RenderOptions::default()),
-            "  + subnet.a\n      availability_zone eu-west-1a, cidr 10.0.0.0/24, vpc vpc-1\n      \
+            "  + subnet.a\n      cidr 10.0.0.0/24, availability_zone eu-west-1a, + 2 more fields\n      \
              risky: public_ip_on_launch true (anyone can reach it)\n"
         );
         assert_eq!(

@@ -92,6 +92,8 @@ impl Acme {
         let mut whole = standin::with_test_credentials(std::process::Command::new(binary()));
         whole
             .env("XDG_STATE_HOME", self.state_dir.path())
+            .env("XDG_CACHE_HOME", self.state_dir.path())
+            .env_remove("ACME_PRICES")
             .env("NO_COLOR", "1")
             .env_remove("RUST_LOG")
             .env_remove("ACME_BACKEND")

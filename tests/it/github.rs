@@ -83,8 +83,8 @@ fn step_summary_shows_the_plan_and_the_outcome() {
     assert!(again.contains("**No changes; 1 unchanged.**") && again.contains("Done: no changes."), "{again}");
 
     let long = run_step(&acme, folder.path(), "plan", &repository_stack("quickstart.yaml"), &["--env", "production"]).1;
-    assert!(long.contains("<details><summary>Full plan</summary>\n\n```text\n"), "{long}");
-    assert!(long.trim_end().ends_with("```\n\n</details>"), "{long}");
+    assert!(long.contains("<details><summary>network: ") && long.contains(" to create</summary>\n\n```text\n"), "{long}");
+    assert!(long.contains("```\n\n</details>\n\n```text\nPlan: ") && long.trim_end().ends_with("```"), "{long}");
 
     // Outside GitHub Actions nothing is written, whatever the other variable contains.
     let summary = write_file(folder.path(), "elsewhere.md", "");

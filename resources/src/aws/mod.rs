@@ -15,6 +15,7 @@ mod parameters;
 mod profile;
 #[macro_use]
 pub mod services;
+mod prices;
 mod spelling;
 pub mod types;
 mod unanswered_calls;

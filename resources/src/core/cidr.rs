@@ -31,6 +31,10 @@ impl Cidr {
             .into_iter()
             .any(inside)
     }
+    /// Whether it contains all addresses: `0.0.0.0/0` or `::/0`.
+    pub fn is_everywhere(&self) -> bool {
+        self.range().is_some_and(|range| range.prefix_len() == 0)
+    }
     /// Whether this is an IPv6 range.
     pub fn is_v6(&self) -> bool {
         matches!(self, Cidr::Range(IpNet::V6(_)))

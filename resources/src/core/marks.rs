@@ -1,8 +1,12 @@
-//! Important fields and risky values at any depth of a spec: the facts `important` and `risky`.
+//! Important fields and risky values at any depth of a spec: the facts `important` and `risky`, and the statements of policies.
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::rules::{AlternativeShape, definition_name, for_each_item, with_child_pointer};
+use super::{
+    policy::{policy_kind::PolicyKind, risks::risks},
+    rules::{AlternativeShape, definition_name, for_each_item, with_child_pointer},
+};
 
 /// The marks of a spec.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,7 +21,7 @@ impl Marks {
     /// Whether a schema has either fact.
     pub(super) fn exist_in(schema: &Value) -> bool {
         let text = schema.to_string();
-        text.contains("\"x-acme-important\"") || text.contains("\"x-acme-risky\"")
+        ["\"x-acme-important\"", "\"x-acme-risky\"", "\"x-acme-policy-kind\""].iter().any(|fact| text.contains(fact))
     }
 
     /// Finds the marks of a spec by its schema with `$defs`.
@@ -29,6 +33,17 @@ impl Marks {
         marks
     }
 
+    /// Finds the risky statements of a policy, or of all in a map.
+    fn collect_policy_risks(&mut self, kind: PolicyKind, value: &Value, at: &mut String) {
+        if value.get("Statement").is_none() {
+            let policies = value.as_object().into_iter().flatten().filter(|(_, policy)| policy.get("Statement").is_some());
+            policies.for_each(|(key, policy)| with_child_pointer(at, key, |at| self.collect_policy_risks(kind, policy, at)));
+            return;
+        }
+        let found = risks(kind, value).into_iter();
+        self.risks.extend(found.map(|(index, reason)| (format!("{at}/Statement/{index}"), reason.to_owned())));
+    }
+
     fn collect(&mut self, schema: &Value, definitions: &Map<String, Value>, value: &Value, at: &mut String) {
         if schema["x-acme-important"] == true {
             self.important.push(at.clone());
@@ -37,6 +52,9 @@ impl Marks {
             && schema["x-acme-risky-value"] == *value
         {
             self.risks.push((at.clone(), reason.to_owned()));
+        }
+        if let Ok(kind) = PolicyKind::deserialize(&schema["x-acme-policy-kind"]) {
+            self.collect_policy_risks(kind, value, at);
         }
         if let Some(target) = definition_name(schema).and_then(|name| definitions.get(name)) {
             self.collect(target, definitions, value, at);
@@ -70,6 +88,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::core::Policy;
 
     /// A machine.
     #[spec]
@@ -146,5 +165,23 @@ mod tests {
             ]
         );
         assert_eq!(Marks::of(&schema, &json!({})), Marks::default());
+    }
+
+    /// A user.
+    #[spec]
+    struct User {
+        /// Its policies by name.
+        #[field(policy = "identity", default)]
+        policies: BTreeMap<String, Policy>,
+    }
+
+    #[test]
+    fn finds_risky_statements_of_policies() {
+        let schema = json!(schemars::schema_for!(User));
+        assert!(Marks::exist_in(&schema));
+        let statement = |action: &str| json!({ "Statement": [{ "Effect": "Allow", "Action": [action], "Resource": ["*"] }] });
+        let found = Marks::of(&schema, &json!({ "policies": { "a": statement("s3:GetObject"), "b": statement("*") } }));
+        let pointers: Vec<&str> = found.risks.iter().map(|(pointer, _)| pointer.as_str()).collect();
+        assert_eq!(pointers, ["/policies/b/Statement/0"]);
     }
 }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use super::{
     AccountLimit, BackupSource, CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error,
     ErrorKind, ExchangePart, Existing, GateReport, GateSource, LeftoverRequest, Leftovers, LiveResource, Named, NewestBackup, Observed,
-    OwnFacts, Phase, PlannedSpecs, PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope, Stage, StageFields,
-    TagChange, problem::parse,
+    OwnFacts, Phase, PlannedSpecs, PreflightContext, Prerequisite, PriceContext, Pricing, Problem, Questions, Resource, Result, Scope,
+    Stage, StageFields, TagChange, UsageKey, problem::parse,
 };
 
 /// Operations of a resource type.
@@ -109,6 +109,12 @@ pub trait Operations: Send + Sync {
         spec: &'a Value,
         planned: &'a PlannedSpecs,
     ) -> BoxFuture<'a, Result<GateReport>>;
+    /// See [`Resource::risks`]: pairs of a JSON pointer and a reason.
+    fn risks(&self, spec: &Value) -> Vec<(String, &'static str)>;
+    /// See [`Resource::price`].
+    fn price(&self, spec: &Value, context: &PriceContext<'_>) -> Pricing;
+    /// See [`Resource::USAGE`].
+    fn usage_keys(&self) -> &'static [UsageKey];
     /// See [`Resource::prerequisites`].
     fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite>;
     /// See [`Resource::list`].
@@ -347,6 +353,19 @@ impl<R: Resource> Operations for TypedOperations<R> {
             };
             deserialize_spec::<R>(spec)?.gates(&source, &to_existing(live)?, planned).await
         })
+    }
+    fn risks(&self, spec: &Value) -> Vec<(String, &'static str)> {
+        let found = deserialize_spec::<R>(spec).map(|spec| spec.risks()).unwrap_or_default();
+        found.into_iter().map(|(pointer, reason)| (pointer.into_string(), reason)).collect()
+    }
+    fn price(&self, spec: &Value, context: &PriceContext<'_>) -> Pricing {
+        match deserialize_spec::<R>(spec) {
+            Ok(spec) => spec.price(context),
+            Err(_) => Pricing::default().without("a value that its price depends on is not known yet"),
+        }
+    }
+    fn usage_keys(&self) -> &'static [UsageKey] {
+        R::USAGE
     }
     fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite> {
         deserialize_spec::<R>(spec).map(|spec| spec.prerequisites()).unwrap_or_default()

@@ -2,6 +2,7 @@
 
 pub(super) mod grammar;
 pub(super) mod policy_kind;
+pub(super) mod risks;
 
 use std::borrow::Cow;
 

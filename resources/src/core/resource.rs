@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     AccountLimit, BackupSource, CallContext, Declared, Error, ErrorKind, GateReport, GateSource, LeftoverRequest, Leftovers, NewestBackup,
-    Phase, PlannedSpecs, Pointer, Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec, Stage, TagChange, Tags, TypeInfo,
+    Phase, PlannedSpecs, Pointer, Prerequisite, PriceContext, Pricing, Problem, Questions, Result, Scope, ServiceInfo, Spec, Stage,
+    TagChange, Tags, TypeInfo, UsageKey,
 };
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
@@ -23,6 +24,8 @@ pub trait Resource: Spec {
     const TYPE: TypeInfo;
     /// Facts that differ among its resources. A constant, so that specs of types without such facts need not be parsed for it.
     const OWN_FACTS: Option<fn(&Self) -> Option<OwnFacts>> = None;
+    /// Quantities that depend on its usage and count in [`Resource::price`]. A definition states them under `usage`.
+    const USAGE: &'static [UsageKey] = &[];
     /// Back end of its calls.
     type Api: Api;
     /// Outputs for `{{ type.name.output }}`, besides `id`. A field `arn`, if present, is the ARN.
@@ -131,6 +134,15 @@ pub trait Resource: Spec {
         _planned: &PlannedSpecs,
     ) -> impl Future<Output = Result<GateReport>> + Send {
         async { Ok(GateReport::default()) }
+    }
+    /// Settings that are risky and that no single value shows, which the fact `risky` would state: a rule that is open to the world. Each with a
+    /// JSON pointer and the reason. Strings may still contain `${…}` references.
+    fn risks(&self) -> Vec<(Pointer, &'static str)> {
+        Vec::new()
+    }
+    /// What it costs in a month. For a type that costs nothing, see [`TypeInfo::without_charge`]. Strings may still contain `${…}` references.
+    fn price(&self, _context: &PriceContext<'_>) -> Pricing {
+        Pricing::unknown()
     }
     /// What the account must have before this resource is created.
     fn prerequisites(&self) -> Vec<Prerequisite> {

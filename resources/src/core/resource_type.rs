@@ -5,7 +5,8 @@ use std::{ops::Deref, sync::OnceLock};
 use serde_json::Value;
 
 use super::{
-    DataProtection, LiveResource, OneWay, Operations, Outputs, OwnFacts, Problem, RegionScope, Resource, TypeInfo, global_region,
+    DataProtection, LiveResource, OneWay, Operations, Outputs, OwnFacts, PriceContext, Pricing, Problem, RegionScope, Resource, TypeInfo,
+    global_region,
     marks::Marks,
     operations::operations_of,
     partition,
@@ -262,7 +263,15 @@ impl ResourceType {
 
     /// Returns the important fields and risky values of a spec, at any depth.
     pub fn marks(&self, spec: &Value) -> Marks {
-        if *self.has_marks.get_or_init(|| Marks::exist_in(self.schema())) { Marks::of(self.schema(), spec) } else { Marks::default() }
+        let has_marks = *self.has_marks.get_or_init(|| Marks::exist_in(self.schema()));
+        let mut marks = if has_marks { Marks::of(self.schema(), spec) } else { Marks::default() };
+        marks.risks.extend(self.operations.risks(spec).into_iter().map(|(pointer, reason)| (pointer, reason.to_owned())));
+        marks
+    }
+
+    /// What a resource with this spec costs in a month, see [`Resource::price`].
+    pub fn price(&self, spec: &Value, context: &PriceContext<'_>) -> Pricing {
+        if self.is_free { Pricing::default() } else { self.operations.price(spec, context) }
     }
 
     /// Checks a canonical spec against the facts of its fields: limits, lengths, patterns and closed lists.

@@ -47,6 +47,8 @@ pub struct TypeInfo {
     pub handover: &'static str,
     /// Data lost by a deletion, which determines the values of `on_delete`.
     pub data_protection: DataProtection,
+    /// Whether AWS charges nothing for it, see [`super::Resource::price`].
+    pub is_free: bool,
     /// Output that identifies one for good, if an update changes its name, and with it id and ARN; `None`: another name replaces it. The id is
     /// the name.
     pub permanent_id: Option<&'static str>,
@@ -182,6 +184,7 @@ impl TypeInfo {
             longest_duration: Duration::from_secs(2 * 3600),
             handover: "",
             data_protection: DataProtection::None,
+            is_free: false,
             permanent_id: None,
             is_restorable: false,
             lost_on_recreation: "",
@@ -261,6 +264,10 @@ impl TypeInfo {
     /// See [`TypeInfo::data_protection`].
     pub const fn data_protection(self, data: DataProtection) -> TypeInfo {
         TypeInfo { data_protection: data, ..self }
+    }
+    /// AWS charges nothing for it, or only for what others do with it.
+    pub const fn without_charge(self) -> TypeInfo {
+        TypeInfo { is_free: true, ..self }
     }
     /// See [`TypeInfo::permanent_id`].
     pub const fn permanent_id(self, output: &'static str) -> TypeInfo {

@@ -22,12 +22,24 @@ pub struct FieldDiff {
     /// Whether a plan shows the field first.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub important: bool,
-    /// Reason why the desired value is risky, if it is.
+    /// Reasons why the desired value is risky, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk: Option<String>,
+    /// Places of the risky values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub risks: Vec<RiskyValue>,
     /// Origin of the change, if [`super::attribute_changes`] can determine it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_by: Option<ChangedBy>,
+}
+
+/// A risky value, at or below a field that differs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RiskyValue {
+    /// JSON pointer into the spec.
+    pub pointer: String,
+    /// Reason why it is risky.
+    pub reason: String,
 }
 
 /// Meaning of `null` in a desired spec.
@@ -67,9 +79,25 @@ pub(super) fn flag_important_and_risky(kind: &ResourceType, fields: &mut [FieldD
         let count = |marks: &Marks, reason: &str| {
             marks.risks.iter().filter(|(pointer, why)| is_within(pointer, &field.pointer) && why == reason).count()
         };
-        let risk =
-            after.risks.iter().map(|(_, reason)| reason).find(|reason| count(&after, reason.as_str()) > count(&before, reason.as_str()));
-        field.risk = risk.cloned();
+        let is_new = |reason: &str| count(&after, reason) > count(&before, reason);
+        let known = |pointer: &str, reason: &str| {
+            let is_same = |at: &str| {
+                let value = desired.pointer(pointer);
+                // An element of a list has another place if others come or go.
+                (at == pointer || value.is_some_and(|value| value.is_object())) && live.pointer(at) == value
+            };
+            before.risks.iter().any(|(at, why)| why == reason && is_same(at))
+        };
+        let new =
+            after.risks.iter().filter(|(pointer, reason)| is_within(pointer, &field.pointer) && is_new(reason) && !known(pointer, reason));
+        field.risks = new.map(|(pointer, reason)| RiskyValue { pointer: pointer.clone(), reason: reason.clone() }).collect();
+        let mut reasons: Vec<&str> = Vec::new();
+        for risk in &field.risks {
+            if !reasons.contains(&risk.reason.as_str()) {
+                reasons.push(&risk.reason);
+            }
+        }
+        field.risk = Some(reasons.join("; ")).filter(|reasons| !reasons.is_empty());
     }
 }
 
@@ -114,6 +142,7 @@ impl FieldDiff {
             forces_replacement: false,
             important: false,
             risk: None,
+            risks: Vec::new(),
             changed_by: None,
         }
     }

@@ -27,6 +27,15 @@ pub(super) fn live_dependents(stack: &Stack, changes: &[Change]) -> Vec<(usize, 
     dependents
 }
 
+/// Pairs (dependency, dependent) of a resource that leaves, and one whose update can end its use of it.
+pub(super) fn updated_dependents(changes: &[Change]) -> Vec<(usize, usize)> {
+    let leaves = |change: &&Change| matches!(change.action, Action::Delete | Action::Replace | Action::Forget);
+    let index = LeavingIndex::of(changes.iter().enumerate().filter(|(_, change)| leaves(change)));
+    let updated = changes.iter().enumerate().filter(|(_, change)| change.action == Action::Update);
+    let live = updated.filter_map(|(user, change)| Some((user, change.before.as_ref()?)));
+    live.flat_map(|(user, live)| index.used_by(live).into_iter().map(move |used| (used, user))).collect()
+}
+
 /// Deleted and replaced resources, by address, id and text.
 #[derive(Default)]
 struct LeavingIndex<'a> {

@@ -4,6 +4,7 @@ mod attribution;
 mod cycles;
 mod diff;
 pub(in crate::engine) mod dropped;
+mod environments;
 mod exchanges;
 mod exclusive;
 mod follow;
@@ -21,6 +22,7 @@ mod prune;
 mod references;
 mod replacement_name;
 mod restore;
+mod selection;
 mod soft_edges;
 mod stages;
 mod state_diff;
@@ -40,20 +42,23 @@ use serde_json::Value;
 use crate::{
     core::{Address, LeftoverStage, LiveResource, OnDelete, Prerequisite, StageFields, Tags},
     definition::DesiredResource,
+    engine::cost::Costs,
 };
 
 pub use attribution::{ChangedBy, RecordedState, attribute_changes, recorded_addresses};
-pub use diff::{FieldDiff, NullMeans, diff};
+pub use diff::{FieldDiff, NullMeans, RiskyValue, diff};
 pub use dropped::{DeclaredFields, add_fields, add_unset_diffs, declared_fields, return_dropped_fields, unset_diffs};
+pub use environments::{EnvironmentDiff, compare_environments};
 pub use exchanges::Exchanges;
 pub use forget::plan_forget;
 pub use leftovers::OwnedLeftovers;
 pub use lost::{dependents_of_lost_resources, has_lost_resources};
 pub use matching::{ForeignResource, owner, resolve_spec};
 pub use order::{critical_path, deferred_dependencies, remaining_paths};
-pub use planner::{plan, plan_with_leftovers};
+pub use planner::{plan, plan_selected, plan_with_leftovers};
 pub use references::refers_to;
 pub use restore::{RestoreTarget, plan_restore, target_stack};
+pub use selection::{PartialPlan, Selection};
 pub use state_diff::{diff_resource, diff_states, drift, drift_from_plan};
 pub use taken_keys::TakenKeys;
 
@@ -81,6 +86,10 @@ pub enum Action {
 pub enum Reason {
     /// It matches.
     UpToDate,
+    /// It is not selected, see [`Selection`].
+    NotSelected,
+    /// It was asked for.
+    Requested,
     /// It does not exist.
     DoesNotExist,
     /// Fields or tags differ.
@@ -329,6 +338,10 @@ pub struct Plan {
     pub apply: DiGraph<Step, ()>,
     /// Deletions, and removals of entries that the deleted resources used, after the point of no return.
     pub clean_up: DiGraph<Step, ()>,
+    /// What is left out; `None` for a plan of everything.
+    pub partial: Option<PartialPlan>,
+    /// Monthly cost, if it was asked for.
+    pub costs: Option<Costs>,
     /// Obstacles: with any of these, the plan must not be applied.
     pub obstacles: Vec<Obstacle>,
     /// What the account lacks: created before the first step, and never deleted.
@@ -365,9 +378,17 @@ pub struct Summary {
 impl Summary {
     /// Counts by action.
     pub fn of(changes: &[Change]) -> Summary {
+        Summary::of_actions(changes.iter().map(|change| change.action))
+    }
+    /// Counts by action, of some changes.
+    pub fn of_changes(changes: &[&Change]) -> Summary {
+        Summary::of_actions(changes.iter().map(|change| change.action))
+    }
+    /// Counts of actions.
+    pub fn of_actions(actions: impl Iterator<Item = Action>) -> Summary {
         let mut summary = Summary::default();
-        for change in changes {
-            match change.action {
+        for action in actions {
+            match action {
                 Action::None => summary.unchanged += 1,
                 Action::Create => summary.create += 1,
                 Action::Update => summary.update += 1,
@@ -376,6 +397,12 @@ impl Summary {
             }
         }
         summary
+    }
+    /// Counts in words: `3 to create, 1 to delete`; empty without changes.
+    pub fn describe(&self) -> String {
+        let counts = [("create", self.create), ("change", self.update), ("replace", self.replace), ("delete", self.delete)];
+        let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} to {word}")).collect();
+        counts.join(", ")
     }
 }
 

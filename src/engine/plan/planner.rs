@@ -16,6 +16,7 @@ use super::{
         renamed_dependency_obstacle,
     },
     order, replacement_name,
+    selection::Selection,
     stages::divide_updates,
 };
 use crate::{
@@ -38,12 +39,25 @@ pub fn plan_with_leftovers(
     live_state: &LiveState,
     leftovers: &[OwnedLeftovers],
     goal: Goal,
+    location: (&str, &str),
+) -> Plan {
+    plan_selected(stack, live_state, leftovers, &Selection::default(), goal, location)
+}
+
+/// Same, for some resources only. The last parameter has region and account.
+pub fn plan_selected(
+    stack: &Stack,
+    live_state: &LiveState,
+    leftovers: &[OwnedLeftovers],
+    selection: &Selection,
+    goal: Goal,
     (region, account): (&str, &str),
 ) -> Plan {
     let mut matched = matching::match_resources(stack, live_state);
     let lost = if goal == Goal::Apply { matched.find_lost(stack, live_state) } else { Vec::new() };
     let location = Location { region, account, iam_path: &iam_path(&stack.name, &stack.environment) };
     let mut planner = Planner::new(stack, &matched, location, NullMeans::Unmanaged, BTreeSet::new());
+    planner.replacing.clone_from(&selection.replace);
     if goal == Goal::Apply {
         planner.obstacles.extend(matched.foreign.iter().map(foreign_resource_obstacle));
         planner.obstacles.extend(lost.iter().map(|(address, live)| lost_resource_obstacle(address, live)));
@@ -60,10 +74,11 @@ pub fn plan_with_leftovers(
         let kind = live.type_name.as_str();
         planner.plan_removal(&Address::new(kind, format!("left-over-{}", number + 1)), live, None, Reason::LeftOver);
     }
+    let partial = planner.select(selection);
     planner.order_exclusive_resources();
     planner.protect_what_is_still_used();
     planner.plan_leftovers(leftovers);
-    planner.into_plan(live_state, order::PlanDirection::Forward)
+    Plan { partial, ..planner.into_plan(live_state, order::PlanDirection::Forward) }
 }
 
 /// A failed resource with data is updated, never replaced. The same applies to one that an update can fix.
@@ -103,6 +118,8 @@ pub(super) struct Planner<'a> {
     pub(super) null_means: NullMeans,
     /// Resources created by the run being undone.
     pub(super) created_by_undone_run: BTreeSet<Address>,
+    /// Resources to replace, even if they match.
+    pub(super) replacing: BTreeSet<Address>,
 }
 
 impl<'a> Planner<'a> {
@@ -123,6 +140,7 @@ impl<'a> Planner<'a> {
             obstacles: Vec::new(),
             null_means,
             created_by_undone_run,
+            replacing: BTreeSet::new(),
         }
     }
 
@@ -145,6 +163,8 @@ impl<'a> Planner<'a> {
             changes,
             apply,
             clean_up,
+            partial: None,
+            costs: None,
             obstacles,
             prerequisites: Vec::new(),
             notes: Vec::new(),
@@ -231,6 +251,7 @@ impl<'a> Planner<'a> {
         let (action, reason) = match &live.phase {
             Phase::Failed(status) if is_replaced_once_failed(kind) => (Action::Replace, Reason::Failed { status: status.clone() }),
             _ if !forcing.is_empty() => (Action::Replace, Reason::ImmutableFields { fields: forcing }),
+            _ if self.replacing.contains(&declared.address) => (Action::Replace, Reason::Requested),
             _ if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
             Phase::Waiting(instruction) => (Action::Update, Reason::Waiting { instruction: instruction.clone() }),
             _ => (Action::None, Reason::UpToDate),

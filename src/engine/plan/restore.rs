@@ -118,6 +118,7 @@ pub fn target_stack(definition: &Stack, targets: &BTreeMap<Address, RestoreTarge
         role: None,
         gitops: None,
         procedures: None,
+        usage: definition.usage.clone(),
         has_unknown_location: false,
     }
 }

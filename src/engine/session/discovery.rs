@@ -15,7 +15,8 @@ use crate::{
         },
         leftovers::LeftoverSearch,
         plan::{
-            Action, Goal, Obstacle, Plan, attribute_changes, owner, plan, plan_with_leftovers, recorded_addresses, return_dropped_fields,
+            Action, Goal, Obstacle, OwnedLeftovers, Plan, attribute_changes, owner, plan_selected, recorded_addresses,
+            return_dropped_fields,
         },
         preflight::{choose_values, preflight},
         run::{RunHistory, reset_presumed_fields, wait_until_visible},
@@ -208,12 +209,15 @@ impl Session {
     /// # Errors
     /// Fails if the contents of a resource can't be read.
     pub async fn plan(&self, state: &StackState, goal: Goal) -> Result<Plan> {
-        let mut plan = plan(&self.stack, &state.live_state, goal, self.region(), &state.account);
+        let location = (self.region(), state.account.as_str());
+        let make = |leftovers: &[OwnedLeftovers]| plan_selected(&self.stack, &state.live_state, leftovers, &self.selection, goal, location);
+        let mut plan = make(&[]);
+        self.check_selection(&plan)?;
         let notes = self.moved_value_notes();
         let search = LeftoverSearch { cloud: &self.cloud, stack: &self.stack, touched: &state.history.unfinished.touched };
         let leftovers = search.find(&plan, &state.live_state).await?;
         if !leftovers.is_empty() {
-            plan = plan_with_leftovers(&self.stack, &state.live_state, &leftovers, goal, (self.region(), &state.account));
+            plan = make(&leftovers);
             plan.warnings.extend(leftovers.into_iter().flat_map(|one| one.leftovers.warnings));
         }
         plan.warnings.extend(self.lost_resource_warnings(state, goal));

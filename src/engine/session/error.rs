@@ -150,6 +150,16 @@ pub enum SessionError {
         /// Remedy.
         help: String,
     },
+    /// Selected address that neither the definition nor the live state has.
+    #[error("there is no resource `{address}` to {verb}: {help}")]
+    UnknownAddress {
+        /// Address.
+        address: Address,
+        /// What was to be done with it.
+        verb: &'static str,
+        /// Remedy.
+        help: String,
+    },
     /// Resource that can't be adopted, with the reason.
     #[error("{0}")]
     NotAdoptable(String),
@@ -211,6 +221,7 @@ impl SessionError {
             SessionError::UnknownRevision { .. } => "no-revision",
             SessionError::InvalidAddress(_) | SessionError::InvalidName(_) => "address",
             SessionError::UnknownType { .. } => "unknown-type",
+            SessionError::UnknownAddress { .. } => "unknown-address",
             SessionError::NotAdoptable(_) => "not-adoptable",
             SessionError::NotForgettable(_) => "not-forgettable",
             SessionError::NotFound(_) => "not-found",

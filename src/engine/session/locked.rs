@@ -15,7 +15,7 @@ use crate::{
         backend::{Backend, HeldLease, Lease, LeaseWait},
         cloud::Cloud,
         history::History,
-        plan::Goal,
+        plan::{Goal, Selection},
         procedure_record::StoredRecord,
         run::{RunHistory, UnfinishedRuns},
         saved_plan::SavedPlan,
@@ -123,6 +123,7 @@ impl LockedSession {
             location: Location::default(),
             record: StoredRecord::default(),
             defined_values: BTreeMap::new(),
+            selection: Selection::default(),
             answers: None,
             opened_at: Instant::now(),
         };
@@ -188,6 +189,7 @@ impl LockedSession {
     /// # Errors
     /// Fails if the definition or the changes differ, or if the history or live resources can't be read.
     pub async fn plan_saved(&mut self, saved: &SavedPlan, file: &Path) -> Result<ProposedPlan<'_>> {
+        self.session_mut().select(saved.selection.clone());
         // The saved plan has every detail, of deletions too.
         let proposed = self.plan_in_depth(saved.goal, DiscoveryDepth::Recorded).await?;
         proposed.check_saved(saved, file).await?;

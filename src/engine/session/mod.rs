@@ -18,6 +18,7 @@ mod procedures;
 mod proposed_plan;
 mod rollback;
 mod saved;
+mod selection;
 mod stacks;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ use crate::{
         backend::{Backend, BucketCreation, CloudLocation, SelectedBackend, select_backend},
         cloud::Cloud,
         history::History,
+        plan::Selection,
         procedure_record::StoredRecord,
     },
     simulator::{Behaviour, Simulator},
@@ -110,6 +112,8 @@ pub struct Session {
     record: StoredRecord,
     /// Values of the definition that procedures can move.
     defined_values: BTreeMap<String, Value>,
+    /// Resources that plans are about.
+    selection: Selection,
     /// Answers to questions about plans; `None` in the sandbox of a rehearsal, whose plan has been made with them.
     answers: Option<Answers>,
     opened_at: Instant,
@@ -167,6 +171,7 @@ impl Session {
             location: Location::default(),
             record: StoredRecord::default(),
             defined_values,
+            selection: Selection::default(),
             answers: Some(Answers::default()),
             opened_at,
         })

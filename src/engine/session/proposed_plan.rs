@@ -7,6 +7,7 @@ use crate::{
     definition::Stack,
     engine::{
         backend::actor,
+        cost::Costs,
         discover::LiveState,
         execute::{Event, StopSignal},
         journal::{FORMAT, RunInfo},
@@ -69,6 +70,11 @@ impl<'a> ProposedPlan<'a> {
     /// Changes, and obstacles if there are any.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Adds the estimate of its cost, to be shown.
+    pub fn set_costs(&mut self, costs: Option<Costs>) {
+        self.plan.costs = costs;
     }
 
     /// Session of the plan.

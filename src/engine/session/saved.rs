@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ProposedPlan, Result, Session, SessionError, StackState, command_line::shell_quoted};
+use super::{ProposedPlan, Result, Session, SessionError, StackState, command_line::shell_quoted, selection::options};
 use crate::{
     core::Error,
     definition::Source,
@@ -29,7 +29,7 @@ impl Session {
             env: self.options.definition.environment.clone(),
             set: self.options.definition.set.clone(),
         };
-        Ok(SavedPlan::new(plan, &self.stack, goal, definition, revision).map_err(Error::from)?)
+        Ok(SavedPlan::new(plan, &self.stack, (goal, self.selection.clone()), definition, revision).map_err(Error::from)?)
     }
 }
 
@@ -48,7 +48,7 @@ impl SavedPlan {
 
     fn replan_hint(&self, file: &Path, plan_again: &str) -> String {
         let destroy = if self.goal == Goal::Destroy { " --destroy" } else { "" };
-        format!("plan again with `{plan_again}{destroy} --out {}`", shell_quoted(&file.display().to_string()))
+        format!("plan again with `{plan_again}{destroy}{} --out {}`", options(&self.selection), shell_quoted(&file.display().to_string()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod blockers;
 mod filters;
+pub mod prices;
 mod zones;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Tag, TagSpecification};

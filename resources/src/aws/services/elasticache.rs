@@ -4,7 +4,10 @@ use aws_sdk_elasticache::types::Tag;
 
 use crate::{
     aws::Aws,
-    core::{ErrorCodes, ErrorKind, ErrorRule, Result, Scope, ServiceInfo, TagChange, Tags, ok_or_not_found},
+    core::{
+        ErrorCodes, ErrorKind, ErrorRule, PriceComponent, PriceContext, Product, Result, Scope, ServiceInfo, TagChange, Tags,
+        ok_or_not_found,
+    },
 };
 
 /// The facts of the service. Some codes lack the suffix `Fault` of their names, and some have it.
@@ -84,4 +87,10 @@ pub async fn record_secrets(aws: &Aws, arn: &str, secrets: impl IntoIterator<Ite
         aws.elasticache.remove_tags_from_resource().resource_name(arn).set_tag_keys(Some(removed)).send().await?;
     }
     Ok(())
+}
+
+/// `count` nodes of an engine, as the price list names it.
+pub fn nodes(context: &PriceContext<'_>, engine: &str, node_type: &str, count: f64) -> PriceComponent {
+    let product = Product::new("AmazonElastiCache").family("Cache Instance").with("instanceType", node_type).with("cacheEngine", engine);
+    context.hourly(format!("nodes ({node_type})"), count, product.usage_type("NodeUsage:*"))
 }

@@ -4,7 +4,7 @@ use aws_sdk_kms::types::Tag;
 
 use crate::{
     aws::Aws,
-    core::{ErrorCodes, ErrorKind, ErrorRule, Result, ServiceInfo, TagChange},
+    core::{ErrorCodes, ErrorKind, ErrorRule, PriceComponent, PriceContext, Product, Result, ServiceInfo, TagChange},
 };
 
 /// The facts of the service.
@@ -30,4 +30,10 @@ pub(super) async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
         aws.kms.tag_resource().key_id(change.id).set_tags(Some(to_tags(&change.set))),
         aws.kms.untag_resource().key_id(change.id).set_tag_keys(Some(change.remove.clone()))
     )
+}
+
+/// A key of one region.
+pub fn key_price(context: &PriceContext<'_>) -> PriceComponent {
+    let product = Product::new("awskms").family("Encryption Key").usage_type("KMS-Keys");
+    context.monthly("key", 1.0, "key-months", product).assuming("not rotated yet")
 }

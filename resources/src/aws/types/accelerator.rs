@@ -159,6 +159,10 @@ impl Resource for Accelerator {
     type Api = Aws;
     type Outputs = Outputs;
 
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        Pricing::default().without("the hourly fee and the transfer premium, for which AWS's price list has no products")
+    }
+
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let all = aws.globalaccelerator.list_accelerators().max_results(100).into_paginator().items().send();
         let all: Vec<sdk::Accelerator> = all.try_collect().await?;

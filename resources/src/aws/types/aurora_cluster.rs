@@ -7,6 +7,7 @@ mod delete;
 mod engine;
 mod point_in_time;
 mod preflight;
+mod price;
 mod read;
 
 use std::collections::BTreeSet;
@@ -37,11 +38,12 @@ pub struct AuroraCluster {
     #[field(name(max = 63, lowercase), pattern = "[a-z](-?[a-z0-9])*", replaces)]
     pub name: Option<String>,
     /// Database engine.
-    #[field(replaces)]
+    #[field(important, replaces)]
     pub engine: AuroraEngine,
     /// Engine version, as exact as needed: `16` accepts any 16.x, `8.0.mysql_aurora.3` any 3.x. A newer minor version is accepted, too, because
     /// its instances may install it.
     #[field(
+        important,
         one_way(Direction::Increase, "AWS does not downgrade engine versions"),
         impact = "the database is unavailable during the upgrade"
     )]
@@ -108,13 +110,13 @@ pub struct AuroraCluster {
     #[field(unset = "none", important, dropped(kept, "RDS keeps the limits; they have no effect without serverless instances"))]
     pub serverless: Option<Serverless>,
     /// Storage type: `aurora-iopt1` is dearer, and requests are free. AWS allows a change to it once in 30 days.
-    #[field(default = "aurora", one_of = ["aurora", "aurora-iopt1"])]
+    #[field(important, default = "aurora", one_of = ["aurora", "aurora-iopt1"])]
     pub storage_type: String,
     /// Encrypts its storage, backups and logs.
-    #[field(default = true, replaces, risky(false, "storage, backups and logs are not encrypted"))]
+    #[field(important, default = true, replaces, risky(false, "storage, backups and logs are not encrypted"))]
     pub encrypted: bool,
     /// The key that encrypts it.
-    #[field(unset = "`aws/rds`", replaces, dropped(impossible, "the key of a cluster is permanent"))]
+    #[field(important, unset = "`aws/rds`", replaces, dropped(impossible, "the key of a cluster is permanent"))]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Retention of automatic backups, in days. Aurora can't disable them.
     #[field(default = 7, range = 1..=35, important)]
@@ -292,8 +294,13 @@ impl Resource for AuroraCluster {
                         IamGrant::change(NETWORK_READS, GrantTarget::AllResources),
                     ]),
             );
+    const USAGE: &'static [UsageKey] = price::USAGE;
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        price::of(self, context)
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         read::list(aws, scope).await

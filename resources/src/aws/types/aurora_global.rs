@@ -28,6 +28,7 @@ pub struct AuroraGlobal {
     pub engine: AuroraEngine,
     /// Engine version. After creation, only the major version counts, which all clusters have; minor versions are those of the clusters.
     #[field(
+        important,
         one_way(Direction::Increase, "AWS does not downgrade engine versions"),
         impact = "all clusters are unavailable during the upgrade, and get default parameter groups until their own are set again"
     )]
@@ -37,7 +38,7 @@ pub struct AuroraGlobal {
     #[field(dropped(kept, "used only at creation"))]
     pub database_name: Option<String>,
     /// Encrypts storage, backups and logs of all clusters, each with a key of its region.
-    #[field(default = true, replaces, risky(false, "storage, backups and logs are not encrypted"))]
+    #[field(important, default = true, replaces, risky(false, "storage, backups and logs are not encrypted"))]
     pub encrypted: bool,
     /// Enables deletion protection.
     #[field(default = true, protects_deletion, important, risky(false, "deletion protection is disabled"))]
@@ -97,6 +98,10 @@ impl Resource for AuroraGlobal {
             );
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        Pricing::default().without("replicated writes, whose number depends on the usage")
+    }
 
     /// The description contains everything, including tags.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -82,6 +82,10 @@ pub struct Outputs {
     pub engine_version: Option<String>,
 }
 
+/// Aurora capacity units on average, of a serverless instance; 0: the cluster's `min`.
+const CAPACITY_UNITS: UsageKey =
+    UsageKey::new("capacity_units", "Aurora capacity units on average, of a serverless instance; 0: the cluster's `min`");
+
 impl Resource for AuroraInstance {
     const TYPE: TypeInfo = TypeInfo::new("aurora_instance", &services::rds::SERVICE, "{name}", "arn:aws:rds:{region}:{account}:db:{name}")
         .typical_seconds(480)
@@ -103,8 +107,16 @@ impl Resource for AuroraInstance {
                     IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["monitoring.rds.amazonaws.com"])),
                 ]),
         );
+    const USAGE: &'static [UsageKey] = &[CAPACITY_UNITS];
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let Some(cluster) = context.referenced(&self.cluster) else {
+            return Pricing::default().without("its cluster is outside the stack, so the engine is not known");
+        };
+        cluster.instance_price(context, &self.class, &CAPACITY_UNITS)
+    }
 
     /// The description contains everything, including tags, of all instances. An `rds_instance` has no cluster.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

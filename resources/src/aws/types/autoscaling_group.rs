@@ -8,6 +8,7 @@ mod hook;
 mod mixed;
 mod policy;
 mod policy_calls;
+mod price;
 mod read;
 mod refresh;
 mod requirements;
@@ -49,7 +50,7 @@ pub struct AutoscalingGroup {
     )]
     pub launch_template_version: String,
     /// Several instance types, on demand and spot.
-    #[field(unset = "the template's instance type, on demand", dropped = None)]
+    #[field(important, unset = "the template's instance type, on demand", dropped = None)]
     pub mixed_instances: Option<MixedInstances>,
     /// Fewest instances.
     #[field(range = 0..=2_147_483_647, important)]
@@ -129,7 +130,7 @@ pub struct AutoscalingGroup {
     #[field(default = false)]
     pub retain_abandoned_instances: bool,
     /// Prevents the deletion of the group.
-    #[field(default = false, protects_deletion)]
+    #[field(important, default = false, protects_deletion)]
     pub deletion_protection: bool,
     /// Tags that instances get when they start, and the group itself. Further tags of the group alone are under `tags`.
     #[field(default)]
@@ -244,6 +245,10 @@ impl Resource for AutoscalingGroup {
     );
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        price::of(self, context)
+    }
 
     /// The list has settings and tags, a hundred groups a page.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -16,7 +16,12 @@ pub struct BackupVault {
     #[field(name(max = 50), length = 2..=50, pattern = "[A-Za-z0-9_-]+", replaces)]
     pub name: Option<String>,
     /// Key that encrypts the backups, except those of services that use the key of the resource.
-    #[field(unset = "AWS's own key, `alias/aws/backup`", replaces, dropped(impossible, "the encryption of a vault is permanent"))]
+    #[field(
+        important,
+        unset = "AWS's own key, `alias/aws/backup`",
+        replaces,
+        dropped(impossible, "the encryption of a vault is permanent")
+    )]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Access policy, such as one that denies the deletion of backups; `{Statement: []}` for none.
     #[field(policy = "resource", unset = "unchanged, at creation none", after_create = Some(Policy::none()), own_read, important)]
@@ -116,6 +121,10 @@ impl Resource for BackupVault {
             );
     type Api = Aws;
     type Outputs = ArnOutput;
+
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        Pricing::default().without("backups")
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let call = aws.backup.list_backup_vaults().by_vault_type(VaultType::BackupVault).max_results(1000);

@@ -113,6 +113,11 @@ impl Resource for CacheCluster {
     type Api = Aws;
     type Outputs = Outputs;
 
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let nodes = services::elasticache::nodes(context, "Memcached", &self.node_type, f64::from(self.nodes));
+        Pricing::of(vec![nodes])
+    }
+
     /// The list has the nodes of replication groups, too.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let call = aws.elasticache.describe_cache_clusters().show_cache_node_info(true).max_records(100);

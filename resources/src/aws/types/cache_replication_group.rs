@@ -30,7 +30,7 @@ pub struct CacheReplicationGroup {
     #[field(default = "Managed by acme", length = 1..=255)]
     pub description: String,
     /// Engine.
-    #[field(default = CacheEngine::Valkey, impact = "connections fail for some seconds during the upgrade")]
+    #[field(important, default = CacheEngine::Valkey, impact = "connections fail for some seconds during the upgrade")]
     #[field(one_way(Direction::Ordered(&["redis", "valkey"]), "AWS does not change caches back to Redis OSS"))]
     pub engine: CacheEngine,
     /// Engine version, as exact as needed: `8.0` of Valkey, `7.1` of Redis OSS. With `auto_minor_version_upgrade`, a newer minor version is
@@ -42,10 +42,10 @@ pub struct CacheReplicationGroup {
     #[field(important, impact = "AWS replaces every node; connections fail for some seconds", pattern = "cache\\..+")]
     pub node_type: String,
     /// Number of shards, among which the keys are distributed. More than one requires `cluster_mode`.
-    #[field(default = 1, range = 1..=500, impact = "AWS moves keys between shards, which takes hours and slows them down")]
+    #[field(important, default = 1, range = 1..=500, impact = "AWS moves keys between shards, which takes hours and slows them down")]
     pub shards: i32,
     /// Number of replicas in each shard.
-    #[field(default = 1, range = 0..=5, risky(0, "a shard without a replica loses its keys if its node fails"))]
+    #[field(important, default = 1, range = 0..=5, risky(0, "a shard without a replica loses its keys if its node fails"))]
     pub replicas: i32,
     /// Cluster mode: `compatible` serves clients with and without it. AWS changes it one step at a time.
     #[field(default = ClusterMode::Disabled, important)]
@@ -71,10 +71,10 @@ pub struct CacheReplicationGroup {
     #[field(default = true)]
     pub multi_az: bool,
     /// Encrypts its storage and snapshots.
-    #[field(default = true, replaces, risky(false, "storage and snapshots are not encrypted"))]
+    #[field(important, default = true, replaces, risky(false, "storage and snapshots are not encrypted"))]
     pub encrypted: bool,
     /// The key that encrypts it.
-    #[field(unset = "a key that ElastiCache owns", replaces, dropped(impossible, "the key of a cache is permanent"))]
+    #[field(important, unset = "a key that ElastiCache owns", replaces, dropped(impossible, "the key of a cache is permanent"))]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Encryption of connections (TLS). `preferred` accepts both kinds of connections; AWS changes it one step at a time.
     #[field(default = TransitEncryption::Required, important, risky(TransitEncryption::Disabled, "connections are not encrypted"))]
@@ -242,6 +242,15 @@ impl Resource for CacheReplicationGroup {
     );
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let engine = match self.engine {
+            CacheEngine::Valkey => "Valkey",
+            CacheEngine::Redis => "Redis",
+        };
+        let nodes = f64::from(self.shards) * f64::from(self.replicas + 1);
+        Pricing::of(vec![services::elasticache::nodes(context, engine, &self.node_type, nodes)])
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         read::list(aws, scope).await

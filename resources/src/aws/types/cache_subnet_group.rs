@@ -33,6 +33,7 @@ impl Resource for CacheSubnetGroup {
         "{name}",
         "arn:aws:elasticache:{region}:{account}:subnetgroup:{name}",
     )
+    .without_charge()
     .container()
     .without_token()
     .quota(150, "CacheSubnetGroupQuotaExceeded")

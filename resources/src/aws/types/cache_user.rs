@@ -64,6 +64,7 @@ const ACTIVE: &str = "active";
 impl Resource for CacheUser {
     const TYPE: TypeInfo =
         TypeInfo::new("cache_user", &services::elasticache::SERVICE, "{name}", "arn:aws:elasticache:{region}:{account}:user:{name}")
+            .without_charge()
             .typical_seconds(10)
             .without_token()
             .quota(1000, "UserQuotaExceeded")

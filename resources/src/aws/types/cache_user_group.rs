@@ -34,6 +34,7 @@ impl Resource for CacheUserGroup {
         "{name}",
         "arn:aws:elasticache:{region}:{account}:usergroup:{name}",
     )
+    .without_charge()
     .typical_seconds(15)
     .without_token()
     .quota(100, "UserGroupQuotaExceeded")

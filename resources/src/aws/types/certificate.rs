@@ -29,7 +29,8 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
         Address, ConditionValues, Created, Declared, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition,
-        IamGrant, Observed, Phase, Pointer, Problem, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
+        IamGrant, Observed, Phase, Pointer, PriceContext, Pricing, Problem, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found,
+        referenced_ids,
     },
 };
 
@@ -142,6 +143,11 @@ impl Resource for Certificate {
             );
     type Api = Aws;
     type Outputs = Outputs;
+
+    /// A public certificate is free, unless its key can be exported: <https://aws.amazon.com/certificate-manager/pricing/>.
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        if self.exportable { Pricing::default().without("a certificate that can be exported") } else { Pricing::default() }
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         // The index lags, so the tags of a certificate that is younger than an hour or has a desired domain are read.

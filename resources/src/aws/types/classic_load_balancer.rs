@@ -21,7 +21,7 @@ pub struct ClassicLoadBalancer {
     #[field(name(max = 32), pattern = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", replaces, unique = "name")]
     pub name: Option<String>,
     /// Reachable from the VPC alone, not from the internet.
-    #[field(default = false, replaces, important)]
+    #[field(default = false, replaces, important, risky(false, "it has public addresses"))]
     pub internal: bool,
     /// Subnets, at most one for each availability zone.
     #[field(length = 1..=100, important, impact = "connections through a removed subnet end")]
@@ -70,6 +70,9 @@ pub struct Outputs {
     pub zone_id: String,
 }
 
+/// GB processed in a month.
+const GB_PROCESSED: UsageKey = UsageKey::new("gb_processed", "GB processed in a month");
+
 impl Resource for ClassicLoadBalancer {
     const TYPE: TypeInfo = TypeInfo::new(
         "classic_load_balancer",
@@ -113,8 +116,17 @@ impl Resource for ClassicLoadBalancer {
                 GrantTarget::ServiceLinkedRole("elasticloadbalancing.amazonaws.com"),
             )]),
     );
+    const USAGE: &'static [UsageKey] = &[GB_PROCESSED];
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = |usage_type| Product::new("AWSELB").family("Load Balancer").usage_type(usage_type);
+        Pricing::of(vec![
+            context.hourly("load balancer", 1.0, product("LoadBalancerUsage")),
+            context.metered("data processed", &GB_PROCESSED, "GB", product("DataProcessing-Bytes")),
+        ])
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         read::list(aws, scope).await

@@ -75,6 +75,7 @@ pub struct Outputs {}
 
 impl Resource for CloudfrontAccessControl {
     const TYPE: TypeInfo = TypeInfo::new("cloudfront_access_control", &services::cloudfront::SERVICE, "E{upper14}", "")
+        .without_charge()
         .global()
         .ownership_beside()
         .listed_with(&["cloudfront_distribution"])

@@ -67,6 +67,7 @@ pub struct Outputs {}
 
 impl Resource for CloudfrontCachePolicy {
     const TYPE: TypeInfo = TypeInfo::new("cloudfront_cache_policy", &services::cloudfront::SERVICE, "{uuid}", "")
+        .without_charge()
         .global()
         .ownership_beside()
         .listed_with(&["cloudfront_distribution"])

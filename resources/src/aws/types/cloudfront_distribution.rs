@@ -149,6 +149,10 @@ impl Resource for CloudfrontDistribution {
     type Api = Aws;
     type Outputs = Outputs;
 
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        Pricing::default().without("requests and transfer, whose prices depend on where the viewers are")
+    }
+
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         read::list(aws, scope).await
     }

@@ -71,6 +71,10 @@ impl Resource for CloudfrontFunction {
     type Api = Aws;
     type Outputs = ArnOutput;
 
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        Pricing::default().without("calls")
+    }
+
     /// Every function has a version in development; distributions use the published one.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let (mut ours, mut marker) = (Vec::new(), None);

@@ -85,6 +85,7 @@ pub struct Outputs {}
 
 impl Resource for CloudfrontHeadersPolicy {
     const TYPE: TypeInfo = TypeInfo::new("cloudfront_headers_policy", &services::cloudfront::SERVICE, "{uuid}", "")
+        .without_charge()
         .global()
         .ownership_beside()
         .listed_with(&["cloudfront_distribution"])

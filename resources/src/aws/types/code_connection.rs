@@ -56,6 +56,7 @@ impl Resource for CodeConnection {
         "{arn}",
         "arn:aws:codeconnections:{region}:{account}:connection/{uuid}",
     )
+    .without_charge()
     .deletable_while_in_use()
     .lost_on_recreation("a person must sign in to the provider again")
     .without_token()

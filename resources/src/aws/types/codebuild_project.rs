@@ -109,6 +109,9 @@ pub struct Outputs {
     pub badge_url: Option<String>,
 }
 
+/// Minutes of builds in a month.
+const BUILD_MINUTES: UsageKey = UsageKey::new("build_minutes", "minutes of builds in a month");
+
 impl Resource for CodebuildProject {
     const TYPE: TypeInfo =
         TypeInfo::new("codebuild_project", &services::codebuild::SERVICE, "{name}", "arn:aws:codebuild:{region}:{account}:project/{name}")
@@ -134,8 +137,24 @@ impl Resource for CodebuildProject {
                         IamGrant::change(&["codeconnections:PassConnection"], GrantTarget::Referenced("code_connection")),
                     ]),
             );
+    const USAGE: &'static [UsageKey] = &[BUILD_MINUTES];
     type Api = Aws;
     type Outputs = Outputs;
+
+    /// Other computers than containers on Linux have usage types that depend on their size in another way.
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let system = match self.environment.kind.as_str() {
+            "LINUX_CONTAINER" => "Linux",
+            "ARM_CONTAINER" => "ARM",
+            _ => return Pricing::default().without("builds on this kind of computer"),
+        };
+        let Some(size) = self.environment.compute.strip_prefix("BUILD_GENERAL1_") else {
+            return Pricing::default().without("builds on this kind of computer");
+        };
+        let usage_type = format!("Build-Min:{system}:g1.{}", size.to_lowercase());
+        let product = Product::new("CodeBuild").family("Compute").usage_type(usage_type);
+        Pricing::of(vec![context.metered("builds", &BUILD_MINUTES, "minutes", product)])
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         read::list(aws, scope).await

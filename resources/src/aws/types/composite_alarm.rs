@@ -62,6 +62,11 @@ impl Resource for CompositeAlarm {
     type Api = Aws;
     type Outputs = ArnOutput;
 
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = Product::new("AmazonCloudWatch").family("Alarm").usage_type("CW:CompositeAlarmMonitorUsage");
+        Pricing::of(vec![context.monthly("alarm", 1.0, "alarm-months", product)])
+    }
+
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let mut alarms = Vec::new();
         for page in shared::describe(aws, scope, AlarmType::CompositeAlarm).await? {

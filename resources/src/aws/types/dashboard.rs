@@ -29,6 +29,12 @@ impl Resource for Dashboard {
     type Api = Aws;
     type Outputs = ArnOutput;
 
+    /// The first three of an account are free, which can't be counted here.
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = Product::new("AmazonCloudWatch").family("Dashboard").usage_type("DashboardsUsageHour").global();
+        Pricing::of(vec![context.monthly("dashboard", 1.0, "dashboard-months", product).assuming("not one of the account's first three")])
+    }
+
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let all: Vec<_> = aws.cloudwatch.list_dashboards().into_paginator().items().send().try_collect().await?;
         let named = all.into_iter().filter_map(|entry| Some((entry.dashboard_name?, entry.dashboard_arn?)));

@@ -18,6 +18,7 @@ use super::{
     prelude::*,
     secret::Secret,
 };
+use crate::core::Pointer;
 
 pub use files::{Parquet, S3Data};
 pub use stream::{Kafka, Kinesis, OpenSearch, Redshift};
@@ -110,6 +111,7 @@ pub struct DmsEndpoint {
 impl Resource for DmsEndpoint {
     const TYPE: TypeInfo =
         TypeInfo::new("dms_endpoint", &services::dms::SERVICE, "{arn}", "arn:aws:dms:{region}:{account}:endpoint:{upper26}")
+            .without_charge()
             .typical_seconds(5)
             .without_token()
             .quota(1000, "ResourceQuotaExceededFault")
@@ -127,6 +129,11 @@ impl Resource for DmsEndpoint {
             );
     type Api = Aws;
     type Outputs = ArnOutput;
+
+    fn risks(&self) -> Vec<(Pointer, &'static str)> {
+        let is_plain = !self.server.is_empty() && self.ssl_mode == "none";
+        is_plain.then_some((Self::POINTERS.ssl_mode, "the connection is not encrypted")).into_iter().collect()
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         read::list(aws, scope).await

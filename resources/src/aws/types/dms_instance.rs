@@ -29,7 +29,7 @@ pub struct DmsInstance {
     #[field(default = 50, range = 5..=6144, important, one_way(Direction::Increase, "AWS never shrinks storage"))]
     pub storage_gib: i32,
     /// Version of DMS, such as `3.5.4`. With `auto_minor_version_upgrade`, a newer minor version is accepted, too.
-    #[field(unset = "AWS's default version", pattern = "[0-9]+(\\.[0-9]+)+", impact = "tasks are interrupted for some minutes")]
+    #[field(important, unset = "AWS's default version", pattern = "[0-9]+(\\.[0-9]+)+", impact = "tasks are interrupted for some minutes")]
     #[field(one_way(Direction::Increase, "AWS does not downgrade instances"), dropped(kept, "AWS does not downgrade instances"))]
     pub version: Option<String>,
     /// Subnets of the instance.
@@ -120,6 +120,15 @@ impl Resource for DmsInstance {
         );
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let zones = if self.multi_az { "Multiple" } else { "Single" };
+        // The price list has the classes without the prefix.
+        let class = self.class.strip_prefix("dms.").unwrap_or(&self.class);
+        let product = Product::new("AWSDatabaseMigrationSvc").with("instanceType", class).with("availabilityZone", zones);
+        let instance = context.hourly(format!("instance ({})", self.class), 1.0, product);
+        Pricing::of(vec![instance]).without("storage beyond what the class includes")
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let call = aws.dms.describe_replication_instances().max_records(100);

@@ -44,7 +44,7 @@ pub struct DnsRecord {
     #[field(replaces, lookup, unique = "record")]
     pub domain: DnsName,
     /// Record type.
-    #[field(replaces, unique = "record")]
+    #[field(important, replaces, unique = "record")]
     #[serde(rename = "type")]
     pub kind: RecordType,
     /// Time to live: how long resolvers may cache the record, in seconds. An alias has that of its target.
@@ -128,6 +128,7 @@ pub struct Outputs {
 
 impl Resource for DnsRecord {
     const TYPE: TypeInfo = TypeInfo::new("dns_record", &services::route53::SERVICE, "{zone}/{domain}/{type}/{set_identifier}", "")
+        .without_charge()
         .ownership_beside()
         .global()
         .exchangeable()

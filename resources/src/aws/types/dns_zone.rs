@@ -17,8 +17,8 @@ use crate::{
         },
     },
     core::{
-        Created, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource,
-        Result, STACK_TAG, Scope, TagChange, Tags, TypeInfo, ok_or_not_found,
+        Created, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, PriceContext, Pricing,
+        Problem, Product, Ref, Resource, Result, STACK_TAG, Scope, TagChange, Tags, TypeInfo, UsageKey, ok_or_not_found,
     },
 };
 
@@ -61,6 +61,9 @@ pub struct Outputs {
     pub name_servers: Vec<String>,
 }
 
+/// Queries in a month.
+const QUERIES: UsageKey = UsageKey::new("queries", "queries in a month");
+
 impl Resource for DnsZone {
     const TYPE: TypeInfo = TypeInfo::new("dns_zone", &services::route53::SERVICE, "Z{upper14}", "arn:aws:route53:::hostedzone/{id}")
         .global()
@@ -88,8 +91,17 @@ impl Resource for DnsZone {
                     GrantTarget::AllResources,
                 )]),
         );
+    const USAGE: &'static [UsageKey] = &[QUERIES];
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = |family, usage_type| Product::new("AmazonRoute53").family(family).usage_type(usage_type).global();
+        Pricing::of(vec![
+            context.monthly("hosted zone", 1.0, "zone-months", product("DNS Zone", "HostedZone")),
+            context.metered("queries", &QUERIES, "queries", product("DNS Query", "DNS-Queries")),
+        ])
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         if let Some(index) = scope.complete_index() {

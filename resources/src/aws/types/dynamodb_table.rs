@@ -5,6 +5,7 @@ mod change;
 mod check;
 mod create;
 mod index;
+mod price;
 mod read;
 mod scaling;
 #[cfg(test)]
@@ -234,8 +235,13 @@ impl Resource for DynamodbTable {
                         ),
                     ]),
             );
+    const USAGE: &'static [UsageKey] = price::USAGE;
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        price::of(self, context)
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         read::list(aws, scope).await

@@ -98,6 +98,7 @@ impl Upstream {
 
 impl Resource for EcrPullThroughCache {
     const TYPE: TypeInfo = TypeInfo::new("ecr_pull_through_cache", &services::ecr::SERVICE, "{prefix}", "")
+        .without_charge()
         .ownership_beside()
         .listed_with(&[])
         .without_token()

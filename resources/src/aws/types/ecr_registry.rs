@@ -60,6 +60,7 @@ impl Default for EcrRegistry {
 
 impl Resource for EcrRegistry {
     const TYPE: TypeInfo = TypeInfo::new("ecr_registry", &services::ecr::SERVICE, "{registry}", "")
+        .without_charge()
         .ownership_beside()
         .listed_with(&[])
         .already_exists("ParameterAlreadyExists")

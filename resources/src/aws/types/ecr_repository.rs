@@ -19,7 +19,7 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
         ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Policy,
-        Resource, Result, Scope, Tags, TypeInfo, ok_or_not_found,
+        PriceContext, Pricing, Product, Resource, Result, Scope, Tags, TypeInfo, UsageKey, ok_or_not_found,
     },
 };
 
@@ -44,7 +44,7 @@ pub struct EcrRepository {
     #[field(default = true, important)]
     pub scan_on_push: bool,
     /// The key that encrypts it.
-    #[field(unset = "Amazon's own key (AES256)", replaces, dropped(impossible, "the encryption of a repository is permanent"))]
+    #[field(important, unset = "Amazon's own key (AES256)", replaces, dropped(impossible, "the encryption of a repository is permanent"))]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Encrypts it in two layers with the key (KMS_DSSE).
     #[field(unset = "one layer, when it is created", requires = kms_key, replaces)]
@@ -75,6 +75,9 @@ pub struct Outputs {
     pub registry_id: String,
 }
 
+/// GB stored.
+const GB_STORED: UsageKey = UsageKey::new("gb_stored", "GB stored");
+
 impl Resource for EcrRepository {
     const TYPE: TypeInfo =
         TypeInfo::new("ecr_repository", &services::ecr::SERVICE, "{name}", "arn:aws:ecr:{region}:{account}:repository/{name}")
@@ -101,8 +104,14 @@ impl Resource for EcrRepository {
                         IamGrant::change(&["kms:CreateGrant", "kms:DescribeKey"], GrantTarget::Referenced("kms_key")),
                     ]),
             );
+    const USAGE: &'static [UsageKey] = &[GB_STORED];
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = Product::new("AmazonECR").family("EC2 Container Registry").usage_type("TimedStorage-ByteHrs");
+        Pricing::of(vec![context.metered("images", &GB_STORED, "GB-months", product)])
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let all: Vec<_> = aws.ecr.describe_repositories().max_results(1000).into_paginator().items().send().try_collect().await?;

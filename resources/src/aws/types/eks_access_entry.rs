@@ -26,7 +26,7 @@ pub struct EksAccessEntry {
     /// ARN of a role or user, such as `{{ iam_role.deployer.arn }}`.
     // The entry holds the unique id of the role or user and does not work for another one with the same ARN:
     // https://docs.aws.amazon.com/eks/latest/APIReference/API_AccessEntry.html
-    #[field(replaces, bound, unique = "principal")]
+    #[field(important, replaces, bound, unique = "principal")]
     pub principal_arn: String,
     /// Type of the principal. EKS creates the entries for nodes of managed node groups and for Fargate.
     #[field(default = AccessEntryType::Standard, replaces)]
@@ -107,6 +107,7 @@ impl Resource for EksAccessEntry {
         "{cluster}/{principal_arn}",
         "arn:aws:eks:{region}:{account}:access-entry/{cluster}/{hex8}/{account}/{hex8}/{uuid}",
     )
+    .without_charge()
     .iam_actions(
         IamActions::new("eks:access-entry/{parent}/*")
             .read(&["eks:DescribeAccessEntry", "eks:ListAssociatedAccessPolicies"])

@@ -38,8 +38,8 @@ use crate::{
     },
     core::{
         ArnRef, Cidr, Created, Declared, Deletion, Error, ErrorKind, Existing, GateReport, GateSource, GrantTarget, IamActions, IamGrant,
-        LeftoverRequest, Leftovers, Observed, PlannedSpecs, Problem, Questions, Ref, Resource, Result, Scope, Stage, TypeInfo,
-        ok_or_not_found, referenced_ids,
+        LeftoverRequest, Leftovers, Observed, PlannedSpecs, PriceContext, Pricing, Problem, Product, Questions, Ref, Resource, Result,
+        Scope, Stage, TypeInfo, UsageKey, ok_or_not_found, referenced_ids,
     },
     kubernetes::Endpoint,
 };
@@ -54,6 +54,7 @@ pub struct EksCluster {
     /// in steps, each after its gates, and the node groups and add-ons of the stack follow each.
     // https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html
     #[field(
+        important,
         unset = "AWS's default when the cluster is created; acme does not change it afterwards",
         pattern = "1[.][0-9]+",
         impact = "its API may respond slowly for minutes",
@@ -62,7 +63,7 @@ pub struct EksCluster {
     #[field(dropped(kept, "AWS's default applies only at creation"))]
     pub version: Option<String>,
     /// Role of the control plane; needs `AmazonEKSClusterPolicy`.
-    #[field(replaces)]
+    #[field(important, replaces)]
     pub role: ArnRef<IamRole>,
     /// Subnets of the control plane's network interfaces, in at least two availability zones. New subnets must be in the same zones.
     pub subnets: BTreeSet<Ref<Subnet>>,
@@ -87,13 +88,18 @@ pub struct EksCluster {
     #[field(default)]
     pub log_types: BTreeSet<LogType>,
     /// The key that encrypts Kubernetes secrets. It can be added later.
-    #[field(unset = "a key that AWS owns", one_way(Direction::SetOnce, "AWS neither ends the encryption of secrets nor changes its key"))]
+    #[field(
+        important,
+        unset = "a key that AWS owns",
+        one_way(Direction::SetOnce, "AWS neither ends the encryption of secrets nor changes its key")
+    )]
     #[field(dropped(impossible, "AWS does not end the encryption of secrets, and without the key the cluster is lost"))]
     pub secrets_key: Option<ArnRef<KmsKey>>,
     /// Source of the Kubernetes permissions of IAM principals. Access entries need at least `API_AND_CONFIG_MAP`.
     // An `Option` although there is a default: older clusters report no mode, and that is not a difference.
     // https://docs.aws.amazon.com/eks/latest/userguide/setting-up-access-entries.html
     #[field(
+        important,
         default = Some(AuthenticationMode::ApiAndConfigMap),
         one_way(Direction::Ordered(&["CONFIG_MAP", "API_AND_CONFIG_MAP", "API"]), "AWS switches to access entries, but not back")
     )]
@@ -111,7 +117,7 @@ pub struct EksCluster {
     #[field(unset = "AWS's default, ipv4", replaces, dropped = IpFamily::Ipv4)]
     pub ip_family: Option<IpFamily>,
     /// Enables deletion protection.
-    #[field(default = true, protects_deletion, risky(false, "deletion protection is disabled"))]
+    #[field(important, default = true, protects_deletion, risky(false, "deletion protection is disabled"))]
     pub deletion_protection: bool,
     /// Support after the end of a version's standard support.
     #[field(unset = "AWS's default, EXTENDED", important, dropped = SupportType::Extended)]
@@ -172,6 +178,9 @@ pub struct Outputs {
 pub(super) const PASS_ROLE_SERVICES: &[&str] =
     &["ec2.amazonaws.com", "eks.amazonaws.com", "eks-fargate-pods.amazonaws.com", "pods.eks.amazonaws.com"];
 
+/// While its version is in extended support, else 0.
+const EXTENDED_SUPPORT: UsageKey = UsageKey::new("extended_support", "while its version is in extended support, else 0");
+
 impl Resource for EksCluster {
     const TYPE: TypeInfo = TypeInfo::new("eks_cluster", &services::eks::SERVICE, "{name}", "arn:aws:eks:{region}:{account}:cluster/{name}")
         .leaving_leftovers()
@@ -220,8 +229,20 @@ impl Resource for EksCluster {
                     leftovers::DELETE_LOG_GROUPS,
                 ]),
         );
+    const USAGE: &'static [UsageKey] = &[EXTENDED_SUPPORT];
     type Api = Aws;
     type Outputs = Outputs;
+
+    /// <https://aws.amazon.com/eks/pricing/>
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = |usage_type| Product::new("AmazonEKS").usage_type(usage_type);
+        let mut pricing = Pricing::of(vec![context.hourly("control plane", 1.0, product("AmazonEKS-Hours:perCluster"))]);
+        if context.quantity(&EXTENDED_SUPPORT) > 0.0 {
+            let product = product("AmazonEKS-Hours:extendedSupport");
+            pricing.components.push(context.metered_hourly("extended support", &EXTENDED_SUPPORT, "hours", product));
+        }
+        if self.auto_mode.is_none() { pricing } else { pricing.without("the nodes of Auto Mode, whose number AWS chooses") }
+    }
 
     /// The index lists the stack's clusters, so ListClusters, which has no filter, is not needed.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

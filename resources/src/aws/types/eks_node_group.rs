@@ -31,7 +31,8 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
         ArnRef, Created, Declared, Deletion, Error, Existing, GateReport, GateSource, GrantTarget, IamActions, IamGrant, Observed,
-        PlannedSpecs, Prerequisite, Problem, Questions, Ref, Resource, Result, Scope, Stage, TypeInfo, ok_or_not_found, referenced_ids,
+        PlannedSpecs, Prerequisite, PriceContext, Pricing, Problem, Questions, Ref, Resource, Result, Scope, Stage, TypeInfo,
+        ok_or_not_found, referenced_ids,
     },
 };
 
@@ -55,7 +56,7 @@ pub struct EksNodeGroup {
     #[field(dropped(kept, "AWS's default applies only at creation"))]
     pub instance_types: Option<Vec<String>>,
     /// Purchase option of the instances.
-    #[field(default = CapacityType::OnDemand, replaces)]
+    #[field(important, default = CapacityType::OnDemand, replaces)]
     pub capacity_type: CapacityType,
     /// Machine image family, such as `AL2023_ARM_64_STANDARD`.
     #[field(unset = "AWS's choice, by instance type", replaces, dropped(kept, "AWS's choice applies only at creation"))]
@@ -65,7 +66,7 @@ pub struct EksNodeGroup {
     #[field(dropped(kept, "AWS's default applies only at creation"))]
     pub disk_gib: Option<i32>,
     /// Minimum number of nodes.
-    #[field(range = 0..=2_147_483_647)]
+    #[field(important, range = 0..=2_147_483_647)]
     pub min: i32,
     /// Maximum number of nodes.
     #[field(range = 1..=2_147_483_647, important)]
@@ -84,6 +85,7 @@ pub struct EksNodeGroup {
     // https://docs.aws.amazon.com/eks/latest/userguide/managed-node-update-behavior.html
     // https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateNodegroupVersion.html
     #[field(
+        important,
         unset = "the cluster's when the group is created; acme does not change it afterwards",
         impact = "every node is replaced, and its pods are rescheduled",
         one_way(Direction::DecidedByAws, "AWS may refuse to roll the nodes' Kubernetes version back")
@@ -157,6 +159,10 @@ pub struct Outputs {
     pub autoscaling_groups: Vec<String>,
 }
 
+/// Instance type of a group that names none, and GiB of its disks: <https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html>.
+const DEFAULT_INSTANCE_TYPE: &str = "t3.medium";
+const DEFAULT_DISK_GIB: i32 = 20;
+
 impl Resource for EksNodeGroup {
     const TYPE: TypeInfo = TypeInfo::new(
         "eks_node_group",
@@ -198,6 +204,30 @@ impl Resource for EksNodeGroup {
     );
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let nodes = f64::from(self.desired.unwrap_or(self.min).max(self.min));
+        let template = self.launch_template.as_ref().and_then(|template| context.referenced(template));
+        let own_type = self.instance_types.as_ref().and_then(|types| types.first().cloned());
+        let type_of_template = template.as_ref().and_then(|template: &LaunchTemplate| template.instance_type.clone());
+        let instance_type = own_type.or(type_of_template).unwrap_or_else(|| DEFAULT_INSTANCE_TYPE.to_owned());
+        let mut pricing = Pricing::default();
+        match self.capacity_type {
+            CapacityType::OnDemand => pricing.components.push(services::ec2::prices::instances(context, &instance_type, nodes)),
+            CapacityType::Spot => pricing = pricing.without("spot instances, whose prices change by the hour"),
+            CapacityType::CapacityBlock => pricing = pricing.without("capacity blocks, which are paid for in advance"),
+        }
+        match (&self.launch_template, template) {
+            (None, _) => {
+                let gib = f64::from(self.disk_gib.unwrap_or(DEFAULT_DISK_GIB));
+                let disks = services::ec2::prices::volumes(context, "gp3", gib, nodes).assuming(format!("{gib} GiB of gp3 in each node"));
+                pricing.components.push(disks);
+            }
+            (Some(_), Some(template)) => pricing = template.add_disks(pricing, context, nodes),
+            (Some(_), None) => pricing = pricing.without("the disks of a launch template outside the stack"),
+        }
+        pricing
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| aws.eks.list_nodegroups().cluster_name(cluster).into_paginator().items().send().try_collect();

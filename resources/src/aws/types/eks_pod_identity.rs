@@ -25,10 +25,10 @@ pub struct EksPodIdentity {
     pub cluster: Ref<EksCluster>,
     /// Kubernetes namespace of the service account.
     // Names: <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>
-    #[field(replaces, unique = "service_account", length = 1..=63, pattern = "[a-z0-9]([a-z0-9-]*[a-z0-9])?")]
+    #[field(important, replaces, unique = "service_account", length = 1..=63, pattern = "[a-z0-9]([a-z0-9-]*[a-z0-9])?")]
     pub namespace: String,
     /// Kubernetes service account. Neither it nor the namespace has to exist yet.
-    #[field(replaces, unique = "service_account", length = 1..=253, pattern = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?")]
+    #[field(important, replaces, unique = "service_account", length = 1..=253, pattern = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?")]
     pub service_account: String,
     /// The role, which trusts `pods.eks.amazonaws.com`.
     #[field(important)]
@@ -64,6 +64,7 @@ impl Resource for EksPodIdentity {
         "{cluster}/a-{hex17}",
         "arn:aws:eks:{region}:{account}:podidentityassociation/{id}",
     )
+    .without_charge()
     .iam_actions(
         IamActions::new("eks:podidentityassociation/{parent}/*")
             .read(&["eks:DescribePodIdentityAssociation"])

@@ -49,6 +49,12 @@ impl Resource for ElasticIp {
     type Api = Aws;
     type Outputs = Outputs;
 
+    /// Addresses of one's own ranges are free: <https://aws.amazon.com/vpc/pricing/>.
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let address = services::ec2::prices::public_addresses(context, 1.0);
+        Pricing::of(if self.public_ipv4_pool.is_none() { vec![address] } else { Vec::new() })
+    }
+
     /// DescribeAddresses has no pages.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let reply = aws.ec2.describe_addresses().set_filters(Some(scope.ec2_filters())).send().await?;

@@ -84,6 +84,10 @@ impl Resource for EventRule {
     type Api = Aws;
     type Outputs = ArnOutput;
 
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        Pricing::default().without("events of applications")
+    }
+
     /// Each event bus has a list of its own.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let mut found = Vec::new();

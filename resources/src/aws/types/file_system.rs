@@ -22,10 +22,10 @@ use crate::aws::to_aws;
 #[spec]
 pub struct FileSystem {
     /// Encrypts the files at rest.
-    #[field(default = true, replaces, risky(false, "the files are not encrypted"))]
+    #[field(important, default = true, replaces, risky(false, "the files are not encrypted"))]
     pub encrypted: bool,
     /// Key that encrypts the files.
-    #[field(unset = "AWS's own key, `alias/aws/elasticfilesystem`", replaces, requires = encrypted)]
+    #[field(important, unset = "AWS's own key, `alias/aws/elasticfilesystem`", replaces, requires = encrypted)]
     #[field(dropped(impossible, "the encryption of a file system is permanent"))]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Availability zone of a One Zone file system, which is cheaper, and lost if the zone is.
@@ -104,6 +104,9 @@ pub struct Outputs {
     pub dns_name: String,
 }
 
+/// GB stored.
+const GB_STORED: UsageKey = UsageKey::new("gb_stored", "GB stored");
+
 impl Resource for FileSystem {
     const TYPE: TypeInfo = TypeInfo::new(
         "file_system",
@@ -167,8 +170,20 @@ impl Resource for FileSystem {
                 IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("elasticfilesystem.amazonaws.com")),
             ]),
     );
+    const USAGE: &'static [UsageKey] = &[GB_STORED];
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let stored = if self.availability_zone.is_some() { "TimedStorage-Z-ByteHrs" } else { "TimedStorage-ByteHrs" };
+        let product = |family, usage_type| Product::new("AmazonEFS").family(family).usage_type(usage_type);
+        let mut parts = vec![context.metered("files", &GB_STORED, "GB-months", product("Storage", stored))];
+        if let Some(throughput) = self.provisioned_mibps {
+            let product = product("Provisioned Throughput", "ProvisionedTP-MiBpsHrs");
+            parts.push(context.monthly("provisioned throughput", throughput, "MiB/s-months", product));
+        }
+        Pricing::of(parts)
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         read::list(aws, scope).await

@@ -73,6 +73,7 @@ impl Resource for FileSystemAccessPoint {
         "fsap-{hex17}",
         "arn:aws:elasticfilesystem:{region}:{account}:access-point/{id}",
     )
+    .without_charge()
     .typical_seconds(5)
     .deletable_while_in_use()
     .quota(10_000, "AccessPointLimitExceeded")

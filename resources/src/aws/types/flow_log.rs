@@ -28,7 +28,7 @@ pub struct FlowLog {
     #[field(default, replaces, important)]
     pub traffic: Traffic,
     /// Destination bucket; set either this or `log_group`. Its policy must allow `delivery.logs.amazonaws.com` to write.
-    #[field(default, replaces, unique = "bucket of the VPC", unique = "bucket of the subnet", dropped = None)]
+    #[field(important, default, replaces, unique = "bucket of the VPC", unique = "bucket of the subnet", dropped = None)]
     pub bucket: Option<ArnRef<S3Bucket>>,
     /// Folder in the bucket, without leading and trailing slashes; AWS creates `AWSLogs/…` in it.
     #[field(default, replaces, requires = bucket)]
@@ -126,6 +126,10 @@ impl Resource for FlowLog {
             );
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        Pricing::default().without("the delivery of logs")
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let mut all = Vec::new();

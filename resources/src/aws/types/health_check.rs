@@ -20,8 +20,8 @@ use crate::{
         },
     },
     core::{
-        ArnOutput, Created, Deletion, DnsName, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource,
-        Result, STACK_TAG, Scope, TagChange, TypeInfo,
+        ArnOutput, Created, Deletion, DnsName, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, PriceContext, Pricing,
+        Problem, Product, Ref, Resource, Result, STACK_TAG, Scope, TagChange, TypeInfo,
     },
 };
 
@@ -157,6 +157,19 @@ impl Resource for HealthCheck {
         );
     type Api = Aws;
     type Outputs = ArnOutput;
+
+    /// HTTPS, a searched text, a fast interval and latency measurement are options: <https://aws.amazon.com/route53/pricing/#Health_Checks>.
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = |usage_type| Product::new("AmazonRoute53").family("DNS Health Check").usage_type(usage_type).global();
+        let options = [self.kind == HealthCheckKind::Https, self.search.is_some(), self.interval_seconds < 30, self.measure_latency];
+        let options = options.into_iter().map(|is_used| f64::from(u8::from(is_used))).sum();
+        let check = context.monthly("health check", 1.0, "check-months", product("Health-Check-AWS"));
+        let mut parts = vec![check.assuming("of an endpoint in AWS")];
+        if options > 0.0 {
+            parts.push(context.monthly("options", options, "option-months", product("Health-Check-Option-AWS")));
+        }
+        Pricing::of(parts)
+    }
 
     /// One page has 100 checks, of which an account has 200 at most by default.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

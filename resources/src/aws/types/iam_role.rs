@@ -50,7 +50,7 @@ pub struct IamRole {
     #[field(default = 3600, range = 3600..=43_200)]
     pub max_session_seconds: i32,
     /// ARN of the permissions boundary, a policy that limits the role; `""` for none.
-    #[field(unset = "unchanged, at creation none", dropped = "")]
+    #[field(important, unset = "unchanged, at creation none", dropped = "")]
     pub permissions_boundary: Option<String>,
 }
 
@@ -128,6 +128,7 @@ pub struct Outputs {
 impl Resource for IamRole {
     /// The typical duration is the time until other services accept a new role. The tagging API does not show roles.
     const TYPE: TypeInfo = TypeInfo::new("iam_role", &services::iam::SERVICE, "{name}", "arn:aws:iam::{account}:role{path}{name}")
+        .without_charge()
         .global()
         .always_listed()
         .typical_seconds(8)
@@ -159,6 +160,11 @@ impl Resource for IamRole {
         );
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn risks(&self) -> Vec<(Pointer, &'static str)> {
+        let administrators = self.policies.iter().enumerate().filter(|(_, arn)| arn.ends_with(":policy/AdministratorAccess"));
+        administrators.map(|(index, _)| (Self::POINTERS.policies.item(index), "the role is an administrator of the account")).collect()
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let roles: Vec<_> = aws.iam.list_roles().path_prefix(scope.iam_path()).into_paginator().items().send().try_collect().await?;

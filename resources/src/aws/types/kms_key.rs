@@ -17,8 +17,8 @@ use serde_json::json;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Policy, Problem, Resource,
-        Result, Scope, Tags, TypeInfo, ok_or_not_found,
+        Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Policy, PriceContext, Pricing,
+        Problem, Resource, Result, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -49,7 +49,7 @@ pub struct KmsKey {
     #[field(risky(false, "data encrypted with the key can't be read"))]
     pub enabled: bool,
     /// Rotates the key material regularly; old data stays readable. Only symmetric encryption keys can be rotated: others need `false`.
-    #[field(default = true, after_create = false)]
+    #[field(important, default = true, after_create = false)]
     pub rotation: bool,
     /// Days between two rotations.
     #[field(default = ROTATION_PERIOD_DAYS, after_create, range = 90..=2560)]
@@ -61,7 +61,7 @@ pub struct KmsKey {
     pub policy: Option<Policy>,
     /// Grants, by name, which let principals use the key without a change of its policy. Grants that services and other tools made are not
     /// among them.
-    #[field(default, after_create, own_read)]
+    #[field(important, default, after_create, own_read)]
     pub grants: GrantMap,
     /// Waiting period before deletion, in days.
     #[field(default = DELETION_WINDOW_DAYS, range = 7..=30, important, write_only, recovery_window)]
@@ -203,6 +203,11 @@ impl Resource for KmsKey {
         );
     type Api = Aws;
     type Outputs = Outputs;
+
+    /// Rotation adds the price of a key for each of the first two rotations: <https://aws.amazon.com/kms/pricing/>.
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        Pricing::of(vec![services::kms::key_price(context)])
+    }
 
     /// Finds keys by alias, and by the tag index, the only source for a key without an alias yet. Without the index, the tags of all keys
     /// without an alias are read.

@@ -85,6 +85,11 @@ impl Resource for KmsReplica {
     type Api = Aws;
     type Outputs = Outputs;
 
+    /// Rotation adds the price of a key for each of the first two rotations: <https://aws.amazon.com/kms/pricing/>.
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        Pricing::of(vec![services::kms::key_price(context)])
+    }
+
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         list_keys(aws, scope).await
     }

@@ -46,13 +46,13 @@ pub struct LaunchTemplate {
     #[field(unset = "none", dropped = None)]
     pub user_data: Option<String>,
     /// Instance profile with the role of the instances.
-    #[field(unset = "none", dropped = None)]
+    #[field(important, unset = "none", dropped = None)]
     pub instance_profile: Option<ArnRef<InstanceProfile>>,
     /// Security groups of the first network interface. Without any, those of `network_interfaces` apply, or the VPC's default group.
-    #[field(default)]
+    #[field(important, default)]
     pub security_groups: BTreeSet<Ref<SecurityGroup>>,
     /// Network interfaces, in place of the one that every instance has.
-    #[field(default)]
+    #[field(important, default)]
     pub network_interfaces: Vec<NetworkInterface>,
     /// Disks by device name, such as `/dev/xvda`, in addition to those of the image or in their place.
     #[field(default, important)]
@@ -61,7 +61,7 @@ pub struct LaunchTemplate {
     #[field(unset = "the instance type's default", dropped = None)]
     pub ebs_optimized: Option<bool>,
     /// Access to the instance metadata service.
-    #[field(unset = "the image's and the account's defaults", dropped = None)]
+    #[field(important, unset = "the image's and the account's defaults", dropped = None)]
     pub metadata: Option<Metadata>,
     /// Metrics every minute instead of every five, at a charge.
     #[field(unset = "AWS's default, false", dropped = None)]
@@ -128,6 +128,7 @@ impl Resource for LaunchTemplate {
     /// AWS deletes it while others use it, which then start no instances.
     const TYPE: TypeInfo =
         TypeInfo::new("launch_template", &services::ec2::SERVICE, "lt-{hex17}", "arn:aws:ec2:{region}:{account}:launch-template/{id}")
+            .without_charge()
             .spans_networks()
             .quota(5000, "LaunchTemplateLimitExceeded")
             .not_found("InvalidLaunchTemplateId.NotFound")

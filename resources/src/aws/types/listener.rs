@@ -48,7 +48,7 @@ pub struct Listener {
     #[field(important, dropped = None)]
     pub protocol: Option<Protocol>,
     /// Default certificate of an HTTPS or TLS listener, for clients that send no name, or one without a matching certificate.
-    #[field(dropped = None)]
+    #[field(important, dropped = None)]
     pub certificate: Option<ArnRef<Certificate>>,
     /// Additional certificates of an HTTPS or TLS listener, selected by the name a client sends (SNI).
     #[field(default, after_create, own_read)]
@@ -64,10 +64,11 @@ pub struct Listener {
     #[field(unset = "clients need no certificate", important, dropped = None)]
     pub mutual_authentication: Option<MutualAuthentication>,
     /// Action for requests that match no rule.
+    #[field(important)]
     pub default_action: ListenerAction,
     /// Rules of an application load balancer, or of a dualstack network load balancer, by priority. acme has no regular expressions and no
     /// transforms: it keeps those of a rule that has some.
-    #[field(default, after_create, own_read)]
+    #[field(important, default, after_create, own_read)]
     #[field(entry_quota = 100)]
     pub rules: BTreeSet<ListenerRule>,
     /// Headers of responses, for an HTTP or HTTPS listener.
@@ -93,6 +94,7 @@ impl Resource for Listener {
         "{arn}",
         "arn:aws:elasticloadbalancing:{region}:{account}:listener/{family|app}/{hex8}/{hex16}/{hex16}",
     )
+    .without_charge()
     .not_found("ListenerNotFound")
     .already_exists("DuplicateListener")
     .iam_actions(

@@ -25,8 +25,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
-        Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
-        TypeInfo, ok_or_not_found, referenced_ids,
+        Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, PriceContext, Pricing, Problem, Product,
+        Ref, Resource, Result, Scope, TypeInfo, UsageKey, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -38,7 +38,7 @@ pub struct LoadBalancer {
     #[field(name(max = 32), pattern = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", replaces)]
     pub name: Option<String>,
     /// `application` (HTTP), `network` (TCP, UDP, TLS) or `gateway` (appliances).
-    #[field(default = LoadBalancerType::Application, replaces)]
+    #[field(important, default = LoadBalancerType::Application, replaces)]
     #[serde(rename = "type")]
     pub kind: LoadBalancerType,
     /// Uses private addresses only.
@@ -62,6 +62,7 @@ pub struct LoadBalancer {
     pub ip_address_type: AddressType,
     /// Enables deletion protection.
     #[field(
+        important,
         default = true,
         after_create = false,
         protects_deletion,
@@ -185,6 +186,9 @@ pub struct Outputs {
     pub arn_suffix: String,
 }
 
+/// Load balancer capacity units on average.
+const CAPACITY_UNITS: UsageKey = UsageKey::new("capacity_units", "load balancer capacity units on average");
+
 impl Resource for LoadBalancer {
     const TYPE: TypeInfo = TypeInfo::new(
         "load_balancer",
@@ -228,8 +232,30 @@ impl Resource for LoadBalancer {
                 ),
             ]),
     );
+    const USAGE: &'static [UsageKey] = &[CAPACITY_UNITS];
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let family = match self.kind {
+            LoadBalancerType::Application => "Load Balancer-Application",
+            LoadBalancerType::Network => "Load Balancer-Network",
+            LoadBalancerType::Gateway => "Load Balancer-Gateway",
+        };
+        let product = |usage_type| Product::new("AWSELB").family(family).usage_type(usage_type);
+        let mut parts = vec![
+            context.hourly("load balancer", 1.0, product("LoadBalancerUsage")),
+            context.metered_hourly("capacity units", &CAPACITY_UNITS, "LCU-hours", product("LCUUsage")),
+        ];
+        // Each has an address in each of its subnets. Elastic IPs have a price of their own.
+        let mapped = self.subnet_mappings.iter().flatten().filter(|mapping| mapping.elastic_ip.is_none()).count();
+        let addresses = self.subnets.len() + mapped;
+        if !self.internal && self.kind != LoadBalancerType::Gateway && addresses > 0 {
+            let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
+            parts.push(services::ec2::prices::public_addresses(context, f64::from(addresses)).assuming("one in each subnet"));
+        }
+        Pricing::of(parts)
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let all: Vec<_> = aws.elbv2.describe_load_balancers().into_paginator().items().send().try_collect().await?;

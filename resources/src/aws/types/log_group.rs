@@ -74,6 +74,12 @@ pub struct Outputs {
     pub streams_arn: String,
 }
 
+/// GB of logs in a month.
+const GB_INGESTED: UsageKey = UsageKey::new("gb_ingested", "GB of logs in a month");
+
+/// GB stored.
+const GB_STORED: UsageKey = UsageKey::new("gb_stored", "GB stored");
+
 impl Resource for LogGroup {
     const TYPE: TypeInfo =
         TypeInfo::new("log_group", &services::cloudwatchlogs::SERVICE, "{name}", "arn:aws:logs:{region}:{account}:log-group:{name}")
@@ -109,8 +115,22 @@ impl Resource for LogGroup {
                     ])
                     .grants(&[IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["logs.amazonaws.com"]))]),
             );
+    const USAGE: &'static [UsageKey] = &[GB_INGESTED, GB_STORED];
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let ingested = match self.class {
+            LogClass::Standard => "DataProcessing-Bytes",
+            LogClass::InfrequentAccess => "DataProcessingIA-Bytes",
+            LogClass::Delivery => return Pricing::default().without("logs of the class `delivery`"),
+        };
+        let product = |family, usage_type| Product::new("AmazonCloudWatch").family(family).usage_type(usage_type);
+        Pricing::of(vec![
+            context.metered("logs ingested", &GB_INGESTED, "GB", product("Data Payload", ingested)),
+            context.metered("logs stored", &GB_STORED, "GB-months", product("Storage Snapshot", "TimedStorage-ByteHrs")),
+        ])
+    }
 
     /// Reads the groups with the stack's prefix, and those of the index and of the desired names, 50 a call: an account may have thousands of
     /// others.

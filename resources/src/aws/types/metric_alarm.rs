@@ -115,6 +115,19 @@ impl Resource for MetricAlarm {
     type Api = Aws;
     type Outputs = ArnOutput;
 
+    /// An alarm is paid for by its metrics: <https://aws.amazon.com/cloudwatch/pricing/>.
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let queried = self.queries.values().filter_map(|query| query.metric.as_ref());
+        let metrics: Vec<&Metric> = self.metric.iter().chain(queried).collect();
+        let usage_type = match metrics.iter().any(|metric| metric.period_seconds < 60) {
+            true => "CW:HighResAlarmMonitorUsage",
+            false => "CW:AlarmMonitorUsage",
+        };
+        let count = u32::try_from(metrics.len()).unwrap_or(u32::MAX).max(1);
+        let product = Product::new("AmazonCloudWatch").family("Alarm").usage_type(usage_type);
+        Pricing::of(vec![context.monthly("metrics", f64::from(count), "metric-months", product)])
+    }
+
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let mut alarms = Vec::new();
         for page in shared::describe(aws, scope, AlarmType::MetricAlarm).await? {

@@ -97,6 +97,8 @@ pub mod sns_topic;
 pub mod sqs_queue;
 pub mod subnet;
 pub mod target_group;
+#[cfg(test)]
+mod tests;
 pub mod trail;
 pub mod transit_gateway;
 pub mod transit_gateway_attachment;

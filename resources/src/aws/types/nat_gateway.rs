@@ -44,6 +44,9 @@ pub struct Outputs {
     pub network_interface_id: Option<String>,
 }
 
+/// GB processed in a month.
+const GB_PROCESSED: UsageKey = UsageKey::new("gb_processed", "GB processed in a month");
+
 impl Resource for NatGateway {
     const TYPE: TypeInfo =
         TypeInfo::new("nat_gateway", &services::ec2::SERVICE, "nat-{hex17}", "arn:aws:ec2:{region}:{account}:natgateway/{id}")
@@ -59,8 +62,17 @@ impl Resource for NatGateway {
                     .create_uses(&["elastic_ip", "subnet"])
                     .change(&["ec2:DeleteNatGateway"]),
             );
+    const USAGE: &'static [UsageKey] = &[GB_PROCESSED];
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = |usage_type| Product::new("AmazonEC2").family("NAT Gateway").usage_type(usage_type);
+        Pricing::of(vec![
+            context.hourly("gateway", 1.0, product("NatGateway-Hours")),
+            context.metered("data processed", &GB_PROCESSED, "GB", product("NatGateway-Bytes")),
+        ])
+    }
 
     /// A deleted gateway stays visible for about an hour.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

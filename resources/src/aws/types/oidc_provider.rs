@@ -15,7 +15,7 @@ use crate::{
 #[spec]
 pub struct OidcProvider {
     /// The issuer's URL, `https://…`, exactly as the issuer spells it.
-    #[field(replaces, lookup, unique = "issuer", length = 1..=255, pattern = "https://.+")]
+    #[field(important, replaces, lookup, unique = "issuer", length = 1..=255, pattern = "https://.+")]
     pub url: String,
     /// Accepted audiences of tokens.
     #[field(default = BTreeSet::from(["sts.amazonaws.com".to_owned()]), length = 0..=100, pattern = ".{1,255}", important)]
@@ -44,6 +44,7 @@ pub struct Outputs {
 
 impl Resource for OidcProvider {
     const TYPE: TypeInfo = TypeInfo::new("oidc_provider", &services::iam::SERVICE, "{arn}", "arn:aws:iam::{account}:oidc-provider/{url}")
+        .without_charge()
         .global()
         .without_token()
         .iam_actions(

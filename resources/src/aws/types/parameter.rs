@@ -153,6 +153,14 @@ impl Resource for Parameter {
     type Api = Aws;
     type Outputs = Outputs;
 
+    /// <https://aws.amazon.com/systems-manager/pricing/>
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        match self.tier {
+            Tier::Standard => Pricing::default(),
+            Tier::Advanced | Tier::IntelligentTiering => Pricing::default().without("an advanced parameter"),
+        }
+    }
+
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         read::list(aws, scope).await
     }

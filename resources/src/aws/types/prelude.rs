@@ -8,6 +8,7 @@ pub(super) use crate::{
     aws::{Aws, Cx, for_each_concurrent, partition, services},
     core::{
         ArnOutput, ArnRef, Cidr, Created, DataProtection, Declared, Deletion, Document, Error, Existing, GrantTarget, IamActions, IamGrant,
-        Observed, Phase, Policy, Problem, Questions, RangeErrors, Ref, Resource, Result, Scope, Spec, TypeInfo, ok_or_not_found,
+        Observed, Phase, Policy, PriceContext, Pricing, Problem, Product, Questions, RangeErrors, Ref, Resource, Result, Scope, Spec,
+        TypeInfo, UsageKey, ok_or_not_found,
     },
 };

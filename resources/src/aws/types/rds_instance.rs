@@ -8,6 +8,7 @@ mod engine;
 mod health;
 mod newest_backup;
 mod preflight;
+mod price;
 mod read;
 mod update;
 pub(super) mod windows;
@@ -40,7 +41,7 @@ use crate::{
     aws::{Aws, Cx, services},
     core::{
         AccountLimit, ArnRef, BackupSource, Created, DataProtection, Declared, Deletion, Existing, GrantTarget, IamActions, IamGrant,
-        NewestBackup, Observed, Phase, Problem, Questions, Ref, Resource, Result, Scope, Spec, TypeInfo,
+        NewestBackup, Observed, Phase, PriceContext, Pricing, Problem, Questions, Ref, Resource, Result, Scope, Spec, TypeInfo,
     },
 };
 
@@ -56,11 +57,12 @@ pub struct RdsInstance {
     #[field(impact = "the database restarts under its new name, and its endpoint changes")]
     pub name: Option<String>,
     /// Database engine.
-    #[field(replaces)]
+    #[field(important, replaces)]
     pub engine: Engine,
     /// Engine version, as exact as needed: `16` accepts any 16.x. With `auto_minor_version_upgrade`, a newer minor version is accepted,
     /// too.
     #[field(
+        important,
         one_way(Direction::Increase, "AWS does not downgrade engine versions"),
         impact = "the database is unavailable during the upgrade"
     )]
@@ -70,6 +72,7 @@ pub struct RdsInstance {
     pub class: String,
     /// Storage in GiB: 20 to 65536, from 100 for `io1` and `io2`, 5 to 3072 for `standard`.
     #[field(
+        important,
         range = 5..=65_536,
         one_way(Direction::IncreaseByTenth, "storage can't shrink"),
         impact = "its storage is slower for hours, and can't be changed again for six hours"
@@ -97,7 +100,7 @@ pub struct RdsInstance {
     #[field(dropped(kept, "RDS keeps the performance until the type of the storage changes"))]
     pub throughput_mibps: Option<i32>,
     /// Maintains a standby in another availability zone.
-    #[field(default = false, impact = "writes are slower while the standby is filled")]
+    #[field(important, default = false, impact = "writes are slower while the standby is filled")]
     pub multi_az: bool,
     /// Name of an initial database.
     #[field(unset = "no database is created", length = 1..=64, pattern = "[A-Za-z][A-Za-z0-9_]*", replaces)]
@@ -147,13 +150,13 @@ pub struct RdsInstance {
     #[field(unset = "AWS's default group for the version", dropped = None)]
     pub option_group: Option<Ref<RdsOptionGroup>>,
     /// Encrypts its storage, backups and logs.
-    #[field(default = true, replaces, risky(false, "storage, backups and logs are not encrypted"))]
+    #[field(important, default = true, replaces, risky(false, "storage, backups and logs are not encrypted"))]
     pub encrypted: bool,
     /// The key that encrypts it.
-    #[field(unset = "`aws/rds`", replaces, dropped(impossible, "the key of a database is permanent"))]
+    #[field(important, unset = "`aws/rds`", replaces, dropped(impossible, "the key of a database is permanent"))]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Retention of automatic backups, in days; 0 disables them.
-    #[field(default = 7, range = 0..=35, risky(0, "there are no automatic backups"))]
+    #[field(important, default = 7, range = 0..=35, risky(0, "there are no automatic backups"))]
     pub backup_retention_days: i32,
     /// Daily backup window in UTC, such as `02:00-03:00`.
     #[field(unset = "assigned by AWS", pattern = "[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]", dropped(kept, "any window will do"))]
@@ -279,6 +282,10 @@ impl Resource for RdsInstance {
         );
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        price::of(self, context)
+    }
 
     /// The description contains everything, including tags.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -44,7 +44,7 @@ pub struct RdsProxy {
     #[field(default = "NONE", one_of = ["NONE", "IAM_AUTH"])]
     pub default_auth: String,
     /// Refuses connections without TLS.
-    #[field(default = true, risky(false, "clients can connect without encryption"))]
+    #[field(important, default = true, risky(false, "clients can connect without encryption"))]
     pub require_tls: bool,
     /// Time after which the proxy closes an idle connection of a client, in seconds.
     #[field(default = 1800, range = 1..=28_800)]

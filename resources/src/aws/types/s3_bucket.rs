@@ -37,7 +37,7 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
         Created, DataProtection, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Policy,
-        Problem, Resource, Result, Scope, TypeInfo, ok_or_not_found,
+        PriceContext, Pricing, Problem, Product, Resource, Result, Scope, TypeInfo, UsageKey, ok_or_not_found,
     },
 };
 
@@ -53,7 +53,7 @@ pub struct S3Bucket {
     #[field(default = true, after_create = self.object_lock.is_some(), important)]
     pub versioning: bool,
     /// Encryption of new objects.
-    #[field(default, after_create = Encryption { bucket_key: self.encryption.bucket_key, ..Encryption::default() })]
+    #[field(important, default, after_create = Encryption { bucket_key: self.encryption.bucket_key, ..Encryption::default() })]
     #[field(dropped = Encryption { algorithm: Some(self.encryption.algorithm()), ..self.encryption.clone() })]
     pub encryption: Encryption,
     /// Blocks public access, even if policies or access control lists allow it; `false` removes all four of S3's blocks, and a map sets each.
@@ -62,10 +62,10 @@ pub struct S3Bucket {
     #[serde(deserialize_with = "public_access::parse")]
     pub block_public_access: PublicAccess,
     /// Object ownership, which also determines whether access control lists apply.
-    #[field(default)]
+    #[field(important, default)]
     pub object_ownership: ObjectOwnership,
     /// Lifecycle rules, which expire or move objects, by name.
-    #[field(default, after_create, own_read)]
+    #[field(important, default, after_create, own_read)]
     pub lifecycle_rules: BTreeMap<String, LifecycleRule>,
     /// CORS rules for access by web pages.
     #[field(default, length = 0..=100, after_create, own_read)]
@@ -78,7 +78,7 @@ pub struct S3Bucket {
     #[field(default, after_create, own_read)]
     pub notifications: Notifications,
     /// Replication of new objects to other buckets.
-    #[field(unset = "unchanged, at creation none", after_create = None, own_read, dropped = None)]
+    #[field(important, unset = "unchanged, at creation none", after_create = None, own_read, dropped = None)]
     pub replication: Option<Replication>,
     /// Object Lock, which keeps versions of objects from being deleted; `{}` enables it without a default retention.
     #[field(unset = "unchanged, at creation none", own_read, important)]
@@ -92,7 +92,7 @@ pub struct S3Bucket {
     #[field(default, length = 0..=1000, after_create, own_read)]
     pub intelligent_tiering: BTreeMap<String, ArchiveTiers>,
     /// Website of the bucket.
-    #[field(unset = "unchanged, at creation none", after_create = None, own_read, dropped = None)]
+    #[field(important, unset = "unchanged, at creation none", after_create = None, own_read, dropped = None)]
     pub website: Option<Website>,
     /// Lets clients use the nearest edge location (`name.s3-accelerate.amazonaws.com`), at an extra charge.
     #[field(default = false, after_create, own_read)]
@@ -125,6 +125,9 @@ pub struct Outputs {
     #[schemars(extend("x-acme-determined" = "{name}.s3.{region}.{endpoint_domain}"))]
     pub regional_domain_name: String,
 }
+
+/// GB stored.
+const GB_STORED: UsageKey = UsageKey::new("gb_stored", "GB stored");
 
 impl Resource for S3Bucket {
     /// CreateBucket accepts tags since 2025, but S3-compatible endpoints ignore them.
@@ -187,8 +190,15 @@ impl Resource for S3Bucket {
                     ),
                 ]),
         );
+    const USAGE: &'static [UsageKey] = &[GB_STORED];
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = Product::new("AmazonS3").family("Storage").with("volumeType", "Standard").usage_type("TimedStorage-ByteHrs");
+        let stored = context.metered("objects", &GB_STORED, "GB-months", product).assuming("in the storage class Standard");
+        Pricing::of(vec![stored]).without("requests and transfer")
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let names: BTreeSet<String> = match &scope.tag_index {

@@ -18,7 +18,7 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
         ArnOutput, ArnRef, Created, Declared, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete,
-        Phase, Policy, Problem, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
+        Phase, Policy, PriceContext, Pricing, Problem, Product, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -48,7 +48,7 @@ pub struct Secret {
     #[field(unset = "the value stays as it is", important, after_create = None, dropped = None)]
     pub rotation: Option<Rotation>,
     /// Copies in other regions, by region.
-    #[field(default, after_create, own_read)]
+    #[field(important, default, after_create, own_read)]
     pub replicas: BTreeMap<String, Replica>,
     /// Recovery window before deletion, in days.
     #[field(default = RECOVERY_WINDOW_DAYS, range = 7..=30, important, write_only, recovery_window)]
@@ -129,6 +129,12 @@ impl Resource for Secret {
     );
     type Api = Aws;
     type Outputs = ArnOutput;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let copies = u32::try_from(self.replicas.len() + 1).unwrap_or(u32::MAX);
+        let product = Product::new("AWSSecretsManager").family("Secret");
+        Pricing::of(vec![context.monthly("secret", f64::from(copies), "secret-months", product).assuming("1 in each region")])
+    }
 
     /// Reads each secret in the tag index and each desired name. ListSecrets is used only without the index, because it may lag five
     /// minutes: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>.

@@ -11,6 +11,7 @@ pub use rule::{Rule, RuleSyntax};
 use rule::{allow_all_to, by_plain_rule, permission};
 
 use super::{prelude::*, vpc::Vpc};
+use crate::core::Pointer;
 
 /// A firewall around network interfaces. Replies to allowed traffic are always allowed.
 #[spec]
@@ -38,6 +39,9 @@ pub struct SecurityGroup {
     #[field(entry_quota = 60)]
     pub egress: BTreeSet<Rule>,
 }
+
+/// Why a rule for any address on the internet is risky.
+pub(super) const OPEN_TO_THE_WORLD: &str = "anyone on the internet can connect";
 
 /// The rule that every new group has: <https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html>.
 fn everything() -> BTreeSet<Rule> {
@@ -103,6 +107,7 @@ macro_rules! change_rules {
 impl Resource for SecurityGroup {
     const TYPE: TypeInfo =
         TypeInfo::new("security_group", &services::ec2::SERVICE, "sg-{hex17}", "arn:aws:ec2:{region}:{account}:security-group/{id}")
+            .without_charge()
             // Rules may name groups of peered VPCs.
             .spans_networks()
             .always_listed()
@@ -132,6 +137,11 @@ impl Resource for SecurityGroup {
             );
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn risks(&self) -> Vec<(Pointer, &'static str)> {
+        let open = self.ingress.iter().enumerate().filter(|(_, rule)| rule.is_open_to_the_world());
+        open.map(|(index, _)| (Self::POINTERS.ingress.item(index), OPEN_TO_THE_WORLD)).collect()
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let mut filters = scope.ec2_filters();

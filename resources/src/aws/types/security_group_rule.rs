@@ -4,9 +4,9 @@ use aws_sdk_ec2::types::{self as ec2, ResourceType, SecurityGroupRuleDescription
 
 use super::{
     prelude::*,
-    security_group::{Rule, RuleSyntax, SecurityGroup, rule},
+    security_group::{OPEN_TO_THE_WORLD, Rule, RuleSyntax, SecurityGroup, rule},
 };
-use crate::core::Declared;
+use crate::core::Pointer;
 
 /// A rule of a security group outside the stack, such as a database's or that of a cluster. The rules of a group in the stack are fields of
 /// [`SecurityGroup`].
@@ -61,6 +61,7 @@ impl Resource for SecurityGroupRule {
         "sgr-{hex17}",
         "arn:aws:ec2:{region}:{account}:security-group-rule/{id}",
     )
+    .without_charge()
     .without_token()
     .not_found("InvalidSecurityGroupRuleId.NotFound")
     .already_exists("InvalidPermission.Duplicate")
@@ -73,6 +74,11 @@ impl Resource for SecurityGroupRule {
     );
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn risks(&self) -> Vec<(Pointer, &'static str)> {
+        let is_open = self.direction == Direction::Ingress && self.rule.is_open_to_the_world();
+        is_open.then_some((Self::POINTERS.rule, OPEN_TO_THE_WORLD)).into_iter().collect()
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let rules = aws.ec2.describe_security_group_rules().set_filters(Some(scope.ec2_filters())).into_paginator().items().send();

@@ -76,6 +76,10 @@ impl Resource for ShieldProtection {
     type Api = Aws;
     type Outputs = ArnOutput;
 
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        Pricing::default().without("the subscription of the account, and transfer")
+    }
+
     /// Without a subscription, there is nothing to list.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let all = aws.shield.list_protections().max_results(100).into_paginator().items().send();

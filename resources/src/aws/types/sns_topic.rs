@@ -85,6 +85,10 @@ impl Resource for SnsTopic {
     type Api = Aws;
     type Outputs = ArnOutput;
 
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        Pricing::default().without("messages")
+    }
+
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let all: Vec<_> = aws.sns.list_topics().into_paginator().items().send().try_collect().await?;
         let arns = all.into_iter().filter_map(|topic| topic.topic_arn);

@@ -56,7 +56,7 @@ pub struct SqsQueue {
     #[field(default = BTreeSet::from(["*".to_owned()]), length = 0..=10, pattern = "\\*|arn:aws[a-z-]*:sqs:.+")]
     pub redrive_sources: BTreeSet<String>,
     /// Encrypts messages with keys that SQS manages (SSE-SQS), unless there is a `kms_key`.
-    #[field(default = true, risky(false, "messages are not encrypted"), attribute = "SqsManagedSseEnabled")]
+    #[field(important, default = true, risky(false, "messages are not encrypted"), attribute = "SqsManagedSseEnabled")]
     pub managed_encryption: bool,
     /// Key that encrypts messages.
     #[field(default, important, dropped = None)]
@@ -86,6 +86,10 @@ impl Resource for SqsQueue {
             );
     type Api = Aws;
     type Outputs = ArnOutput;
+
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        Pricing::default().without("requests")
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         // Without a page size, SQS returns at most 1,000 queues and no token for the rest.

@@ -20,7 +20,7 @@ pub struct Subnet {
     #[field(replaces, unique = "range", unique = "IPv6 range")]
     pub vpc: Ref<Vpc>,
     /// IPv4 range inside the VPC's range.
-    #[field(replaces, unique_by_overlap = "range", prefix = 16..=28)]
+    #[field(important, replaces, unique_by_overlap = "range", prefix = 16..=28)]
     pub cidr: Cidr,
     /// Availability zone, such as `eu-west-1a`.
     #[field(replaces)]
@@ -71,6 +71,7 @@ pub struct Outputs {
 
 impl Resource for Subnet {
     const TYPE: TypeInfo = TypeInfo::new("subnet", &services::ec2::SERVICE, "subnet-{hex17}", "arn:aws:ec2:{region}:{account}:subnet/{id}")
+        .without_charge()
         .container()
         .always_listed()
         .without_token()

@@ -182,6 +182,7 @@ impl Resource for TargetGroup {
         "{arn}",
         "arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/{name}/{hex16}",
     )
+    .without_charge()
     .not_found("TargetGroupNotFound")
     .already_exists("DuplicateTargetGroupName")
     .iam_actions(

@@ -43,7 +43,7 @@ pub struct Trail {
     #[field(default = true)]
     pub global_events: bool,
     /// Records the calls of all accounts of the organization. Only its management account and delegated administrators have such trails.
-    #[field(default = false)]
+    #[field(important, default = false)]
     pub organization: bool,
     /// Writes digests, with which changes of the logs are detected.
     #[field(default = true, important, risky(false, "changes of the logs can't be detected"))]
@@ -74,6 +74,7 @@ pub struct Trail {
 impl Resource for Trail {
     const TYPE: TypeInfo =
         TypeInfo::new("trail", &services::cloudtrail::SERVICE, "{name}", "arn:aws:cloudtrail:{region}:{account}:trail/{name}")
+            .without_charge()
             .deletable_while_in_use()
             .without_token()
             .quota(5, "MaximumNumberOfTrailsExceededException")

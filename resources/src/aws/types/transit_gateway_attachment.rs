@@ -58,6 +58,9 @@ pub struct Outputs {
     pub transit_gateway_id: String,
 }
 
+/// GB processed in a month.
+const GB_PROCESSED: UsageKey = UsageKey::new("gb_processed", "GB processed in a month");
+
 impl Resource for TransitGatewayAttachment {
     const TYPE: TypeInfo = TypeInfo::new(
         "transit_gateway_attachment",
@@ -81,8 +84,17 @@ impl Resource for TransitGatewayAttachment {
                 IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("transitgateway.amazonaws.com")),
             ]),
     );
+    const USAGE: &'static [UsageKey] = &[GB_PROCESSED];
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = |usage_type| Product::new("AmazonVPC").with("operation", "TransitGatewayVPC").usage_type(usage_type);
+        Pricing::of(vec![
+            context.hourly("attachment", 1.0, product("TransitGateway-Hours")),
+            context.metered("data processed", &GB_PROCESSED, "GB", product("TransitGateway-Bytes")),
+        ])
+    }
 
     /// A deleted one stays visible for about an hour, and EC2 documents no filter for tags.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -72,6 +72,7 @@ impl Resource for TransitGatewayRouteTable {
         "tgw-rtb-{hex17}",
         "arn:aws:ec2:{region}:{account}:transit-gateway-route-table/{id}",
     )
+    .without_charge()
     .typical_seconds(30)
     .without_token()
     .spans_networks()

@@ -27,7 +27,7 @@ const ACCELERATOR_GROUP: &str = "GlobalAccelerator";
 #[spec]
 pub struct Vpc {
     /// IPv4 range.
-    #[field(replaces, prefix = 16..=28)]
+    #[field(important, replaces, prefix = 16..=28)]
     pub cidr: Cidr,
     /// Additional IPv4 ranges, at most 4 unless the quota is raised.
     // Quota: <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
@@ -67,6 +67,7 @@ pub struct Outputs {
 
 impl Resource for Vpc {
     const TYPE: TypeInfo = TypeInfo::new("vpc", &services::ec2::SERVICE, "vpc-{hex17}", "arn:aws:ec2:{region}:{account}:vpc/{id}")
+        .without_charge()
         .network()
         .container()
         .always_listed()

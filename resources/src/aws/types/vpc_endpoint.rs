@@ -23,7 +23,7 @@ pub struct VpcEndpoint {
     #[field(replaces)]
     pub vpc: Ref<Vpc>,
     /// Service: the short name of an AWS service in the region (`s3`, `ecr.api`), or a full name (`com.amazonaws.vpce.…`).
-    #[field(replaces, unique_entries = "service in a route table")]
+    #[field(important, replaces, unique_entries = "service in a route table")]
     pub service: String,
     /// Endpoint type: `gateway` with routes (S3 and DynamoDB only), `interface` with addresses in subnets, `gateway_load_balancer`
     /// as the target of routes.
@@ -43,7 +43,7 @@ pub struct VpcEndpoint {
     #[field(dropped(kept, "AWS's choice applies only at creation"))]
     pub private_dns: Option<bool>,
     /// IAM policy for requests through the endpoint.
-    #[field(policy = "resource", unset = "full access", important, dropped = full_access())]
+    #[field(policy = "endpoint", unset = "full access", important, dropped = full_access())]
     pub policy: Option<Policy>,
     /// IP versions of its addresses: `ipv4`, `dualstack`, `ipv6`.
     #[field(unset = "AWS's choice", dropped(kept, "AWS's choice applies only at creation"))]
@@ -109,6 +109,9 @@ pub struct Outputs {
     pub network_interface_ids: BTreeSet<String>,
 }
 
+/// GB processed in a month.
+const GB_PROCESSED: UsageKey = UsageKey::new("gb_processed", "GB processed in a month");
+
 impl Resource for VpcEndpoint {
     const TYPE: TypeInfo =
         TypeInfo::new("vpc_endpoint", &services::ec2::SERVICE, "vpce-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-endpoint/{id}")
@@ -129,8 +132,23 @@ impl Resource for VpcEndpoint {
                         IamGrant::change(&["route53:AssociateVPCWithHostedZone"], GrantTarget::Arn("route53:hostedzone/*")),
                     ]),
             );
+    const USAGE: &'static [UsageKey] = &[GB_PROCESSED];
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let (hours, bytes) = match self.r#type {
+            EndpointType::Gateway => return Pricing::default(),
+            EndpointType::Interface => ("VpcEndpoint-Hours", "VpcEndpoint-Bytes"),
+            EndpointType::GatewayLoadBalancer => ("VpcEndpoint-GWLBE-Hours", "VpcEndpoint-GWLBE-Bytes"),
+        };
+        let product = |usage_type| Product::new("AmazonVPC").family("VpcEndpoint").usage_type(usage_type);
+        let subnets = u32::try_from(self.subnets.len()).unwrap_or(u32::MAX);
+        Pricing::of(vec![
+            context.hourly("interfaces", f64::from(subnets), product(hours)).assuming("one in each subnet"),
+            context.metered("data processed", &GB_PROCESSED, "GB", product(bytes)),
+        ])
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let mut all = Vec::new();

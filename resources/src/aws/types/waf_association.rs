@@ -36,15 +36,16 @@ pub struct Outputs {}
 const LOAD_BALANCER_PATTERN: &str = "elasticloadbalancing:loadbalancer/app/*";
 
 impl Resource for WafAssociation {
-    const TYPE: TypeInfo = TypeInfo::new("waf_association", &services::wafv2::SERVICE, "{resource}", "").untaggable().iam_actions(
-        IamActions::new("wafv2:*/webacl/*").read(&["wafv2:GetWebACL", "wafv2:GetWebACLForResource"]).grants(&[
+    const TYPE: TypeInfo = TypeInfo::new("waf_association", &services::wafv2::SERVICE, "{resource}", "")
+        .without_charge()
+        .untaggable()
+        .iam_actions(IamActions::new("wafv2:*/webacl/*").read(&["wafv2:GetWebACL", "wafv2:GetWebACLForResource"]).grants(&[
             IamGrant::read(&["wafv2:GetWebACLForResource"], GrantTarget::Arn(LOAD_BALANCER_PATTERN)),
             IamGrant::change(&["wafv2:AssociateWebACL"], GrantTarget::Referenced("waf_web_acl")),
             IamGrant::change(&["wafv2:AssociateWebACL", "wafv2:DisassociateWebACL"], GrantTarget::Arn(LOAD_BALANCER_PATTERN)),
             // WAF calls the load balancers' service with the caller's permissions.
             IamGrant::change(&["elasticloadbalancing:SetWebAcl"], GrantTarget::AllResources),
-        ]),
-    );
+        ]));
     type Api = Aws;
     type Outputs = Outputs;
 

@@ -27,8 +27,8 @@ use super::waf_ip_set::WafIpSet;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions, Resource, Result,
-        Scope, Tags, TypeInfo, ok_or_not_found,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, PriceContext, Pricing, Problem, Product,
+        Questions, Resource, Result, Scope, Tags, TypeInfo, UsageKey, ok_or_not_found,
     },
 };
 
@@ -39,7 +39,7 @@ pub struct WafWebAcl {
     #[field(name(max = 128), pattern = r"[\w-]+", replaces, unique = "name")]
     pub name: Option<String>,
     /// `regional`, or `cloudfront`: then it is in us-east-1, whatever the stack's region is.
-    #[field(default = WebAclScope::Regional, replaces, unique = "name", global_region = "cloudfront")]
+    #[field(important, default = WebAclScope::Regional, replaces, unique = "name", global_region = "cloudfront")]
     pub scope: WebAclScope,
     /// Action for a request that matches no rule.
     #[field(default = AclAction::Allow, important)]
@@ -67,7 +67,7 @@ pub struct WafWebAcl {
     #[field(default, length = 0..=100, important)]
     pub final_rules: Vec<CustomRule>,
     /// Logs requests.
-    #[field(default, after_create, own_read, dropped = None)]
+    #[field(important, default, after_create, own_read, dropped = None)]
     pub logging: Option<Logging>,
 }
 
@@ -100,6 +100,12 @@ pub struct Outputs {
     /// Capacity units in use, of 5,000.
     pub capacity: i64,
 }
+
+/// Requests in a month.
+const REQUESTS: UsageKey = UsageKey::new("requests", "requests in a month");
+
+/// Groups of AWS with fees besides that of a rule.
+const PAID_GROUPS: &[&str] = &["AWSManagedRulesATPRuleSet", "AWSManagedRulesACFPRuleSet", "AWSManagedRulesBotControlRuleSet"];
 
 impl Resource for WafWebAcl {
     const TYPE: TypeInfo = TypeInfo::new(
@@ -139,8 +145,27 @@ impl Resource for WafWebAcl {
                 IamGrant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], GrantTarget::Arn("s3:aws-waf-logs-*")),
             ]),
     );
+    const USAGE: &'static [UsageKey] = &[REQUESTS];
     type Api = Aws;
     type Outputs = Outputs;
+
+    /// Each rule counts, and so does each group of rules: <https://aws.amazon.com/waf/pricing/>.
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let is_global = self.scope == WebAclScope::Cloudfront;
+        let product = |usage_type| {
+            let product = Product::new("awswaf").family("Web Application Firewall").usage_type(usage_type);
+            if is_global { product.global() } else { product }
+        };
+        let rules = self.rules.len() + self.managed_rules.len() + self.final_rules.len() + self.allow.len() + self.block.len();
+        let rules = u32::try_from(rules + usize::from(self.rate_limit.requests > 0)).unwrap_or(u32::MAX);
+        let pricing = Pricing::of(vec![
+            context.monthly("web ACL", 1.0, "ACL-months", product("WebACLV2")),
+            context.monthly("rules", f64::from(rules), "rule-months", product("RuleV2")),
+            context.metered("requests", &REQUESTS, "requests", product("RequestV2-Tier1")),
+        ]);
+        let is_paid = |group: &ManagedRules| PAID_GROUPS.contains(&group.name.as_str());
+        if self.managed_rules.iter().any(is_paid) { pricing.without("the fees of bot control and fraud control") } else { pricing }
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let page = |waf_scope, marker| async move {

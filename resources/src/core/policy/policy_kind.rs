@@ -19,6 +19,8 @@ pub enum PolicyKind {
     Identity,
     /// A resource: the named principals have the permissions.
     Resource,
+    /// A VPC endpoint: like a resource, but it limits what passes through it, and gives nothing away.
+    Endpoint,
     /// A role: the named principals may assume it.
     Trust,
     /// A repository of images: like a resource, but the statements name none.
@@ -34,10 +36,9 @@ pub(in crate::core) fn check(kind: PolicyKind, document: &Value, at: &mut String
             with_child_pointer(at, "Statement", |at| with_child_pointer(at, &index.to_string(), |at| problem(at)));
         };
         // Resources' policies have other rules: the ones of KMS contain spaces.
-        let identifier = statement
-            .get("Sid")
-            .and_then(Value::as_str)
-            .filter(|sid| !matches!(kind, PolicyKind::Resource | PolicyKind::Repository) && references(sid).is_empty());
+        let identifier = statement.get("Sid").and_then(Value::as_str).filter(|sid| {
+            !matches!(kind, PolicyKind::Resource | PolicyKind::Endpoint | PolicyKind::Repository) && references(sid).is_empty()
+        });
         if let Some(sid) = identifier {
             let message = if !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 Some(format!("the statement id `{sid}` has other characters than letters and digits"))

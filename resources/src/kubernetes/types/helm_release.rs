@@ -99,6 +99,7 @@ const ADDRESS_LABEL: &str = "acme/address";
 
 impl Resource for HelmRelease {
     const TYPE: TypeInfo = TypeInfo::new("helm_release", &kubernetes::SERVICE, "{cluster}/{namespace}/{release}", "")
+        .without_charge()
         .ownership_beside()
         .deletable_while_in_use()
         .deleted_with_parent()

@@ -98,6 +98,7 @@ impl Resource for KubernetesObject {
         "{cluster}/{manifest/apiVersion}/{manifest/kind}/{manifest/metadata/namespace|*}/{manifest/metadata/name}",
         "",
     )
+    .without_charge()
     .deletable_while_in_use()
     .deleted_with_parent()
     .listed_if_declared()

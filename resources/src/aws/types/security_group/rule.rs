@@ -31,6 +31,15 @@ pub struct Rule {
     pub description: String,
 }
 
+impl Rule {
+    /// Whether any address on the internet is its source. Web servers are meant to be reached on ports 80 and 443, and ICMP opens no service.
+    pub(in crate::aws::types) fn is_open_to_the_world(&self) -> bool {
+        let is_web = matches!((self.from_port, self.to_port), (Some(80), Some(80)) | (Some(443), Some(443)));
+        let is_everywhere = self.cidr.as_ref().is_some_and(Cidr::is_everywhere);
+        is_everywhere && !is_web && !self.protocol.starts_with("icmp")
+    }
+}
+
 /// Rule as written; several sources mean several rules. For `egress`, sources are destinations.
 #[spec]
 pub struct RuleSyntax {

@@ -1,0 +1,53 @@
+//! Laws of the registry about what a reviewer sees.
+
+use super::*;
+
+/// Number of fields from which on a reviewer does not read all.
+const MANY_FIELDS: usize = 3;
+
+#[test]
+fn each_type_with_many_fields_says_which_matter() {
+    for kind in RESOURCE_TYPES.iter() {
+        let schema = kind.schema();
+        let fields = schema["properties"].as_object().map_or(0, serde_json::Map::len);
+        let text = schema.to_string();
+        assert!(
+            fields < MANY_FIELDS || text.contains("\"x-acme-important\":true"),
+            "{} has {fields} fields, and none is important",
+            kind.name
+        );
+    }
+}
+
+#[test]
+fn what_is_free_has_no_usage_that_costs() {
+    for kind in RESOURCE_TYPES.iter() {
+        let keys = kind.operations.usage_keys();
+        assert!(!kind.is_free || keys.is_empty(), "{} is free", kind.name);
+        let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        assert!(keys.iter().all(|key| is_name(key.name) && key.default >= 0.0), "{}", kind.name);
+    }
+}
+
+/// A rule for SSH from anywhere, one for HTTPS, and one for the network.
+#[test]
+fn a_rule_that_is_open_to_the_world_is_risky() {
+    let rules = serde_json::json!([
+        { "port": 22, "cidr": "0.0.0.0/0" }, { "port": 443, "cidr": "0.0.0.0/0" }, { "port": 22, "cidr": "10.0.0.0/8" },
+        { "protocol": "all", "cidr": "::/0" }, { "protocol": "icmp", "cidr": "0.0.0.0/0" },
+    ]);
+    let kind = resource_type("security_group").expect("a type");
+    let spec = kind.operations.parse(&serde_json::json!({ "vpc": "main", "ingress": rules })).expect("a valid spec");
+    let risky = kind.marks(&spec).risks;
+    let ports: Vec<_> = risky.iter().map(|(pointer, _)| spec.pointer(pointer).expect("a rule")["from_port"].clone()).collect();
+    assert_eq!(ports, [serde_json::Value::Null, 22.into()], "{risky:?}");
+}
+
+#[test]
+fn a_wildcard_in_the_policy_of_a_bucket_is_risky() {
+    let statement = serde_json::json!({ "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shop/*" });
+    let kind = resource_type("s3_bucket").expect("a type");
+    let spec = kind.operations.parse(&serde_json::json!({ "policy": { "Statement": [statement] } })).expect("a valid spec");
+    let risks = kind.marks(&spec).risks;
+    assert!(risks.iter().any(|(pointer, _)| pointer == "/policy/Statement/0"), "{risks:?}");
+}

@@ -1,0 +1,64 @@
+//! `--cost` and `--max-monthly`: the monthly cost of a plan.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use super::refusal::refuse;
+use crate::engine::{
+    cost::{Cache, Costs, PriceSource, estimate},
+    plan::Plan,
+    session::Session,
+};
+
+/// Estimate of the cost.
+#[derive(Clone, Debug, Default, Args)]
+pub struct CostArguments {
+    /// Estimate the monthly cost and its change, from AWS's price list. `usage` in the definition states what depends on the usage.
+    #[arg(long)]
+    cost: bool,
+    /// Refuse a plan with a higher monthly cost; implies `--cost`.
+    #[arg(long, value_name = "AMOUNT", value_parser = parse_amount)]
+    max_monthly: Option<f64>,
+    /// Folder of recorded answers of the price list (`aws pricing get-products`), instead of calls.
+    #[arg(long, value_name = "DIR", env = "ACME_PRICES", hide_env_values = true)]
+    prices: Option<PathBuf>,
+}
+
+fn parse_amount(text: &str) -> Result<f64, String> {
+    let amount = text.parse().ok().filter(|amount: &f64| amount.is_finite() && *amount >= 0.0);
+    amount.ok_or_else(|| "an amount is a number, such as `500`".to_owned())
+}
+
+impl CostArguments {
+    /// Estimates the cost of a plan, if it is asked for.
+    ///
+    /// # Errors
+    /// Fails if the folder of recorded answers can't be read. Calls that fail are notes.
+    pub async fn estimate(&self, session: &Session, plan: &Plan) -> Result<Option<Costs>> {
+        if !self.cost && self.max_monthly.is_none() {
+            return Ok(None);
+        }
+        let source = match &self.prices {
+            Some(folder) => {
+                PriceSource::recorded(folder).with_context(|| format!("can't read recorded prices in `{}`", folder.display()))?
+            }
+            None => PriceSource::of_cloud(session.cloud(), Cache::default_folder()),
+        };
+        Ok(Some(estimate(plan, session.stack(), &source).await))
+    }
+
+    /// Refuses a cost above the limit.
+    ///
+    /// # Errors
+    /// Fails if it is above.
+    pub fn check(&self, costs: Option<&Costs>) -> Result<()> {
+        let (Some(limit), Some(costs)) = (self.max_monthly, costs) else { return Ok(()) };
+        let total = costs.total().after;
+        if costs.has_prices() && total > limit {
+            refuse!("max-monthly", "the estimated cost is {total:.2} {} a month, above the limit of {limit:.2}", costs.currency);
+        }
+        Ok(())
+    }
+}
