@@ -474,7 +474,9 @@ const OTHERS_WIDTH: usize = 56;
 /// another one, and the number of the other fields that the definition sets.
 fn create_summary(change: &Change, names: &AddressNames) -> Vec<String> {
     let (mut important, mut others, mut hidden) = (Vec::new(), Vec::new(), 0);
-    for field in change.fields.iter().filter(|field| field.pointer != "/name" && field.risk.is_none()) {
+    // A risky value has a line of its own, one inside a list does not stand for the others.
+    let has_line = |field: &FieldDiff| field.risks.iter().any(|risk| risk.pointer == field.pointer);
+    for field in change.fields.iter().filter(|field| field.pointer != "/name" && !has_line(field)) {
         let text = format!("{} {}", field.pointer.trim_start_matches('/'), names.format(policy_statements(&field.after)));
         let (is_shown, is_default) = (is_distinguishing(change, field), is_default(change, field));
         match () {
