@@ -17,7 +17,12 @@ use crate::{
 /// Reads the text of a definition.
 pub fn read(target: &StackArguments) -> Result<Source> {
     let path = target.file.display().to_string();
-    let source = Source::read(&target.file).with_context(|| format!("can't read the definition `{path}`"))?;
+    let mut source = Source::read(&target.file).with_context(|| format!("can't read the definition `{path}`"))?;
+    for file in &target.values {
+        let shown = file.display().to_string();
+        let text = std::fs::read_to_string(file).with_context(|| format!("can't read the values `{shown}`"))?;
+        source.add_values(shown, &text);
+    }
     if SavedPlan::is_saved_plan(&source.text) {
         refuse!("saved-plan", "`{path}` is a saved plan, not a definition: run `acme apply {path}` to apply it");
     }
@@ -76,15 +81,17 @@ pub fn show_problems(definition: &Source, problems: &[Diagnostic]) {
     for problem in problems {
         report::eprint(&report::render_diagnostic(problem, definition));
         let help = problem.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
-        report::github::annotate_error(Some(&definition.path), problem.line(definition), &format!("{}{help}", problem.message));
+        let path = definition.path_at(problem.range.as_ref().map_or(0, |range| range.start));
+        report::github::annotate_error(Some(path), problem.line(definition), &format!("{}{help}", problem.message));
     }
 }
 
 /// Writes an error as an annotation in GitHub Actions, at the location of the address.
 pub fn annotate(session: &Session, address: &Address, message: &str) {
     let source = session.source();
-    let line = session.locate(address).map(|range| source.line(range.start));
-    report::github::annotate_error(line.map(|_| source.path.as_str()), line, message);
+    let range = session.locate(address);
+    let (path, line) = (range.as_ref().map(|range| source.path_at(range.start)), range.as_ref().map(|range| source.line(range.start)));
+    report::github::annotate_error(path, line, message);
 }
 
 /// Writes the obstacles of a plan as annotations.

@@ -46,7 +46,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     }
     warn_unfinished(&state.history().unfinished, &session);
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
-    session.choose_values(&state, goal).await;
+    session.choose_values(&state, goal).await?;
     let plan = session.plan(&state, goal).await?;
     match arguments.global.output {
         OutputFormat::Terraform => print_terraform(&plan, session.stack())?,

@@ -54,6 +54,14 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
     let names = &AddressNames::from_plan(plan);
     let title = format!("{} ({}) in {}, account {}", plan.stack, plan.environment, plan.region, plan.account);
     writeln!(out, "{}", Style::Heading.paint(title))?;
+    for read in &plan.stacks {
+        let text = format!("reads {} ({}) at revision {}", read.stack, read.environment, read.revision);
+        writeln!(out, "  {}", Style::Faint.paint(printable_line(&text)))?;
+    }
+    for used in &plan.existing {
+        let text = format!("uses {}: {}", used.address, used.ids.join(", "));
+        writeln!(out, "  {}", Style::Faint.paint(printable_line(&text)))?;
+    }
     for note in &plan.notes {
         writeln!(out, "  {} {}", Style::Changed.paint("Note:"), printable_line(note))?;
     }
@@ -99,7 +107,9 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
             several => writeln!(out, "No changes: {several} resources match the definition.")?,
         }
     } else {
-        let counts = [("create", summary.create), ("change", summary.update), ("replace", summary.replace), ("delete", summary.delete)];
+        let forgotten = plan.changes.iter().filter(|change| change.action == Action::Forget).count();
+        let (create, update, replace) = (("create", summary.create), ("change", summary.update), ("replace", summary.replace));
+        let counts = [create, update, replace, ("delete", summary.delete - forgotten), ("forget", forgotten)];
         let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} to {word}")).collect();
         writeln!(out, "Plan: {}; {} unchanged.", counts.join(", "), summary.unchanged)?;
         let half = if plan.apply.node_count() > 0 { &plan.apply } else { &plan.clean_up };
@@ -332,6 +342,7 @@ fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
         Reason::NotInDefinition if change.changed_by == Some(ChangedBy::Outside) => "not declared, created outside acme".to_owned(),
         Reason::NotInDefinition if in_undeclared_section => String::new(),
         Reason::NotInDefinition => UNDECLARED.to_owned(),
+        Reason::Forgotten => "forgotten; stays in AWS".to_owned(),
         Reason::Destroyed if change.action == Action::Forget => "stays in AWS".to_owned(),
         Reason::Destroyed => String::new(),
         Reason::StillNeeded { by } => format!("stays in AWS, because data of {by} needs it"),

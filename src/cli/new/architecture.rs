@@ -215,7 +215,11 @@ mod tests {
         let gitops = Architecture::find("gitops").expect("an architecture");
         let of_size = |size| -> Vec<String> {
             let text = render(gitops, REGION, size);
-            text.lines().skip_while(|line| !line.starts_with("  production:")).take_while(|line| !line.is_empty()).flat_map(machines).collect()
+            text.lines()
+                .skip_while(|line| !line.starts_with("  production:"))
+                .take_while(|line| !line.is_empty())
+                .flat_map(machines)
+                .collect()
         };
         assert_eq!(of_size(Size::Small), ["t3.medium", "db.t4g.micro", "cache.t4g.micro"]);
         assert_eq!(of_size(Size::Medium), ["m6i.large", "db.m6g.large", "cache.m7g.large"]);

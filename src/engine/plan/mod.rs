@@ -100,6 +100,8 @@ pub enum Reason {
     },
     /// It is no longer declared.
     NotInDefinition,
+    /// The definition lets it go, under `forget`.
+    Forgotten,
     /// The stack is being destroyed.
     Destroyed,
     /// Duplicate with the same ownership tags, left over from an interrupted run.
@@ -329,6 +331,10 @@ pub struct Plan {
     pub prerequisites: Vec<Prerequisite>,
     /// Sentences about the definition, for the heading: values that procedures have moved.
     pub notes: Vec<String>,
+    /// Revisions of other stacks whose outputs the plan uses.
+    pub stacks: Vec<StackReading>,
+    /// Existing resources that the stack uses and does not own, with what was found.
+    pub existing: Vec<ExistingReading>,
     /// Warnings.
     pub warnings: Vec<String>,
     /// Gates of steps that are closed, or can't be checked, when the plan is made.
@@ -339,6 +345,28 @@ pub struct Plan {
     pub name_overrides: BTreeMap<Address, String>,
     /// Changes made in one call, see [`Plan::exchange`].
     pub exchanges: Exchanges,
+}
+
+/// Revision of another stack whose outputs a plan uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StackReading {
+    /// Name in the definition.
+    pub name: String,
+    /// Stack name.
+    pub stack: String,
+    /// Environment name.
+    pub environment: String,
+    /// Number of the revision.
+    pub revision: u64,
+}
+
+/// An existing resource that a plan uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExistingReading {
+    /// Its address in references.
+    pub address: Address,
+    /// Physical ids of the resources that match.
+    pub ids: Vec<String>,
 }
 
 /// Number of resources by action.

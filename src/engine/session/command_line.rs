@@ -12,6 +12,7 @@ impl Session {
         for (key, value) in &self.options.definition.set {
             push("--set ", &format!("{key}={value}"));
         }
+        self.source.values_files().for_each(|file| push("--values ", file));
         match &self.options.connection {
             Connection::Simulated(folder) => push("--local=", &folder.display().to_string()),
             Connection::Aws { profile, endpoint_url, kube_proxy_url } => {

@@ -9,6 +9,7 @@ mod copies;
 mod discovery;
 mod drift;
 mod error;
+mod external;
 mod import;
 mod locked;
 mod procedures;
@@ -98,6 +99,10 @@ pub struct Session {
     record: StoredRecord,
     /// Values of the definition that procedures can move.
     defined_values: BTreeMap<String, Value>,
+    /// Values from outside the stack, once they are read.
+    external: Option<external::ExternalValues>,
+    /// Sentences about differences that the definition ignores.
+    ignored_notes: Vec<String>,
     /// Answers to questions about plans; `None` in the sandbox of a rehearsal, whose plan has been made with them.
     answers: Option<Answers>,
     opened_at: Instant,
@@ -149,6 +154,8 @@ impl Session {
             location: Location::default(),
             record: StoredRecord::default(),
             defined_values,
+            external: None,
+            ignored_notes: Vec::new(),
             answers: Some(Answers::default()),
             opened_at,
         })

@@ -192,7 +192,7 @@ impl LockedSession {
                 procedure,
                 actor: actor(),
                 commit,
-                definition: sha256(session.source.text.as_bytes()),
+                definition: sha256(session.source.text_for(&session.stack.environment).as_bytes()),
             },
         }
     }

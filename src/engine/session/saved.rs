@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{ProposedPlan, Result, Session, SessionError, StackState, command_line::command_line};
+use super::{
+    ProposedPlan, Result, Session, SessionError, StackState,
+    command_line::{command_line, shell_quoted},
+};
 use crate::{
     core::Error,
     definition::Source,
@@ -24,10 +27,11 @@ impl Session {
         let revision = self.history(state).await?.revision_numbers().await?.last().copied();
         let definition = DefinitionSource {
             file: self.source.path.clone(),
-            sha256: sha256(self.source.text.as_bytes()),
+            sha256: sha256(self.source.text_for(&self.stack.environment).as_bytes()),
             commit,
             env: self.options.definition.environment.clone(),
             set: self.options.definition.set.clone(),
+            values: self.source.values_files().map(str::to_owned).collect(),
         };
         Ok(SavedPlan::new(plan, &self.stack, goal, definition, revision).map_err(Error::from)?)
     }
@@ -39,7 +43,7 @@ impl SavedPlan {
     /// # Errors
     /// Fails with [`SessionError::StaleDefinition`].
     pub fn check_definition(&self, definition: &Source, file: &Path) -> Result<()> {
-        if sha256(definition.text.as_bytes()) == self.definition.sha256 {
+        if sha256(definition.text_for(&self.environment).as_bytes()) == self.definition.sha256 {
             return Ok(());
         }
         let (definition, commit) = (definition.path.clone(), self.definition.commit.clone());
@@ -49,7 +53,10 @@ impl SavedPlan {
     fn replan_hint(&self, file: &Path) -> String {
         let destroy = if self.goal == Goal::Destroy { " --destroy" } else { "" };
         let plan = command_line("plan", &self.definition.file, self.definition.env.as_deref());
-        format!("plan again with `{plan}{destroy} --out {}`", file.display())
+        let set = self.definition.set.iter().map(|(key, value)| format!(" --set {}", shell_quoted(&format!("{key}={value}"))));
+        let values = self.definition.values.iter().map(|file| format!(" --values {}", shell_quoted(file)));
+        let options: String = set.chain(values).collect();
+        format!("plan again with `{plan}{options}{destroy} --out {}`", file.display())
     }
 }
 
