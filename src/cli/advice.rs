@@ -8,7 +8,7 @@ use std::{
 use clap::{ArgMatches, FromArgMatches};
 use regex_lite::Regex;
 
-use super::{GlobalArguments, StackArguments, open};
+use super::{GlobalArguments, StackArguments, definition_file::default_file, open};
 use crate::{definition::LoadOptions, engine::session::SessionOptions};
 
 /// Stack of this process, and the options that select it.
@@ -40,7 +40,10 @@ pub(super) fn remember(name: &str, command: &ArgMatches) {
 
 /// Remembers another definition than that of the arguments: that of a saved plan.
 pub(super) fn select(target: &StackArguments, options: SessionOptions) {
-    *SELECTION.lock().unwrap_or_else(PoisonError::into_inner) = Some((target.file.display().to_string(), options));
+    // The first argument of some commands can be an address instead.
+    let is_definition = |path: &Path| path.exists() || path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    let path = target.path().ok().filter(|path| is_definition(path)).or_else(|| default_file(Path::new("")).ok());
+    *SELECTION.lock().unwrap_or_else(PoisonError::into_inner) = path.map(|path| (path.display().to_string(), options));
 }
 
 fn selection() -> Option<(String, SessionOptions)> {

@@ -17,6 +17,7 @@ use crate::{
     engine::{
         execute::{self, StopSignal},
         journal::{Replay, RunOutcome},
+        outputs::resolve,
         plan::{Goal, Plan},
         run::{RunResult, UnfinishedRuns},
         saved_plan::SavedPlan,
@@ -52,7 +53,8 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
     match saved::read(&arguments.target)? {
         Some(saved) if goal == Goal::Apply => {
             if !arguments.selection.is_empty() {
-                let file = arguments.target.file.display();
+                let file = arguments.target.path()?;
+                let file = file.display();
                 refuse!(
                     "saved-plan",
                     "`{file}` is a saved plan, which contains its selection: remove `--only`, `--except` and `--replace`"
@@ -110,13 +112,17 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
         report::eprint(&text);
         report::github::summarize_outcome(goal.command(), &text);
         open::print_stats(proposed.session(), global);
-        if goal == Goal::Apply {
+        let values = (goal == Goal::Apply).then(|| {
             let changes = &proposed.plan().changes;
             let live = changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
-            outputs::print_with_title(&outputs::resolve_outputs(proposed.session().stack(), &live), global)?;
-        }
+            resolve(&proposed.session().stack().outputs, &live)
+        });
         // The process is about to end: freeing a large plan would take a tenth of its time.
         std::mem::forget(proposed);
+        if let Some(values) = values {
+            locked.store_outputs().await?;
+            outputs::print_with_title(&values, global)?;
+        }
         return Ok(DONE);
     }
     let rolls_back = proposed.rolls_back() && !arguments.no_rollback;
@@ -132,7 +138,8 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
     let code = report_outcome(&ended, goal.command(), session, took);
     open::print_stats(session, global);
     if ended.outcome == RunOutcome::Done && goal == Goal::Apply {
-        outputs::print_with_title(&outputs::resolve_outputs(session.stack(), &ended.execution.live), global)?;
+        locked.store_outputs().await?;
+        outputs::print_with_title(&resolve(&session.stack().outputs, &ended.execution.live), global)?;
     }
     std::mem::forget(ended);
     Ok(code)

@@ -27,7 +27,7 @@ pub struct Arguments {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let global = &arguments.global;
-    let connected = open::open(&arguments.target, global).await?.connect(BucketCreation::Never).await?;
+    let mut connected = open::open(&arguments.target, global).await?.connect(BucketCreation::Never).await?;
     let drift = connected.drift(if arguments.deep { DiscoveryDepth::Full } else { DiscoveryDepth::Recorded }).await?;
     connected.record_drift(drift.changes.len()).await;
     let session = connected.session();

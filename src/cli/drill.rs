@@ -103,7 +103,7 @@ impl DrillRun<'_> {
         let state = side.discover_with_history().await?;
         warn_unfinished(&state.history().unfinished, &side);
         drill::restore_from(&mut side, &backups)?;
-        side.choose_values(&state, Goal::Apply).await;
+        side.choose_values(&state, Goal::Apply).await?;
         let plan = side.plan(&state, Goal::Apply).await?;
         let gates = GateChecker::new(&side, state.live_state().iter().cloned())?.check(&self.gates).await;
         let names = self.names(&side);

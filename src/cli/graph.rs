@@ -57,7 +57,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     }
     let graph = if arguments.plan || arguments.live {
         let (mut session, state) = open::discover(&arguments.target, &arguments.global).await?;
-        session.choose_values(&state, Goal::Apply).await;
+        session.choose_values(&state, Goal::Apply).await?;
         let plan = if arguments.plan { Some(session.plan(&state, Goal::Apply).await?) } else { None };
         let graph = Graph::new(session.stack(), Some(state.live_state()), plan.as_ref());
         open::print_stats(&session, &arguments.global);

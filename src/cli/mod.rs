@@ -208,6 +208,9 @@ pub struct StackArguments {
     /// Value for expressions in the definition; repeatable. Saved plans and the shell history store it, so don't pass secrets.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_key_value)]
     pub set: Vec<(String, String)>,
+    /// File with values for expressions in the definition, as YAML; repeatable, a later file replaces values of an earlier one.
+    #[arg(long, value_name = "FILE")]
+    pub values: Vec<PathBuf>,
 }
 
 /// Location of the stack, and output options.

@@ -18,15 +18,21 @@ use crate::{
 
 /// Reads the text of a definition.
 pub fn read(target: &StackArguments) -> Result<Source> {
-    read_file(&target.path()?)
+    let mut source = read_file(&target.path()?)?;
+    for file in &target.values {
+        let shown = file.display().to_string();
+        let text = std::fs::read_to_string(file).with_context(|| format!("can't read the values `{shown}`"))?;
+        source.add_values(shown, &text);
+    }
+    Ok(source)
 }
 
-/// Same, for a file.
+/// Same, for a file, without further values.
 pub fn read_file(file: &Path) -> Result<Source> {
     let path = file.display().to_string();
     let source = Source::read(file).with_context(|| format!("can't read the definition `{path}`"))?;
     if SavedPlan::is_saved_plan(&source.text) {
-        let apply = advice::apply_saved_plan(&target.file);
+        let apply = advice::apply_saved_plan(file);
         refuse!("saved-plan", "`{path}` is a saved plan, not a definition: run `{apply}` to apply it");
     }
     Ok(source)
@@ -68,6 +74,7 @@ pub fn session_options(target: &StackArguments, global: &GlobalArguments) -> Ses
         backend: global.backend.clone(),
         role: global.role.clone(),
         parallelism: None,
+        values: target.values.iter().map(|file| file.display().to_string()).collect(),
     }
 }
 
@@ -103,15 +110,17 @@ pub fn show_problems(definition: &Source, problems: &[Diagnostic]) {
     for problem in problems {
         report::eprint(&report::render_diagnostic(problem, definition));
         let help = problem.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
-        report::github::annotate_error(Some(&definition.path), problem.line(definition), &format!("{}{help}", problem.message));
+        let path = definition.path_at(problem.range.as_ref().map_or(0, |range| range.start));
+        report::github::annotate_error(Some(path), problem.line(definition), &format!("{}{help}", problem.message));
     }
 }
 
 /// Writes an error as an annotation in GitHub Actions, at the location of the address.
 pub fn annotate(session: &Session, address: &Address, message: &str) {
     let source = session.source();
-    let line = session.locate(address).map(|range| source.line(range.start));
-    report::github::annotate_error(line.map(|_| source.path.as_str()), line, message);
+    let range = session.locate(address);
+    let (path, line) = (range.as_ref().map(|range| source.path_at(range.start)), range.as_ref().map(|range| source.line(range.start)));
+    report::github::annotate_error(path, line, message);
 }
 
 /// Writes the obstacles of a plan as annotations.

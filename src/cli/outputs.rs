@@ -8,9 +8,8 @@ use serde_json::Value;
 
 use super::{DONE, GlobalArguments, OutputFormat, StackArguments, open, refusal::refuse};
 use crate::{
-    core::{Address, LiveResource, expression, printable_line},
-    definition::Stack,
-    engine::discover::address_of,
+    core::printable_line,
+    engine::{discover::address_of, outputs},
     report,
 };
 
@@ -28,8 +27,9 @@ pub struct Arguments {
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let (session, state) = open::discover(&arguments.target, &arguments.global).await?;
     session.require_live(&state)?;
+    session.require_external()?;
     let live = state.live_state().iter().filter_map(|live| Some((address_of(live)?, live.clone()))).collect();
-    let values = resolve_outputs(session.stack(), &live);
+    let values = outputs::resolve(&session.stack().outputs, &live);
     open::print_stats(&session, &arguments.global);
     let Some(name) = &arguments.name else {
         print(&values, arguments.global.output)?;
@@ -44,15 +44,6 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         }
     }
     Ok(DONE)
-}
-
-/// Returns the outputs with every reference resolved; `null` if the resource does not exist.
-pub fn resolve_outputs(stack: &Stack, live: &BTreeMap<Address, LiveResource>) -> BTreeMap<String, Value> {
-    let resolve_known = |value: &Value| {
-        expression::resolve(value, &|reference| live.get(&Address::new(reference.type_name, reference.name))?.output(reference.output))
-    };
-    let null_if_unresolved = |value: Value| if expression::has_reference(&value) { Value::Null } else { value };
-    stack.outputs.iter().map(|(name, value)| (name.clone(), null_if_unresolved(resolve_known(value)))).collect()
 }
 
 /// Prints outputs to stdout at the end of a run, with a title in text format.

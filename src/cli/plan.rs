@@ -66,7 +66,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     }
     warn_unfinished(&state.history().unfinished, &session);
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
-    session.choose_values(&state, goal).await;
+    session.choose_values(&state, goal).await?;
     let mut plan = session.plan(&state, goal).await?;
     plan.costs = arguments.cost.estimate(&session, &plan).await?;
     match arguments.global.output {

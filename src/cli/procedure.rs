@@ -68,7 +68,7 @@ pub async fn show_plan(arguments: &ProcedureArguments, steps: impl FnOnce(&Sessi
     let mut planned = Vec::new();
     for (label, values) in steps(&session)? {
         session.compile_with(&values)?;
-        session.choose_values(&state, Goal::Apply).await;
+        session.choose_values(&state, Goal::Apply).await?;
         planned.push(PlannedStep { label, values, plan: session.plan(&state, Goal::Apply).await? });
     }
     let reports: Vec<(&str, GatesReport)> = reports.iter().map(|(title, report, _)| (*title, report.clone())).collect();

@@ -77,7 +77,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         );
     }
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
-    session.choose_values(&state, goal).await;
+    session.choose_values(&state, goal).await?;
     let plan = session.plan(&state, goal).await?;
     if !plan.obstacles.is_empty() {
         apply::show_plan(&plan, &session, global)?;

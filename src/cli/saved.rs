@@ -25,8 +25,11 @@ pub fn read(target: &StackArguments) -> Result<Option<SavedPlan>> {
         // Loading the definition reports the error.
         _ => return Ok(None),
     };
-    if target.env.is_some() || !target.set.is_empty() {
-        refuse!("saved-plan", "`{file}` is a saved plan, which contains its environment and values: remove `--env` and `--set`");
+    if target.env.is_some() || !target.set.is_empty() || !target.values.is_empty() {
+        refuse!(
+            "saved-plan",
+            "`{file}` is a saved plan, which contains its environment and values: remove `--env`, `--set` and `--values`"
+        );
     }
     match SavedPlan::parse(&text) {
         Ok(saved) => Ok(Some(saved)),
@@ -38,8 +41,14 @@ pub fn read(target: &StackArguments) -> Result<Option<SavedPlan>> {
 
 /// Definition of a saved plan.
 pub fn stack_arguments(saved: &SavedPlan) -> StackArguments {
-    let DefinitionSource { file, env, set, .. } = &saved.definition;
-    StackArguments { file: Some(PathBuf::from(file)), file_option: None, env: env.clone(), set: set.clone() }
+    let DefinitionSource { file, env, set, values, .. } = &saved.definition;
+    StackArguments {
+        file: Some(PathBuf::from(file)),
+        file_option: None,
+        env: env.clone(),
+        set: set.clone(),
+        values: values.iter().map(PathBuf::from).collect(),
+    }
 }
 
 /// Writes a plan to a file that only its owner can read.

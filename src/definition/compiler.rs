@@ -39,6 +39,8 @@ pub struct Compiler<'a> {
     pub location: Location,
     /// Whether a generated name contains an account or region that is not known yet.
     pub needs_location: bool,
+    /// Prefix of the names of resources: that of the module being evaluated.
+    pub prefix: String,
     /// Delivery through Git, if there is any.
     pub delivery: Option<Delivery>,
     /// Rest of [`MEMORY_LIMIT`].
@@ -85,6 +87,7 @@ impl<'a> Compiler<'a> {
             named: Vec::new(),
             location,
             needs_location: false,
+            prefix: String::new(),
             delivery: None,
             memory_left: MEMORY_LIMIT,
         }
@@ -140,6 +143,18 @@ impl<'a> Compiler<'a> {
             }
         }
     }
+    /// Content of a map, empty if it is not there; reports any other type.
+    pub fn map_of(&mut self, value: Option<&Value>, at: &str) -> Map<String, Value> {
+        match value {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(map)) => map.clone(),
+            Some(_) => {
+                let name = at.rsplit('/').next().unwrap_or_default().to_owned();
+                self.problem("type", at, format!("`{name}` must be a map"), format!("write `name: …` pairs below `{name}:`"));
+                Map::new()
+            }
+        }
+    }
     /// Whether an expression at or above this location failed, so that the rest can't be checked.
     pub fn is_broken(&self, range: Option<&Range<usize>>) -> bool {
         range.is_some_and(|range| self.broken_ranges.contains(&(range.start, range.end)))
@@ -157,7 +172,7 @@ impl<'a> Compiler<'a> {
         value
     }
     /// Same, with marked scalars, see [`scalar`].
-    fn render_as_written(&mut self, value: &Value, at: &str) -> Value {
+    pub fn render_as_written(&mut self, value: &Value, at: &str) -> Value {
         let mut path = WalkPath { source: at.to_owned(), out: at.to_owned() };
         self.walk(value, &mut path, false)
     }
@@ -274,7 +289,7 @@ impl<'a> Compiler<'a> {
         let Some(over) = entry.get("for_each") else {
             let name = if is_template(key) { self.render_name(key, &at) } else { key.to_owned() };
             if !self.evaluate_when(entry, &at) {
-                self.absent.extend(address_of(&child_pointer(&path.out, &name)));
+                self.absent.extend(address_of(&child_pointer(&path.out, &name), &self.prefix));
             } else {
                 let body = self.expand_body(entry, &name, path);
                 add(self, name, body, path);
@@ -294,7 +309,7 @@ impl<'a> Compiler<'a> {
                 format!("{}-{each}", if is_template(key) { self.render_name(key, &at) } else { key.to_owned() })
             };
             if !self.evaluate_when(entry, &at) {
-                self.absent.extend(address_of(&child_pointer(&path.out, &name)));
+                self.absent.extend(address_of(&child_pointer(&path.out, &name), &self.prefix));
             } else {
                 let body = self.expand_body(entry, &name, path);
                 add(self, name, body, path);
@@ -410,11 +425,13 @@ impl<'a> Compiler<'a> {
 }
 
 /// Address of the resource at a pointer into the definition, if there is one.
-fn address_of(pointer: &str) -> Option<Address> {
+fn address_of(pointer: &str, prefix: &str) -> Option<Address> {
     let segments: Vec<String> = pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
-    let parts = segments.iter().map(String::as_str).skip_while(|part| *part == "resources").chain(["id"]);
+    // Modules have their content below pointers of their own.
+    let own = segments.iter().map(String::as_str).skip_while(|part| part.starts_with("~m"));
+    let parts = own.skip_while(|part| *part == "resources").chain(["id"]);
     let (type_name, name, _) = sections::resolve_reference(&parts.collect::<Vec<_>>())?;
-    Some(Address::new(&type_name, name))
+    Some(Address::new(&type_name, format!("{prefix}{name}")))
 }
 
 /// Range of a `for_each`: a number of entries, or the first and the last.

@@ -8,6 +8,10 @@ use serde_json::{Map, Value};
 use super::{
     DesiredResource, Stack,
     compiler::{Compiler, NamedReference},
+    composition::{
+        existing::{MORE, OtherStack, STACKS},
+        modules::MARK,
+    },
     diagnostic::Diagnostic,
     nearest::suggestion,
     sections,
@@ -30,18 +34,25 @@ pub struct KnownResources {
     outputs: BTreeMap<&'static str, BTreeMap<String, bool>>,
     /// Missing resources that are reported where a section names them.
     reported: BTreeSet<Address>,
+    /// Other stacks, with the outputs that are used so far.
+    stacks: BTreeMap<String, OtherStack>,
 }
 
 impl KnownResources {
     /// Targets at these addresses.
-    pub fn new(addresses: BTreeSet<Address>, absent: &BTreeSet<Address>) -> KnownResources {
+    pub fn new(addresses: BTreeSet<Address>, absent: &BTreeSet<Address>, stacks: BTreeMap<String, OtherStack>) -> KnownResources {
         let exists = |kind: &str, name: &str| addresses.contains(&Address::new(kind, name));
         let of_chosen_type = |address: &Address| match sections::chosen_type(&address.type_name, &address.name, exists) {
             Some(kind) => Address::new(kind, &address.name),
             None => address.clone(),
         };
         let absent: BTreeSet<Address> = absent.iter().map(of_chosen_type).filter(|address| !addresses.contains(address)).collect();
-        KnownResources { addresses, absent, outputs: BTreeMap::new(), reported: BTreeSet::new() }
+        KnownResources { addresses, absent, outputs: BTreeMap::new(), reported: BTreeSet::new(), stacks }
+    }
+
+    /// The other stacks, with the outputs that are used.
+    pub fn into_stacks(self) -> BTreeMap<String, OtherStack> {
+        self.stacks
     }
 
     /// Whether there is a resource at this address.
@@ -104,7 +115,7 @@ impl KnownResources {
         }
         for one in references(&out.clone()) {
             let exists = |kind: &str, name: &str| self.addresses.contains(&Address::new(kind, name));
-            if let Some(kind) = sections::chosen_type(one.type_name, one.name, exists) {
+            if let Some(kind) = sections::chosen_type(one.type_name, one.name.trim_start_matches(MARK), exists) {
                 let (section, name) = (one.type_name, one.name);
                 out = out.replace(&format!("${{{section}.{name}."), &format!("${{{kind}.{name}."));
             }
@@ -137,7 +148,7 @@ impl KnownResources {
 
     fn is_absent_reference(&self, text: &str) -> bool {
         match references(text).as_slice() {
-            [one] => one.text == text && self.absent.contains(&Address::new(one.type_name, one.name)),
+            [one] => one.text == text && self.absent.contains(&Address::new(one.type_name, one.name.trim_start_matches(MARK))),
             _ => false,
         }
     }
@@ -174,19 +185,32 @@ impl KnownResources {
         dependencies: &mut BTreeSet<Address>,
     ) {
         let mut wrong: Vec<(String, String, String)> = Vec::new();
+        let mut used = Vec::new();
         for_each_string(spec, &mut |text| {
             if !text.contains("${") {
                 return;
             }
-            for reference in references(text) {
+            // A failed expression is reported itself.
+            for reference in references(text).into_iter().filter(|reference| !reference.text.contains("{{")) {
                 let address = Address::new(reference.type_name, reference.name);
                 match self.reference_problem(&reference, shown) {
-                    None => drop(dependencies.insert(address)),
+                    None => {
+                        if reference.type_name == STACKS && reference.output != MORE {
+                            used.push((reference.name.to_owned(), reference.output.to_owned(), find_reference(written, &reference)));
+                        }
+                        dependencies.insert(address);
+                    }
                     Some(_) if self.reported.contains(&address) => {}
                     Some((message, help)) => wrong.push((find_reference(written, &reference).unwrap_or_default(), message, help)),
                 }
             }
         });
+        for (name, output, pointer) in used {
+            let at = c.spans.origin(&place(&pointer.unwrap_or_default())).into_owned();
+            if let Some(stack) = self.stacks.get_mut(&name) {
+                stack.outputs.entry(output).or_insert(at);
+            }
+        }
         for (pointer, message, help) in wrong {
             let at = c.value_range(&place(&pointer));
             c.problems.push(Diagnostic::new("unknown-reference", message).at(at).help(help));
@@ -221,12 +245,20 @@ impl KnownResources {
     }
 
     fn reference_problem(&mut self, reference: &Reference<'_>, shown: &str) -> Option<(String, String)> {
+        if reference.type_name == STACKS {
+            let is_known = self.stacks.contains_key(reference.name);
+            let help = || match self.stacks.is_empty() {
+                true => format!("declare it: `stacks: {{ {}: {{ stack: … }} }}`", reference.name),
+                false => suggestion(reference.name, "stacks", self.stacks.keys().map(String::as_str)),
+            };
+            return (!is_known).then(|| (format!("{shown} refers to the unknown stack `{}`", reference.name), help()));
+        }
         let address = Address::new(reference.type_name, reference.name);
         if !self.addresses.contains(&address) {
             return Some(self.unknown_reference(shown, reference.type_name, reference.name, reference.output));
         }
         let kind = resource_type(reference.type_name)?;
-        if reference.output == "id" && reference.index.is_none() {
+        if (reference.output == "id" || reference.output == MORE) && reference.index.is_none() {
             return None;
         }
         let outputs = self.outputs.entry(kind.name).or_insert_with(|| {
@@ -294,6 +326,10 @@ fn is_list(schema: &Value) -> bool {
 pub fn is_list_reference(text: &str) -> bool {
     let found = references(text);
     let [one] = found.as_slice() else { return false };
+    // What another stack has is known when a plan is made.
+    if one.type_name == STACKS && one.text == text {
+        return true;
+    }
     let Some(kind) = resource_type(one.type_name).filter(|_| one.text == text && one.index.is_none()) else { return false };
     let property = |schema: &Value| schema.get("properties").and_then(|properties| properties.get(one.output)).map(is_list);
     property(&kind.operations.outputs_schema().to_value()).or_else(|| property(kind.schema())).unwrap_or(false)
@@ -317,7 +353,10 @@ fn for_each_mistyped<'a>(root: &Value, schema: &Value, value: &'a Value, act: &m
     if let Some(wanted) = schema.get("x-acme-ref").and_then(Value::as_str) {
         let texts = value.as_object().into_iter().flat_map(|map| map.values()).filter_map(Value::as_str);
         let is_wrong = |reference: &Reference<'_>| {
-            reference.type_name != wanted && !is_id_of(reference.output, wanted) && !is_reference_field(reference, wanted)
+            reference.type_name != wanted
+                && reference.type_name != STACKS
+                && !is_id_of(reference.output, wanted)
+                && !is_reference_field(reference, wanted)
         };
         for reference in texts.flat_map(references).filter(is_wrong) {
             act(reference, wanted);
@@ -352,7 +391,9 @@ fn for_each_mistyped<'a>(root: &Value, schema: &Value, value: &'a Value, act: &m
 fn find_reference(written: &Value, reference: &Reference<'_>) -> Option<String> {
     let address = format!("{}.{}", reference.type_name, reference.name);
     let exact = find_text(written, "", &|text| text.contains(reference.text) || text == address);
-    exact.or_else(|| find_text(written, "", &|text| text == reference.name))
+    let bare = exact.or_else(|| find_text(written, "", &|text| text == reference.name));
+    // In a module, a name lacks the prefix.
+    bare.or_else(|| find_text(written, "", &|text| !text.is_empty() && reference.name.ends_with(&format!("-{text}"))))
 }
 
 fn find_text(value: &Value, at: &str, is: &dyn Fn(&str) -> bool) -> Option<String> {

@@ -76,13 +76,16 @@ impl Diagnostic {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let code = printable(&self.code);
         let title = Level::ERROR.primary_title(printable(&self.message)).id(code);
-        let text = source.text.as_str();
+        let file = source.file_at(self.range.as_ref().map_or(0, |range| range.start));
+        let text = source.text.get(file.range.clone()).unwrap_or_default();
+        let start = file.range.start;
         let place = self
             .range
-            .clone()
+            .as_ref()
+            .and_then(|range| Some(range.start.checked_sub(start)?..range.end.checked_sub(start)?))
             .filter(|range| range.end <= text.len() && text.is_char_boundary(range.start) && text.is_char_boundary(range.end))
-            .map(|range| self.hide_secrets(&text[..range.start]).len()..self.hide_secrets(&text[..range.end]).len());
-        let text = self.hide_secrets(text);
+            .map(|range| self.hide_secrets(&text[..range.start], start).len()..self.hide_secrets(&text[..range.end], start).len());
+        let text = self.hide_secrets(text, start);
         let first = match place {
             Some(range) => {
                 let annotation = AnnotationKind::Primary.span(range);
@@ -90,7 +93,7 @@ impl Diagnostic {
                     Some(label) => annotation.label(printable(label)),
                     None => annotation,
                 };
-                title.element(Snippet::source(text.as_ref()).path(printable(&source.path)).annotation(annotation))
+                title.element(Snippet::source(text.as_ref()).path(printable(&file.path)).annotation(annotation))
             }
             None => Group::with_title(title),
         };
@@ -102,11 +105,12 @@ impl Diagnostic {
         renderer.render(&[first])
     }
 
-    /// The text, or its beginning, without secrets.
-    fn hide_secrets<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    /// The text of a file that starts at `start`, or its beginning, without secrets.
+    fn hide_secrets<'a>(&self, text: &'a str, start: usize) -> Cow<'a, str> {
         let mut shown = String::new();
         let mut at = 0;
-        for range in self.hidden.iter().filter(|range| range.start < text.len()) {
+        let here = self.hidden.iter().filter_map(|range| Some(range.start.checked_sub(start)?..range.end.checked_sub(start)?));
+        for range in here.filter(|range| range.start < text.len()) {
             // Text that is inside of another range is hidden with it.
             if let Some(before) = text.get(at..range.start) {
                 shown.push_str(before);

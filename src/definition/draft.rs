@@ -7,8 +7,10 @@ use serde_json::{Map, Value};
 use super::{
     DesiredResource, Stack,
     compiler::{Compiler, describe_type, scalar_text},
+    composition::{existing, modules},
     dependencies::{KnownResources, deferrable_dependencies},
     diagnostic::Diagnostic,
+    ignored_changes,
     nearest::suggestion,
     physical_name::set_physical_name,
     problems, region,
@@ -41,6 +43,8 @@ pub struct Draft {
     pub extra_fields: Vec<String>,
     /// See [`DesiredResource::chosen_fields`].
     pub chosen_fields: Vec<String>,
+    /// Prefix of the names of its module: names in its fields lack it.
+    pub prefix: String,
 }
 
 impl Draft {
@@ -56,15 +60,15 @@ pub fn definition_pointer(base: &str, overrides: &[(String, String)], pointer: &
     other.unwrap_or_else(|| format!("{base}{pointer}"))
 }
 
-/// Collects the resources of `resources:`, by type and name.
-pub fn add_single_resources(c: &mut Compiler<'_>, resources: Value, drafts: &mut Vec<Draft>) {
+/// Collects the resources of `resources:` at a pointer, by type and name.
+pub fn add_single_resources(c: &mut Compiler<'_>, resources: Value, base: &str, drafts: &mut Vec<Draft>) {
     let types = match resources {
         Value::Object(types) => types,
         Value::Null => return,
-        _ => return c.problem("type", "/resources", "`resources` must be a map", "write types below it, and names below each type"),
+        _ => return c.problem("type", base, "`resources` must be a map", "write types below it, and names below each type"),
     };
     for (type_name, entries) in types {
-        let at = child_pointer("/resources", &type_name);
+        let at = child_pointer(base, &type_name);
         let Some(kind) = resource_type(&type_name) else {
             let help = suggestion(&type_name, "types", RESOURCE_TYPES.iter().map(|kind| kind.name));
             c.problem_at_key("unknown-type", &at, format!("there is no resource type `{type_name}`"), help);
@@ -83,6 +87,7 @@ pub fn add_single_resources(c: &mut Compiler<'_>, resources: Value, drafts: &mut
                             pointer_overrides: Vec::new(),
                             extra_fields: Vec::new(),
                             chosen_fields: Vec::new(),
+                            prefix: String::new(),
                         }),
                         Value::Null => drafts.push(Draft {
                             resource_type: kind,
@@ -92,6 +97,7 @@ pub fn add_single_resources(c: &mut Compiler<'_>, resources: Value, drafts: &mut
                             pointer_overrides: Vec::new(),
                             extra_fields: Vec::new(),
                             chosen_fields: Vec::new(),
+                            prefix: String::new(),
                         }),
                         other => c.problem(
                             "type",
@@ -127,12 +133,29 @@ pub fn compile_drafts(c: &mut Compiler<'_>, document: &Map<String, Value>, mut d
             c.problem_at_key("name", &draft.pointer, format!("`{}` is not a valid resource name", draft.name), RESOURCE_NAME_RULE);
         }
         if let Some(other) = places.insert(address, draft.pointer.clone()) {
-            let line = c.value_range(&other).map(|range| c.source.text[..range.start].matches('\n').count() + 1).unwrap_or_default();
+            let here = c.key_range(&draft.pointer).map(|range| c.source.path_at(range.start));
+            let line = c.value_range(&other).map(|range| {
+                let (path, line) = (c.source.path_at(range.start), c.source.line(range.start));
+                if here == Some(path) { format!("line {line}") } else { format!("{path}:{line}") }
+            });
+            let line = line.unwrap_or_default();
             let message = format!("`{}.{}` is defined twice", draft.resource_type.name, draft.name);
-            c.problem_at_key("duplicate", &draft.pointer, message, format!("the other definition is at line {line}: rename or remove one"));
+            c.problem_at_key("duplicate", &draft.pointer, message, format!("the other definition is at {line}: rename or remove one"));
         }
     }
-    let mut known = KnownResources::new(places.into_keys().collect(), &c.absent);
+    for (address, existing) in &stack.existing {
+        if places.contains_key(address) {
+            let message = format!("`{address}` is declared and is under `existing`");
+            c.problem_at_key(
+                "duplicate",
+                &existing.pointer,
+                message,
+                "the stack owns a resource, or uses one of others: remove one of them",
+            );
+        }
+    }
+    let addresses = places.into_keys().chain(stack.existing.keys().cloned()).collect();
+    let mut known = KnownResources::new(addresses, &c.absent, stack.stacks.clone());
     known.check_named(c);
     for mut draft in drafts {
         draft.spec = known.map_with_chosen_types(draft.spec);
@@ -156,6 +179,7 @@ fn compile_draft(
     let depends_on = draft.spec.remove("depends_on");
     let on_delete = draft.spec.remove("on_delete").filter(|value| !value.is_null());
     let timeouts = timeouts::take(c, &mut draft);
+    let ignored_changes = ignored_changes::take(c, &mut draft);
     let region = region::take(c, &mut draft, stack);
     let (account, home) = (c.location.account(), region.as_deref().unwrap_or(c.location.region()));
     let own = OwnReferences {
@@ -193,12 +217,26 @@ fn compile_draft(
     let self_referring = refers_to_itself.then(|| draft.resource_type.operations.parse(&spec).ok()).flatten();
     let self_referring = self_referring.map(|spec| SelfReferring { spec, own });
     let named = named && (!refers_to_itself || self_referring.is_some());
-    let spec = resolved.unwrap_or(spec);
-    let (parsed, mut found) = problems::parse_all(&spec, |spec| draft.resource_type.operations.parse(spec));
-    problems::add_rule_violations(draft.resource_type, parsed.as_ref(), &spec, &mut found);
+    let mut spec = resolved.unwrap_or(spec);
+    let parse = |spec: &Value| {
+        let (parsed, mut found) = problems::parse_all(spec, |spec| draft.resource_type.operations.parse(spec));
+        problems::add_rule_violations(draft.resource_type, parsed.as_ref(), spec, &mut found);
+        (parsed, found)
+    };
+    let (mut parsed, mut found) = parse(&spec);
+    if let Some(more) = existing::with_more_items(&spec, &found, stack) {
+        let (again, left) = parse(&more);
+        if left.len() < found.len() {
+            (spec, parsed, found) = (more, again, left);
+        }
+    }
     if named {
         found.retain(|problem| !report_stack_name(c, draft.resource_type, &shown, &spec, problem));
     }
+    // A name in a field of a module is that of one of its own resources.
+    let complete = |spec: Value| if draft.prefix.is_empty() { spec } else { modules::complete(&spec, &draft.prefix, false) };
+    let (spec, parsed) = (complete(spec), parsed.map(complete));
+    let self_referring = self_referring.map(|one| SelfReferring { spec: complete(one.spec), own: one.own });
     known.add_references(c, parsed.as_ref().unwrap_or(&spec), &spec, &shown, &|pointer| draft.definition_pointer(pointer), &mut needs);
     needs.remove(&address).then(|| {
         c.problem_at_key("cycle", &draft.pointer, format!("{shown} refers to itself"), "remove the reference");
@@ -210,7 +248,7 @@ fn compile_draft(
         if let Some(parsed) = parsed.as_ref().filter(|_| spelled) {
             known.check_types(c, schema, parsed, &spec, &shown, &|pointer| draft.definition_pointer(pointer));
         }
-        let mut more = vec!["for_each", "when", "tags", "depends_on", "on_delete", "region", "timeouts"];
+        let mut more = vec!["for_each", "when", "tags", "depends_on", "on_delete", "region", "timeouts", "ignore_changes"];
         more.extend(draft.extra_fields.iter().map(String::as_str));
         for problem in found {
             problems::report_problem(c, problem, &spec, &shown, &more, Some(schema), &|pointer| draft.definition_pointer(pointer));
@@ -234,6 +272,7 @@ fn compile_draft(
         deferrable,
         on_delete,
         timeouts,
+        ignored_changes,
         pointer: at,
         pointer_overrides: overrides.collect(),
         chosen_fields: draft.chosen_fields,
@@ -266,7 +305,9 @@ impl OwnReferences {
     pub fn resolve(&self, spec: &Value) -> Value {
         let OwnReferences { address, resource_type, account, region, iam_path } = self;
         let inputs = PatternInputs { resource_type, region, account, iam_path, spec, referenced: &|_, _| None };
-        let itself = |reference: &Reference<'_>| reference.type_name == address.type_name && reference.name == address.name;
+        let itself = |reference: &Reference<'_>| {
+            reference.type_name == address.type_name && reference.name.trim_start_matches(modules::MARK) == &*address.name
+        };
         let field = |name: &str| spec.get(name).filter(|value| !has_reference(value)).cloned();
         let own = |reference: &Reference<'_>| {
             inputs.output(reference.output).or_else(|| field(reference.output)).filter(|value| scalar_text(value).is_some())

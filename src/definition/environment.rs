@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     LoadOptions,
     compiler::{Compiler, estimated_size},
+    composition::document::ValuesFile,
     diagnostic::Diagnostic,
     nearest::{list_names, nearest, suggestion},
     parse::parse_argument,
@@ -16,15 +17,16 @@ use super::{
 use crate::core::{EnvironmentName, NAME_RULE, expression};
 
 /// Selects the environment and sets all values. Returns its name.
-pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &LoadOptions) -> EnvironmentName {
+pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, files: &[ValuesFile], options: &LoadOptions) -> EnvironmentName {
     let environments = c.top_level_map(document, "environments").cloned().unwrap_or_default();
     for environment in environments.keys().filter(|name| name.parse::<EnvironmentName>().is_err()) {
         let message = format!("`{environment}` is not a valid name of an environment");
         c.problem_at_key("environment-name", &child_pointer("/environments", environment), message, NAME_RULE);
     }
-    let name = chosen_name(c, &environments, options);
+    let name = chosen_name(c, &environments, files, options);
     let mut values: BTreeMap<String, (Value, String)> = BTreeMap::new();
     let mut known: BTreeSet<&str> = BTreeSet::new();
+    let place = |file: &ValuesFile, key: &str| format!("{}{}", file.base, child_pointer("", key));
     let defaults = c.top_level_map(document, "values").cloned().unwrap_or_default();
     known.extend(defaults.keys().map(String::as_str));
     for (key, value) in &defaults {
@@ -45,6 +47,20 @@ pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Loa
             }
         }
     }
+    for file in files.iter().filter(|file| file.environment.as_deref() == Some(&*name)) {
+        known.extend(file.values.keys().map(String::as_str));
+        values.extend(file.values.iter().map(|(key, value)| (key.clone(), (value.clone(), place(file, key)))));
+    }
+    for file in files.iter().filter(|file| file.environment.is_none()) {
+        for (key, value) in &file.values {
+            if known.contains(key.as_str()) {
+                values.insert(key.clone(), (value.clone(), place(file, key)));
+            } else {
+                let help = suggestion(key, "values", known.iter().copied());
+                c.problem_at_key("unknown-value", &place(file, key), format!("the definition has no value `{key}`"), help);
+            }
+        }
+    }
     c.value_names = known.iter().map(|&name| name.to_owned()).collect();
     for (key, value) in options.moved_values.iter().filter(|(key, _)| known.contains(key.as_str())) {
         values.insert(key.clone(), (value.clone(), String::new()));
@@ -59,17 +75,17 @@ pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Loa
         // Without a location, so that it is not taken for a template.
         values.insert(key.clone(), (parse_argument(text), String::new()));
     }
-    for key in ["stack", "environment", "each"] {
+    for key in ["stack", "environment", "each", "modules", "stacks", "existing"] {
         if let Some((_, at)) = values.remove(key) {
             c.problem_at_key("reserved", &at, format!("`{key}` is set by acme"), "choose another name for the value");
         }
     }
     c.templates.set("environment", &Value::String(name.to_string()));
-    resolve_values(c, values);
+    set_values(c, values);
     name
 }
 
-fn chosen_name(c: &mut Compiler<'_>, environments: &Map<String, Value>, options: &LoadOptions) -> EnvironmentName {
+fn chosen_name(c: &mut Compiler<'_>, environments: &Map<String, Value>, files: &[ValuesFile], options: &LoadOptions) -> EnvironmentName {
     // An invalid name is reported at its line.
     let valid = |name: &str| name.parse().unwrap_or_default();
     let names = environments.keys().map(String::as_str);
@@ -77,7 +93,10 @@ fn chosen_name(c: &mut Compiler<'_>, environments: &Map<String, Value>, options:
         Some(name) if environments.contains_key(&**name) => name.clone(),
         Some(name) => {
             let problem = Diagnostic::new("environment", format!("there is no environment `{name}`"));
-            let help = if environments.is_empty() {
+            let has_values = files.iter().any(|file| file.environment.as_deref() == Some(&**name));
+            let help = if has_values {
+                format!("`values/{name}.yaml` is there: declare the environment with `environments: {{ {name}: {{}} }}`")
+            } else if environments.is_empty() {
                 "the definition has no `environments:`".into()
             } else {
                 suggestion(name, "environments", names.clone())
@@ -99,8 +118,8 @@ fn chosen_name(c: &mut Compiler<'_>, environments: &Map<String, Value>, options:
     }
 }
 
-/// Sets values in dependency order, because they may use each other.
-fn resolve_values(c: &mut Compiler<'_>, values: BTreeMap<String, (Value, String)>) {
+/// Sets values in dependency order, because they may use each other. Each has its location.
+pub fn set_values(c: &mut Compiler<'_>, values: BTreeMap<String, (Value, String)>) {
     let unresolved: BTreeMap<String, (Value, String)> = values
         .into_iter()
         .filter(|(key, (value, at))| {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{DesiredResource, Stack};
+use super::{DesiredResource, MORE, Stack};
 use crate::core::{
     ADDRESS_TAG, Address, ENVIRONMENT_TAG, EnvironmentName, ON_DELETE_TAG, REGION_TAG, STACK_TAG,
     expression::{for_each_string, references, resolve},
@@ -46,13 +46,44 @@ pub fn expanded_yaml(stack: &Stack) -> String {
     if stack.environment != EnvironmentName::default() {
         add(json!({ "environments": { stack.environment.to_string(): {} } }));
     }
+    if !stack.existing.is_empty() {
+        add(json!({ "existing": existing_yaml(&stack) }));
+    }
+    if !stack.stacks.is_empty() {
+        let stacks =
+            stack.stacks.iter().map(|(name, other)| (name.clone(), json!({ "stack": other.stack, "environment": other.environment })));
+        add(json!({ "stacks": stacks.collect::<Map<_, _>>() }));
+    }
     add(json!({ "resources": types }));
+    if !stack.forget.is_empty() {
+        add(json!({ "forget": stack.forget.iter().map(ToString::to_string).collect::<Vec<_>>() }));
+    }
     if !stack.outputs.is_empty() {
         let outputs: Map<String, Value> =
             stack.outputs.iter().map(|(name, value)| (name.clone(), references_as_expressions(value))).collect();
         add(json!({ "outputs": outputs }));
     }
     document
+}
+
+/// The resources that the stack uses and does not own, by type and name.
+fn existing_yaml(stack: &Stack) -> Value {
+    let mut types: Map<String, Value> = Map::new();
+    for (address, existing) in &stack.existing {
+        let mut fields = Map::new();
+        let texts = [("id", &existing.id), ("name", &existing.name), ("region", &existing.region)];
+        fields.extend(texts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?.into()))));
+        if !existing.tags.is_empty() {
+            fields.insert("tags".into(), json!(existing.tags));
+        }
+        if existing.all {
+            fields.insert("all".into(), true.into());
+        }
+        if let Some(entries) = types.entry(address.type_name.clone()).or_insert_with(|| json!({})).as_object_mut() {
+            entries.insert(address.name.clone(), fields.into());
+        }
+    }
+    types.into()
 }
 
 /// Omits a generated name with account and region, and writes references to the resource itself, which may contain them, as such.
@@ -87,6 +118,10 @@ fn resource_yaml(declared: &DesiredResource) -> Value {
     }
     if let Some(timeouts) = declared.timeouts.to_definition() {
         fields.insert("timeouts".into(), timeouts);
+    }
+    if !declared.ignored_changes.fields.is_empty() {
+        let ignored = &declared.ignored_changes;
+        fields.insert("ignore_changes".into(), json!({ "fields": ignored.fields, "reason": ignored.reason }));
     }
     let mut known = Vec::new();
     for_each_string(&declared.spec, &mut |text| known.extend(references(text).into_iter().map(|r| Address::new(r.type_name, r.name))));
@@ -123,9 +158,16 @@ fn shorten_references(value: &Value) -> Value {
             }
         }
         Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), shorten_references(v))).collect::<Map<_, _>>().into(),
-        Value::Array(list) => list.iter().map(shorten_references).collect(),
+        Value::Array(list) => list.iter().filter(|item| !stands_for_more(item)).map(shorten_references).collect(),
         other => references_as_expressions(other),
     }
+}
+
+/// Whether an item of a list stands for those that are known when a plan is made.
+fn stands_for_more(item: &Value) -> bool {
+    let mut found = false;
+    for_each_string(item, &mut |text| found |= references(text).iter().any(|one| one.output == MORE));
+    found
 }
 
 fn references_as_expressions(value: &Value) -> Value {

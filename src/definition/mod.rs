@@ -5,6 +5,7 @@
 mod backend_location;
 mod cidr_subnet;
 mod compiler;
+mod composition;
 mod cross_checks;
 mod dependencies;
 mod diagnostic;
@@ -13,6 +14,7 @@ mod environment;
 mod expanded;
 mod format;
 pub mod gitops;
+mod ignored_changes;
 mod insert;
 mod location;
 mod networks;
@@ -45,12 +47,19 @@ use std::{
 
 use serde_json::{Map, Value};
 
+pub use self::composition::existing::{ExistingResource, MORE, OtherStack, STACKS};
+use self::composition::{
+    document::compose,
+    existing::{parse_existing, parse_stacks, written_names},
+    modules,
+};
 pub use self::{
     backend_location::BackendLocation,
     diagnostic::Diagnostic,
     expanded::expanded_yaml,
     format::formatted_text,
     gitops::GitOps,
+    ignored_changes::IgnoredChanges,
     insert::{entry_range, insert_resources},
     location::Location,
     procedures::Procedures,
@@ -67,6 +76,7 @@ pub(crate) use self::{
     problems::parse_section,
     source::child_pointer,
 };
+use crate::aws::types::{RESOURCE_TYPES, resource_type};
 pub(crate) use crate::core::nearest::suggestion;
 use crate::core::{
     Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, IgnoredTags, NAME_RULE, OnDelete, Problem, REGION_TAG, ResourceType, STACK_TAG,
@@ -98,6 +108,8 @@ pub struct DesiredResource {
     pub on_delete: Option<OnDelete>,
     /// Maximum waits.
     pub timeouts: Timeouts,
+    /// Fields that others change.
+    pub ignored_changes: IgnoredChanges,
     /// Location: a JSON pointer into the definition.
     pub pointer: String,
     /// Spec pointers whose value is not from below `pointer`, and its location.
@@ -119,6 +131,10 @@ pub struct DroppedField {
 }
 
 impl DesiredResource {
+    /// Section that declares it, or `resources`.
+    pub fn section(&self) -> Option<&str> {
+        self.pointer.split('/').skip(1).find(|part| !part.starts_with("~m"))
+    }
     /// Converts a pointer into the spec to one into the definition.
     pub fn definition_pointer(&self, pointer: &str) -> String {
         draft::definition_pointer(&self.pointer, &self.pointer_overrides, pointer)
@@ -185,6 +201,12 @@ pub struct Stack {
     pub resources: BTreeMap<Address, DesiredResource>,
     /// New addresses of resources, by the old ones.
     pub moved: BTreeMap<Address, Address>,
+    /// Addresses of resources that leave the stack and stay in AWS.
+    pub forget: BTreeSet<Address>,
+    /// Resources that it uses and does not own, by their address in references.
+    pub existing: BTreeMap<Address, ExistingResource>,
+    /// Other stacks whose outputs it uses, by name.
+    pub stacks: BTreeMap<String, OtherStack>,
     /// Tags that others set, which acme leaves alone.
     pub ignored_tags: IgnoredTags,
     /// Values to report after apply, with references as `${type.name.output}`.
@@ -253,6 +275,10 @@ pub const TOP_LEVEL_KEYS: &[&str] = &[
     "resources",
     "overrides",
     "moved",
+    "forget",
+    "include",
+    "existing",
+    "stacks",
     "outputs",
     "usage",
 ];
@@ -262,8 +288,9 @@ pub const TOP_LEVEL_KEYS: &[&str] = &[
 /// # Errors
 /// Returns the syntax errors of the text.
 pub fn environment_names(source: &Source) -> Result<Vec<EnvironmentName>, Vec<Diagnostic>> {
-    let (document, _) = parse::parse(source)?;
-    let environments = document.get("environments").and_then(Value::as_object);
+    let (document, _, _) = compose(source)?;
+    let document = document.unwrap_or_default();
+    let environments = document.fields.get("environments").and_then(Value::as_object);
     Ok(environments.into_iter().flat_map(Map::keys).filter_map(|name| name.parse().ok()).collect())
 }
 
@@ -272,13 +299,13 @@ pub fn environment_names(source: &Source) -> Result<Vec<EnvironmentName>, Vec<Di
 /// # Errors
 /// Returns all problems, in the order of the text.
 pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnostic>> {
-    let (value, spans) = parse::parse(source)?;
-    let mut c = Compiler::new(source, spans, options.location.clone());
-    let document = match value {
-        Value::Object(map) => map,
-        Value::Null => Map::new(),
-        _ => return Err(vec![Diagnostic::new("type", "a definition must be a map").at(Some(0..0)).help("start with `stack: <name>`")]),
+    let (composed, spans, problems) = compose(source)?;
+    let Some(composed) = composed else {
+        return Err(vec![Diagnostic::new("type", "a definition must be a map").at(Some(0..0)).help("start with `stack: <name>`")]);
     };
+    let mut c = Compiler::new(source, spans, options.location.clone());
+    c.problems = problems;
+    let document = &composed.fields;
     let known = || TOP_LEVEL_KEYS.iter().chain(sections::SECTION_NAMES).copied();
     // Keys with this prefix are the user's own, for anchors, for example.
     for key in document.keys().filter(|key| !key.starts_with("x-") && !known().any(|k| k == key.as_str())) {
@@ -286,7 +313,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         c.problem_at_key("unknown-section", &child_pointer("", key), message, nearest::suggestion(key, "sections", known()));
     }
 
-    let name = stack_name(&mut c, &document);
+    let name = stack_name(&mut c, document);
     c.templates.set("stack", &Value::String(name.to_string()));
     if let Some(region @ Value::String(text)) = document.get("region")
         && !template::is_template(text)
@@ -301,9 +328,10 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
             }
         }
     }
-    let environment = environment::choose(&mut c, &document, options);
-    let region = top_level_text(&mut c, &document, "region");
-    let account = top_level_text(&mut c, &document, "account");
+    c.templates.set_existing(written_names(document));
+    let environment = environment::choose(&mut c, document, &composed.values, options);
+    let region = top_level_text(&mut c, document, "region");
+    let account = top_level_text(&mut c, document, "account");
     for (name, value) in [("region", &region), ("account", &account)] {
         if let Some(value) = value {
             c.templates.set(name, &Value::String(value.clone()));
@@ -316,10 +344,10 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
 
     c.location.account = account.clone().or(c.location.account.take());
     c.location.region = region.clone().or(c.location.region.take());
-    let role = role::parse(&mut c, &document, account.as_deref());
-    let backend = top_level_text(&mut c, &document, "backend").and_then(|text| parse_backend(&mut c, &text));
+    let role = role::parse(&mut c, document, account.as_deref());
+    let backend = top_level_text(&mut c, document, "backend").and_then(|text| parse_backend(&mut c, &text));
 
-    let rollback = top_level_text(&mut c, &document, "rollback").map_or(Some(RollbackPolicy::default()), |text| {
+    let rollback = top_level_text(&mut c, document, "rollback").map_or(Some(RollbackPolicy::default()), |text| {
         let policy = RollbackPolicy::from_name(&text);
         if policy.is_none() {
             let help = nearest::suggestion(&text, "values", RollbackPolicy::NAMES);
@@ -328,15 +356,14 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         policy
     });
 
+    let frame = sections::StackContext { stack: &name, environment: &environment, region: region.as_deref() };
+    let mut of_modules = Vec::new();
+    modules::expand(&mut c, &composed, frame, "", &mut of_modules);
     let mut drafts = Vec::new();
-    sections::expand(
-        &mut c,
-        &document,
-        sections::StackContext { stack: &name, environment: &environment, region: region.as_deref() },
-        &mut drafts,
-    );
+    sections::expand(&mut c, document, frame, "", &mut drafts);
     let single = document.get("resources").map(|resources| c.expand(resources, "/resources")).unwrap_or_default();
-    draft::add_single_resources(&mut c, single, &mut drafts);
+    draft::add_single_resources(&mut c, single, "/resources", &mut drafts);
+    drafts.extend(of_modules);
     let mut stack = Stack {
         name,
         environment,
@@ -347,18 +374,22 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         rollback: rollback.unwrap_or_default(),
         resources: BTreeMap::new(),
         moved: BTreeMap::new(),
-        ignored_tags: parse_ignored_tags(&mut c, &document),
+        forget: BTreeSet::new(),
+        existing: parse_existing(&mut c, document),
+        stacks: BTreeMap::new(),
+        ignored_tags: parse_ignored_tags(&mut c, document),
         outputs: BTreeMap::new(),
         gitops: None,
         procedures: None,
         usage: Usage::default(),
         has_unknown_location: false,
     };
-    let mut known = draft::compile_drafts(&mut c, &document, drafts, &mut stack);
+    stack.stacks = parse_stacks(&mut c, document, &stack.environment);
+    let mut known = draft::compile_drafts(&mut c, document, drafts, &mut stack);
     if let Some(region) = stack.region.clone() {
         stack.set_region(&region);
     }
-    if let Some(outputs) = c.top_level_map(&document, "outputs") {
+    if let Some(outputs) = c.top_level_map(document, "outputs") {
         for (name, value) in outputs {
             let at = child_pointer("/outputs", name);
             let value = known.without_absent(c.render(value, &at));
@@ -367,10 +398,18 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
             stack.outputs.insert(name.clone(), value);
         }
     }
-    stack.moved = parse_moved(&mut c, &document, &stack);
-    stack.usage = usage::parse(&mut c, &document);
-    stack.procedures = procedures::parse(&mut c, &document, &stack, &mut known);
+    stack.moved = parse_moved(&mut c, document, &stack);
+    stack.forget = parse_forget(&mut c, document, &stack);
+    stack.usage = usage::parse(&mut c, document);
+    stack.procedures = procedures::parse(&mut c, document, &stack, &mut known);
     stack.has_unknown_location = c.needs_location || c.templates.uses_unknown_account();
+    // What others own is there before the first step.
+    for declared in stack.resources.values_mut() {
+        let is_own = |address: &Address| !stack.existing.contains_key(address) && address.type_name != STACKS;
+        declared.depends_on.retain(is_own);
+        declared.deferrable.retain(is_own);
+    }
+    stack.stacks = known.into_stacks();
     provided::add_dependencies(&mut stack);
     dependencies::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
@@ -382,7 +421,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
 
 /// Location of the key at a JSON pointer into a definition.
 pub fn key_range(source: &Source, pointer: &str) -> Option<Range<usize>> {
-    let (_, spans) = parse::parse(source).ok()?;
+    let (_, spans, _) = compose(source).ok()?;
     spans.key_range(&source.text, pointer)
 }
 
@@ -486,6 +525,41 @@ fn parse_moved(c: &mut Compiler<'_>, document: &Map<String, Value>, stack: &Stac
         }
     }
     moved
+}
+
+/// Reads the addresses of resources that leave the stack and stay in AWS.
+fn parse_forget(c: &mut Compiler<'_>, document: &Map<String, Value>, stack: &Stack) -> BTreeSet<Address> {
+    let list = match document.get("forget").map(|value| c.render(value, "/forget")) {
+        None | Some(Value::Null) => return BTreeSet::new(),
+        Some(Value::Array(list)) => list,
+        Some(other) => {
+            let message = format!("`forget` must be a list of addresses, not {}", compiler::describe_type(&other));
+            c.problem("forget", "/forget", message, "write `forget: [vpc.main]`");
+            return BTreeSet::new();
+        }
+    };
+    let mut forget = BTreeSet::new();
+    for (index, item) in list.iter().enumerate() {
+        let at = format!("/forget/{index}");
+        let Some(address) = item.as_str().and_then(Address::parse) else {
+            c.problem("forget", &at, "this is not a valid address", "write addresses: `forget: [vpc.main]`");
+            continue;
+        };
+        let Some(kind) = resource_type(&address.type_name) else {
+            let help = nearest::suggestion(&address.type_name, "types", RESOURCE_TYPES.iter().map(|kind| kind.name));
+            c.problem("forget", &at, format!("there is no resource type `{}`", address.type_name), help);
+            continue;
+        };
+        if stack.resources.contains_key(&address) {
+            c.problem("forget", &at, format!("`{address}` is still declared"), "remove its declaration, or this line");
+        } else if !kind.is_adoptable() {
+            let message = format!("a {} has no ownership tags of its own, so acme can't forget it", kind.name.replace('_', " "));
+            c.problem("forget", &at, message, "forget the resource that contains it");
+        } else {
+            forget.insert(address);
+        }
+    }
+    forget
 }
 
 fn top_level_text(c: &mut Compiler<'_>, document: &Map<String, Value>, key: &str) -> Option<String> {

@@ -1,6 +1,6 @@
 //! YAML → plain values with source locations.
 
-use std::{fmt, ops::Range};
+use std::{collections::BTreeMap, fmt, ops::Range};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -30,6 +30,24 @@ pub fn parse(source: &Source) -> Result<(Value, Spans), Vec<Diagnostic>> {
         }
     }
     Ok((node.value, spans))
+}
+
+/// Parses one file of a source; locations are those in the whole source.
+pub fn parse_file(source: &Source, index: usize) -> Result<(Value, Spans), Vec<Diagnostic>> {
+    if source.files.len() == 1 {
+        return parse(source);
+    }
+    let file = &source.files[index];
+    let start = file.range.start;
+    let moved = |range: Range<usize>| range.start + start..range.end + start;
+    let part = Source::new(file.path.clone(), source.text.get(file.range.clone()).unwrap_or_default());
+    match parse(&part) {
+        Ok((value, spans)) => {
+            let all = |ranges: BTreeMap<String, Range<usize>>| ranges.into_iter().map(|(at, range)| (at, moved(range))).collect();
+            Ok((value, Spans { values: all(spans.values), keys: all(spans.keys), origins: spans.origins }))
+        }
+        Err(problems) => Err(problems.into_iter().map(|problem| Diagnostic { range: problem.range.map(moved), ..problem }).collect()),
+    }
 }
 
 /// Parses a value that is given besides the definition, by the same rules. Text that is not YAML is taken as it is.

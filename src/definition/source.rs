@@ -1,31 +1,98 @@
 //! The text of a definition, and locations in it.
 
-use std::{borrow::Cow, collections::BTreeMap, io, ops::Range, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
-/// Source of a definition.
+use super::diagnostic::Diagnostic;
+
+/// Source of a definition: the stack file, and the files that belong to it.
 #[derive(Clone, Debug)]
 pub struct Source {
+    /// Name of the stack file for messages.
+    pub path: String,
+    /// The YAML text of the stack file, followed by those of the other files: a location is a range of bytes in all of them.
+    pub text: String,
+    /// The files; the first one is the stack file.
+    pub(super) files: Vec<SourceFile>,
+    /// Problems of reading the files that the stack file names; `None`: they were not read.
+    pub(super) problems: Option<Vec<Diagnostic>>,
+}
+
+/// One file of a definition.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
     /// File name for messages.
     pub path: String,
-    /// The YAML text.
-    pub text: String,
+    /// Location of its text.
+    pub range: Range<usize>,
+    /// Its part in the definition.
+    pub role: FileRole,
+    /// Files by their position in its `include:`.
+    pub includes: BTreeMap<usize, usize>,
+}
+
+/// Part of a file in a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileRole {
+    /// The stack file.
+    Stack,
+    /// Merged into the file that includes it.
+    Included,
+    /// Description of a module.
+    Module,
+    /// Values of an environment, or of `--values`.
+    Values {
+        /// The environment; `None`: the file of an option.
+        environment: Option<String>,
+    },
 }
 
 impl Source {
     /// Creates a source from a name for messages and its text.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Source {
-        Source { path: path.into(), text: text.into() }
+        let (path, text) = (path.into(), text.into());
+        let file = SourceFile { path: path.clone(), range: 0..text.len(), role: FileRole::Stack, includes: BTreeMap::new() };
+        Source { path, text, files: vec![file], problems: None }
     }
-    /// Line number of a byte, starting at 1.
+    /// Adds a file. Returns its index.
+    pub(super) fn add_file(&mut self, path: String, text: &str, role: FileRole) -> usize {
+        if !self.text.is_empty() && !self.text.ends_with('\n') {
+            self.text.push('\n');
+        }
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.files.push(SourceFile { path, range: start..self.text.len(), role, includes: BTreeMap::new() });
+        self.files.len() - 1
+    }
+    /// Adds values given for this run, which replace those of the definition.
+    pub fn add_values(&mut self, path: impl Into<String>, text: &str) {
+        self.add_file(path.into(), text, FileRole::Values { environment: None });
+    }
+    /// Names of the files with values given for this run.
+    pub fn values_files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().filter(|file| file.role == FileRole::Values { environment: None }).map(|file| file.path.as_str())
+    }
+    /// File that has a byte.
+    pub(super) fn file_at(&self, byte: usize) -> &SourceFile {
+        let after = self.files.partition_point(|file| file.range.start <= byte);
+        &self.files[after.saturating_sub(1)]
+    }
+    /// Name of the file that has a byte.
+    pub fn path_at(&self, byte: usize) -> &str {
+        &self.file_at(byte).path
+    }
+    /// Line number of a byte in its file, starting at 1.
     pub fn line(&self, byte: usize) -> usize {
-        self.text.as_bytes().iter().take(byte).filter(|byte| **byte == b'\n').count() + 1
+        let start = self.file_at(byte).range.start;
+        self.text.as_bytes().iter().take(byte).skip(start).filter(|byte| **byte == b'\n').count() + 1
     }
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// Fails if the file can't be read as UTF-8 text.
-    pub fn read(path: &Path) -> io::Result<Source> {
-        Ok(Source::new(path.display().to_string(), std::fs::read_to_string(path)?))
+    /// Text that determines a stack: all files, without the values of other environments.
+    pub fn text_for(&self, environment: &str) -> Cow<'_, str> {
+        let is_other = |file: &SourceFile| matches!(&file.role, FileRole::Values { environment: Some(name) } if name != environment);
+        if !self.files.iter().any(is_other) {
+            return Cow::Borrowed(&self.text);
+        }
+        let parts = self.files.iter().filter(|file| !is_other(file)).filter_map(|file| self.text.get(file.range.clone()));
+        Cow::Owned(parts.collect::<Vec<_>>().join("\n"))
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Templates {
     /// Size of the largest value.
     largest: usize,
     known_names: BTreeMap<String, ()>,
+    /// Types of the resources under `existing`, by name.
+    existing: BTreeMap<String, BTreeSet<String>>,
     compiled: HashMap<String, Template>,
     /// Whether `account` is a placeholder, and whether an expression uses it.
     unknown_account: bool,
@@ -134,6 +136,7 @@ impl Default for Templates {
             each_is_written: false,
             largest: 0,
             known_names: BTreeMap::new(),
+            existing: BTreeMap::new(),
             compiled: HashMap::new(),
             unknown_account: false,
             uses_account: false,
@@ -151,6 +154,10 @@ impl Templates {
         if self.insert(name, value) {
             self.compiled.clear();
         }
+    }
+    /// Sets the names under `existing`, each with its types, for `{{ existing.main.id }}`.
+    pub fn set_existing(&mut self, names: BTreeMap<String, BTreeSet<String>>) {
+        self.existing = names;
     }
     /// Sets the account for expressions, or a placeholder of the same length.
     pub fn set_account(&mut self, location: &Location) {
@@ -173,6 +180,11 @@ impl Templates {
         scalar::to_text(&mut texts);
         self.context.insert_value(format!("{PREFIX}{name}"), tera::Value::from_serializable(&texts));
         self.written.insert(name.to_owned(), value.clone()).is_none()
+    }
+    /// Value of this name, for another evaluator.
+    pub fn value(&self, name: &str) -> Option<Value> {
+        let value = self.written.get(name).cloned();
+        value.or_else(|| serde_json::to_value(self.context.get(name)?).ok())
     }
     /// Whether a value of this name is set.
     pub fn has(&self, name: &str) -> bool {
@@ -325,7 +337,8 @@ impl Templates {
     fn parse_reference(&self, expression: &str) -> Result<Option<String>, ExpressionError> {
         let end = expression.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(expression.len());
         let (head, tail) = expression.split_at(end);
-        if !tail.starts_with(['.', '[']) || self.known_names.contains_key(head) || !sections::starts_reference(head) {
+        let is_outside = head == "existing" && !self.existing.is_empty();
+        if !tail.starts_with(['.', '[']) || self.known_names.contains_key(head) || !(is_outside || sections::starts_reference(head)) {
             return Ok(None);
         }
         let (tail, index) = split_index(tail);
@@ -335,7 +348,22 @@ impl Templates {
                 help: Some("write the reference alone: `{{ type.name.output }}`".into()),
             });
         };
-        let parts: Vec<&str> = std::iter::once(head).chain(path.iter().map(String::as_str)).collect();
+        let mut parts: Vec<&str> = std::iter::once(head).chain(path.iter().map(String::as_str)).collect();
+        if is_outside && parts.len() == 3 {
+            let name = parts[1];
+            let types: Vec<&str> = self.existing.get(name).into_iter().flatten().map(String::as_str).collect();
+            parts[0] = match types.as_slice() {
+                [one] => *one,
+                [] => {
+                    let help = suggestion(name, "names", self.existing.keys().map(String::as_str));
+                    return Err(ExpressionError { message: format!("there is no `{name}` under `existing`"), help: Some(help) });
+                }
+                [first, ..] => {
+                    let message = format!("`existing` has several resources `{name}`, of the types {}", types.join(", "));
+                    return Err(ExpressionError { message, help: Some(format!("name the type: `{{{{ {first}.{name}.id }}}}`")) });
+                }
+            };
+        }
         match sections::resolve_reference(&parts) {
             Some((kind, name, output)) => Ok(Some(format!("${{{kind}.{name}.{output}{index}}}"))),
             None => Err(ExpressionError {

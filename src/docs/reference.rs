@@ -185,7 +185,11 @@ fn index_page() -> String {
     let names: Vec<&str> = TOP_LEVEL_KEYS.iter().copied().filter(|key| *key != "tags").collect();
     write_table(&mut out, &frame(&names, &schema["properties"]), false);
     push(&mut out, "\nTop-level `tags` are added to every resource.\n\n## Fields of every resource\n\n");
-    write_table(&mut out, &frame(&["tags", "depends_on", "region", "timeouts", "for_each", "when"], &schema["$defs"]), false);
+    write_table(
+        &mut out,
+        &frame(&["tags", "depends_on", "region", "timeouts", "ignore_changes", "for_each", "when"], &schema["$defs"]),
+        false,
+    );
     push(
         &mut out,
         "\nResources that hold data also have `on_delete`: `snapshot`, `retain` or `delete`; the page of the type lists the valid values.\n\n## Sections\n\n| Section | |\n|---|---|\n",

@@ -43,6 +43,16 @@ pub fn definition() -> Value {
                             or the same settings.",
         }),
     );
+    properties.insert(
+        "forget".into(),
+        json!({
+            "type": ["array", "null"],
+            "items": { "type": "string", "pattern": "^[a-z0-9_]+\\." },
+            "description": "Addresses of resources that leave the stack: acme removes their ownership tags and leaves them in AWS. They must \
+                            not be declared any more. Default: none.",
+            "examples": [["vpc.main"]],
+        }),
+    );
     let mut defs: Map<String, Value> = RESOURCE_TYPES.iter().map(|kind| (kind.name.to_owned(), resource_schema(kind))).collect();
     defs.extend(common_definitions());
     json!({
@@ -146,6 +156,58 @@ fn top_level_fields() -> Map<String, Value> {
             "examples": [{ "staging": { "zones": 2 }, "production": { "zones": 3 } }],
         },
         "values": { "description": "Values for expressions in every environment; `--set` overrides one for a run.", "examples": [{ "zones": 2 }] },
+        "include": {
+            "description": "Other files of the definition: the path of a file whose entries are merged with those of this one, or a module: a \
+                            folder with a file `module.yaml`, or one in a Git repository with the checksum of its files. Paths are relative to \
+                            this file. Default: none.",
+            "type": ["array", "null"],
+            "items": {
+                "type": ["string", "object"],
+                "properties": {
+                    "module": { "type": "string", "description": "Folder of the module, or `git::URL//FOLDER?ref=TAG`." },
+                    "as": { "type": "string", "description": "Name of the module in this stack; the names of its resources begin with it. Default: the name of its folder." },
+                    "inputs": { "type": ["object", "null"], "description": "Values for the inputs of the module. Default: none." },
+                    "checksum": { "type": ["string", "null"], "pattern": "^sha256:", "description": "Checksum of the files of a module in a Git repository. Default: none." },
+                },
+                "additionalProperties": false,
+            },
+            "examples": [["common.yaml", { "module": "./modules/web", "as": "shop", "inputs": { "zones": 2 } }]],
+        },
+        "existing": {
+            "description": "Resources that the stack uses and does not own, by type and name: found by `id` (or ARN), `name`, or `tags`, read by \
+                            each plan, and never changed, tagged or deleted. References use the name, as for a resource of the stack. Default: none.",
+            "type": ["object", "null"],
+            "additionalProperties": {
+                "type": ["object", "null"],
+                "additionalProperties": {
+                    "type": "object",
+                    "properties": {
+                        "id": { "type": ["string", "null"], "description": "Physical id or ARN. Default: any." },
+                        "name": { "type": ["string", "null"], "description": "Physical name, domain of a zone, alias of a key, or tag `Name`. Default: any." },
+                        "tags": { "type": ["object", "string", "null"], "description": "Tags that it has. Default: any." },
+                        "all": { "type": ["boolean", "string", "null"], "description": "Whether all that match are meant, in a list. Default: false." },
+                        "region": { "type": ["string", "null"], "description": "Region, if it is not the stack's. Default: the stack's region." },
+                        "for_each": {}, "when": {},
+                    },
+                    "additionalProperties": false,
+                },
+            },
+            "examples": [{ "vpc": { "main": { "tags": { "Name": "shared" } } }, "dns_zone": { "public": { "name": "example.com" } } }],
+        },
+        "stacks": {
+            "description": "Other stacks whose outputs the definition uses, by a name of its own: `{{ stacks.network.vpc_id }}`. They have the same \
+                            backend. Default: none.",
+            "type": ["object", "null"],
+            "additionalProperties": {
+                "type": "object",
+                "properties": {
+                    "stack": { "type": ["string", "null"], "description": "Its name. Default: the name here." },
+                    "environment": { "type": ["string", "null"], "description": "Its environment. Default: that of this stack." },
+                },
+                "additionalProperties": false,
+            },
+            "examples": [{ "network": { "stack": "shop-network", "environment": "production" } }],
+        },
         "outputs": {
             "description": "Values to report after apply, by name.",
             "type": ["object", "null"], "examples": [{ "endpoint": "{{ databases.orders.endpoint }}" }],
@@ -212,6 +274,17 @@ fn common_definitions() -> Map<String, Value> {
             "properties": { "create": time("creation"), "update": time("change"), "delete": time("deletion") }, "additionalProperties": false,
             "examples": [{ "create": "2h", "delete": "45m" }],
         },
+        "ignore_changes": {
+            "description": "Fields that others change, such as a size that an autoscaler sets, and the reason: acme sets them when it creates the \
+                            resource, and then leaves them as they are. Default: none.",
+            "type": ["object", "null", "string"], "pattern": EXPRESSION_PATTERN,
+            "properties": {
+                "fields": { "type": "array", "items": { "type": "string" }, "description": "Names of the fields." },
+                "reason": { "type": "string", "description": "Who changes them, and why." },
+            },
+            "additionalProperties": false, "required": ["fields", "reason"],
+            "examples": [{ "fields": ["desired_size"], "reason": "The cluster autoscaler sets it." }],
+        },
         "for_each": {
             "description": "Creates one per entry of a list or map, per number below a limit (`3`: 0, 1, 2), or per number of a range \
                             (`{from: 1, to: 3}`). `each.key` and `each.value` are the current entry.",
@@ -264,7 +337,7 @@ pub fn example(type_name: &str) -> Option<&'static Value> {
 
 /// Common fields of a resource, which its type does not declare.
 fn common_fields(resource_type: &ResourceType) -> Vec<&'static str> {
-    let mut fields = vec!["depends_on", "for_each", "timeouts", "when"];
+    let mut fields = vec!["depends_on", "for_each", "ignore_changes", "timeouts", "when"];
     if resource_type.is_taggable() {
         fields.push("tags");
     }

@@ -14,6 +14,7 @@ pub mod history;
 pub mod journal;
 pub mod kubeconfig;
 mod leftovers;
+pub mod outputs;
 pub mod permissions;
 pub mod plan;
 mod preflight;

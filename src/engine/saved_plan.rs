@@ -56,7 +56,7 @@ pub struct SavedPlan {
 pub struct DefinitionSource {
     /// Path as given.
     pub file: String,
-    /// SHA-256 of the text.
+    /// SHA-256 of the texts of all its files.
     pub sha256: String,
     /// Git commit of its repository.
     pub commit: Option<String>,
@@ -64,6 +64,9 @@ pub struct DefinitionSource {
     pub env: Option<EnvironmentName>,
     /// `--set`: keys and values, which are part of the definition and must not be secrets.
     pub set: Vec<(String, String)>,
+    /// Files of `--values`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
 }
 
 /// Hashes of a live resource.

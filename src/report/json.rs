@@ -27,6 +27,8 @@ pub fn plan(plan: &Plan) -> Value {
         "prerequisites": plan.prerequisites,
         "obstacles": plan.obstacles,
         "notes": plan.notes,
+        "stacks": plan.stacks,
+        "existing": plan.existing,
         "warnings": plan.warnings,
     });
     if let Some(partial) = &plan.partial {

@@ -121,6 +121,14 @@ fn write_head<'a>(
 ) -> Result<RenderContext<'a>, std::fmt::Error> {
     let place = Place { region: &plan.region, account: &plan.account, is_simulated: plan.is_simulated };
     writeln!(out, "{}", place.title(&plan.stack, &plan.environment))?;
+    for read in &plan.stacks {
+        let text = format!("reads {} ({}) at revision {}", read.stack, read.environment, read.revision);
+        writeln!(out, "  {}", Style::Faint.paint(printable_line(&text)))?;
+    }
+    for used in &plan.existing {
+        let text = format!("uses {}: {}", used.address, used.ids.join(", "));
+        writeln!(out, "  {}", Style::Faint.paint(printable_line(&text)))?;
+    }
     for note in &plan.notes {
         writeln!(out, "  {} {}", Style::Changed.paint("Note:"), printable_line(note))?;
     }

@@ -275,14 +275,14 @@ impl<'a> Follower<'a> {
 }
 
 fn definition_time(arguments: &Arguments) -> Option<SystemTime> {
-    arguments.target.file.metadata().and_then(|file| file.modified()).ok()
+    arguments.target.path().ok()?.metadata().and_then(|file| file.modified()).ok()
 }
 
 /// Reads the definition, all resources and the history, and plans.
 async fn read(arguments: &Arguments) -> Result<(Graph, Value, History)> {
     let mut session = open::open(&arguments.target, &arguments.global).await?;
     let state = session.discover_with_history().await?;
-    session.choose_values(&state, Goal::Apply).await;
+    session.choose_values(&state, Goal::Apply).await?;
     let plan = session.plan(&state, Goal::Apply).await?;
     let graph = Graph::new(session.stack(), Some(state.live_state()), Some(&plan));
     let history = session.history(&state).await?;

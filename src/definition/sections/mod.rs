@@ -31,7 +31,7 @@ use serde_json::{Map, Value, json};
 use self::edge::EdgeState;
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
-    definition::{Compiler, Draft, child_pointer, describe_type, parse_section},
+    definition::{Compiler, Draft, STACKS, child_pointer, describe_type, parse_section},
 };
 
 /// Fields of a resource or of a section.
@@ -107,6 +107,39 @@ const SECTION_TYPES: &[(&str, &str)] = &[
 const CHOSEN_TYPES: &[(&str, &[&str])] =
     &[("databases", &["rds_instance", "aurora_cluster"]), ("caches", &["cache_replication_group", "cache_cluster"])];
 
+/// Sections that a module can have: those that need nothing of the rest of the stack.
+pub const MODULE_SECTIONS: &[&str] = &[
+    "network",
+    "transit",
+    "cluster",
+    "databases",
+    "caches",
+    "file_systems",
+    "migration",
+    "registries",
+    "dns",
+    "firewall",
+    "load_balancers",
+    "autoscaling",
+    "cdn",
+    "accelerators",
+    "storage",
+    "tables",
+    "queues",
+    "topics",
+    "secrets",
+    "parameters",
+    "keys",
+    "roles",
+    "pipelines",
+    "logs",
+    "alarms",
+    "dashboards",
+    "budgets",
+    "slo",
+    "backup",
+];
+
 /// Names of subnets in a section: the tiers of the network.
 pub const TIERS: &[&str] = &["private", "public", "database", "intra"];
 
@@ -123,7 +156,7 @@ pub struct StackContext<'a> {
 
 /// Whether an expression that starts with this name is a reference.
 pub fn starts_reference(name: &str) -> bool {
-    reference_heads().any(|head| head == name)
+    name == STACKS || reference_heads().any(|head| head == name)
 }
 
 /// First parts of references: sections and types.
@@ -141,6 +174,7 @@ pub fn reference_syntax(head: &str) -> String {
         "backup" => "backup.vault.output".into(),
         "edge" => "target_group.edge-name.output".into(),
         "slo" => "slo.name.output".into(),
+        "existing" => "existing.name.output".into(),
         "dns" => "dns.zone.output".into(),
         "platform" => "helm_release.name.output".into(),
         "policies" => "kubernetes_object.name.output".into(),
@@ -185,11 +219,13 @@ pub fn chosen_type(section: &str, name: &str, exists: impl Fn(&str, &str) -> boo
 /// Expands every section of the definition. The network comes first, because others use its subnets, the platform after all others, because its
 /// components use them, then the policies, because components create namespaces, then the edge, and the services last, because they need all of
 /// these.
-pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, drafts: &mut Vec<Draft>) {
+///
+/// `base` is the pointer to the content of a module.
+pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, base: &str, drafts: &mut Vec<Draft>) {
     let mut out = Expansion { compiler: c, frame, network: None, has_other_network_engine: false, edge: EdgeState::default(), drafts };
     // Procedures have no resources.
     for name in SECTION_NAMES.iter().filter(|name| **name != "procedures") {
-        let at = child_pointer("", name);
+        let at = child_pointer(base, name);
         let value = match document.get(*name) {
             None | Some(Value::Null) => continue,
             Some(value) => out.compiler.expand(value, &at),
@@ -272,6 +308,7 @@ impl Expansion<'_, '_> {
             pointer_overrides: Vec::new(),
             extra_fields: Vec::new(),
             chosen_fields: Vec::new(),
+            prefix: String::new(),
         });
         self.drafts.last_mut()
     }

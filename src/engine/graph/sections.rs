@@ -14,8 +14,7 @@ impl Graph {
             .resources
             .values()
             .map(|declared| {
-                let mut path = declared.pointer.split('/').skip(1);
-                let section = match path.next() {
+                let section = match declared.section() {
                     Some("resources") | None => declared.address.type_name.as_str(),
                     Some(section) => section,
                 };

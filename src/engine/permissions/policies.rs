@@ -50,6 +50,8 @@ pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Polici
         // The tagging API does not list these types, so every possible parent is read.
         let has = |name: &str| stack.resources.values().any(|declared| declared.resource_type.name == name);
         let looked_for = kind.always_listed && kind.parent.is_none_or(has) || kind.listed_with.iter().any(|name| has(name));
+        // What the stack uses and does not own is looked up.
+        let looked_for = looked_for || stack.existing.values().any(|existing| existing.resource_type.name == kind.name);
         let other_regions: BTreeSet<&str> = declared.iter().filter_map(|declared| declared.region.as_deref()).collect();
         for region in [None].into_iter().chain(other_regions.into_iter().map(Some)) {
             builder.scope.region = region.unwrap_or(home);

@@ -111,10 +111,10 @@ pub enum Reason {
     },
     /// It is no longer declared.
     NotInDefinition,
+    /// The definition lets it go, under `forget`, or `acme forget` does.
+    Forgotten,
     /// The stack is being destroyed.
     Destroyed,
-    /// A person lets go of it.
-    Forgotten,
     /// Duplicate with the same ownership tags, left over from an interrupted run.
     LeftOver,
     /// Others made it for a resource that is deleted.
@@ -348,6 +348,10 @@ pub struct Plan {
     pub prerequisites: Vec<Prerequisite>,
     /// Sentences about the definition, for the heading: values that procedures have moved.
     pub notes: Vec<String>,
+    /// Revisions of other stacks whose outputs the plan uses.
+    pub stacks: Vec<StackReading>,
+    /// Existing resources that the stack uses and does not own, with what was found.
+    pub existing: Vec<ExistingReading>,
     /// Warnings.
     pub warnings: Vec<String>,
     /// Gates of steps that are closed, or can't be checked, when the plan is made.
@@ -360,6 +364,28 @@ pub struct Plan {
     pub exchanges: Exchanges,
 }
 
+/// Revision of another stack whose outputs a plan uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StackReading {
+    /// Name in the definition.
+    pub name: String,
+    /// Stack name.
+    pub stack: String,
+    /// Environment name.
+    pub environment: String,
+    /// Number of the revision.
+    pub revision: u64,
+}
+
+/// An existing resource that a plan uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExistingReading {
+    /// Its address in references.
+    pub address: Address,
+    /// Physical ids of the resources that match.
+    pub ids: Vec<String>,
+}
+
 /// Number of resources by action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -369,8 +395,10 @@ pub struct Summary {
     pub update: usize,
     /// Replaced resources.
     pub replace: usize,
-    /// Deleted or forgotten resources.
+    /// Deleted resources.
     pub delete: usize,
+    /// Resources that leave the stack and stay in AWS.
+    pub forget: usize,
     /// Unchanged resources.
     pub unchanged: usize,
 }
@@ -393,14 +421,16 @@ impl Summary {
                 Action::Create => summary.create += 1,
                 Action::Update => summary.update += 1,
                 Action::Replace => summary.replace += 1,
-                Action::Delete | Action::Forget => summary.delete += 1,
+                Action::Delete => summary.delete += 1,
+                Action::Forget => summary.forget += 1,
             }
         }
         summary
     }
     /// Counts in words: `3 to create, 1 to delete`; empty without changes.
     pub fn describe(&self) -> String {
-        let counts = [("create", self.create), ("change", self.update), ("replace", self.replace), ("delete", self.delete)];
+        let (create, update, replace) = (("create", self.create), ("change", self.update), ("replace", self.replace));
+        let counts = [create, update, replace, ("delete", self.delete), ("forget", self.forget)];
         let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} to {word}")).collect();
         counts.join(", ")
     }

@@ -66,6 +66,7 @@ pub fn plan_selected(
     for (address, live) in &matched.live {
         match (goal, stack.resources.get(address)) {
             (Goal::Apply, Some(_)) => {}
+            (_, None) if stack.forget.contains(address) => planner.plan_removal(address, live, None, Reason::Forgotten),
             (Goal::Apply, None) => planner.plan_removal(address, live, None, Reason::NotInDefinition),
             (Goal::Destroy, declared) => planner.plan_removal(address, live, declared, Reason::Destroyed),
         }
@@ -168,6 +169,8 @@ impl<'a> Planner<'a> {
             obstacles,
             prerequisites: Vec::new(),
             notes: Vec::new(),
+            stacks: Vec::new(),
+            existing: Vec::new(),
             warnings,
             gates: Vec::new(),
             not_restored: Vec::new(),
@@ -217,7 +220,7 @@ impl<'a> Planner<'a> {
             },
             Some(live) => self.plan_existing(declared, &wanted, live),
         };
-        let section = declared.pointer.split('/').nth(1).map(str::to_owned);
+        let section = declared.section().map(str::to_owned);
         if change.action != Action::None {
             let desired = match self.name_overrides.get(&declared.address) {
                 Some(name) => self.resolve_known_references_with_name(declared, name),
@@ -341,9 +344,9 @@ impl<'a> Planner<'a> {
         }
         let on_delete = effective_on_delete(kind, declared.and_then(|d| d.on_delete), live);
         let retained = declared.and_then(|d| d.on_delete).or_else(|| on_delete_tag(live)) == Some(OnDelete::Retain);
-        let action = if retained { Action::Forget } else { Action::Delete };
+        let action = if retained || reason == Reason::Forgotten { Action::Forget } else { Action::Delete };
         let mut change = new_change(address.clone(), kind, action, reason, Some(live));
-        change.section = declared.and_then(|declared| declared.pointer.split('/').nth(1)).map(str::to_owned);
+        change.section = declared.and_then(DesiredResource::section).map(str::to_owned);
         change.on_delete = on_delete;
         if action == Action::Delete {
             change.irreversible = irreversible_effect(kind, live, on_delete, None);

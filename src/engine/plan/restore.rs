@@ -15,7 +15,7 @@ use super::{
 use crate::{
     aws::types,
     core::{Address, Direction, LiveResource, OneWay, Phase, Tags, Timeouts, iam_path},
-    definition::{DesiredResource, RollbackPolicy, Stack},
+    definition::{DesiredResource, IgnoredChanges, RollbackPolicy, Stack},
     engine::{
         discover::{LiveState, address_of, visible_tags},
         plan::NullMeans,
@@ -97,6 +97,7 @@ pub fn target_stack(definition: &Stack, targets: &BTreeMap<Address, RestoreTarge
             deferrable: target.deferrable.clone(),
             on_delete: None,
             timeouts: Timeouts::default(),
+            ignored_changes: IgnoredChanges::default(),
             pointer: String::new(),
             pointer_overrides: Vec::new(),
             chosen_fields: Vec::new(),
@@ -113,6 +114,9 @@ pub fn target_stack(definition: &Stack, targets: &BTreeMap<Address, RestoreTarge
         rollback: RollbackPolicy::default(),
         resources,
         moved: BTreeMap::new(),
+        forget: BTreeSet::new(),
+        existing: BTreeMap::new(),
+        stacks: BTreeMap::new(),
         ignored_tags: definition.ignored_tags.clone(),
         outputs: BTreeMap::new(),
         role: None,

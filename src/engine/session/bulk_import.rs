@@ -106,7 +106,7 @@ impl LockedSession {
             let refused = match self.session_mut().redefine(definition.clone()) {
                 Ok(()) => {
                     let state = StackState::new(self.account().to_owned(), live_state.clone(), RunHistory::default());
-                    self.session_mut().choose_values(&state, Goal::Apply).await;
+                    self.session_mut().choose_values(&state, Goal::Apply).await?;
                     let plan = self.session().plan(&state, Goal::Apply).await?;
                     let refused = changed(&plan, &adoptions, &declared);
                     if refused.is_empty() {

@@ -22,6 +22,7 @@ impl SessionOptions {
         for (key, value) in &self.definition.set {
             push("--set ", &format!("{key}={value}"));
         }
+        self.values.iter().for_each(|file| push("--values ", file));
         match &self.connection {
             _ if OFFLINE.contains(&command) => {}
             Connection::Simulated(folder) => push("--local=", &folder.display().to_string()),

@@ -1,11 +1,11 @@
 //! Reads the live resources of a stack, and plans from them.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Result, Session, SessionError, command_line::shell_quoted};
 use crate::{
-    core::{Address, DataProtection, LiveResource, OnDelete, trace},
+    core::{Address, DataProtection, ENVIRONMENT_TAG, LiveResource, OnDelete, STACK_TAG, trace},
     definition::{self, DesiredResource},
     engine::{
         backend::BucketCreation,
@@ -105,10 +105,12 @@ impl Session {
     pub async fn discover(&mut self) -> Result<StackState> {
         let indexed = query_tag_index(&self.cloud, &self.stack, &Hints::default()).await.map_err(SessionError::NotAuthenticated)?;
         let mut known = indexed.account().map(str::to_owned);
-        if self.stack.has_unknown_location || self.stack.procedures.is_some() {
+        let has_external = !self.stack.existing.is_empty() || !self.stack.stacks.is_empty();
+        if self.stack.has_unknown_location || self.stack.procedures.is_some() || has_external {
             let account = self.account_or_query(known).await?;
             self.set_location(&account)?;
             self.find_moved_values(&account).await?;
+            self.resolve_external(&account).await;
             known = Some(account);
         }
         let indexed = extend_tag_index(&self.cloud, &self.stack, &Hints::default(), indexed).await.map_err(SessionError::Discovery)?;
@@ -145,6 +147,7 @@ impl Session {
         let account = self.account_or_query(indexed.account().map(str::to_owned)).await?;
         self.set_location(&account)?;
         self.find_moved_values(&account).await?;
+        self.resolve_external(&account).await;
         let read = async {
             let backend = self.select_backend(&account, BucketCreation::NeverSkipLookup).await?.backend;
             Ok(RunHistory::read(&self.history_in(&backend)).await?)
@@ -195,11 +198,50 @@ impl Session {
 
     /// Settles what the definition leaves to acme, such as availability zones, and the values of fields that it no longer sets: call it
     /// before [`Session::plan`].
-    pub async fn choose_values(&mut self, state: &StackState, goal: Goal) {
+    ///
+    /// # Errors
+    /// As [`Session::require_external`], for an apply.
+    pub async fn choose_values(&mut self, state: &StackState, goal: Goal) -> Result<()> {
+        if goal == Goal::Apply {
+            self.require_external()?;
+        }
+        if goal == Goal::Apply {
+            self.keep_ignored_changes(&state.live_state);
+        }
         if let (Goal::Apply, Some(answers)) = (goal, &self.answers) {
             let recorded = state.history.declared_fields(self.cloud.region(), &state.account);
             return_dropped_fields(&mut self.stack, &recorded, &state.account);
             choose_values(&self.cloud, answers, &mut self.stack, &state.live_state).await;
+        }
+        Ok(())
+    }
+
+    /// Takes the values in place for fields whose changes the definition ignores, and notes those that differ.
+    fn keep_ignored_changes(&mut self, live_state: &LiveState) {
+        self.ignored_notes.clear();
+        let stack = &mut self.stack;
+        let (name, environment) = (stack.name.clone(), stack.environment.clone());
+        let is_own = |live: &LiveResource| {
+            let tag = |key: &str| live.tags.get(key).map(String::as_str);
+            tag(STACK_TAG) == Some(&*name) && tag(ENVIRONMENT_TAG) == Some(&*environment)
+        };
+        let ignoring = stack.resources.values_mut().filter(|declared| !declared.ignored_changes.fields.is_empty());
+        for declared in ignoring {
+            let at = |live: &&LiveResource| is_own(live) && address_of(live).as_ref() == Some(&declared.address);
+            let Some(live) = live_state.live.get(declared.resource_type.name).into_iter().flatten().find(at) else { continue };
+            let comparable = declared.resource_type.comparable(&declared.spec, &live.spec);
+            let mut kept = Map::new();
+            for field in &declared.ignored_changes.fields {
+                let (wanted, found) = (declared.spec.get(field), live.spec.get(field).cloned().unwrap_or_default());
+                if wanted.is_some_and(|wanted| !wanted.is_null()) && wanted != comparable.get(field) {
+                    kept.insert(field.clone(), found);
+                }
+            }
+            if !kept.is_empty() && declared.set_fields(&kept).is_ok() {
+                let names: Vec<String> = kept.keys().map(|name| format!("`{name}`")).collect();
+                let (address, reason) = (&declared.address, &declared.ignored_changes.reason);
+                self.ignored_notes.push(format!("changes of {} of `{address}` are ignored: {reason}", names.join(", ")));
+            }
         }
     }
 
@@ -235,6 +277,12 @@ impl Session {
         let policy = format!("`{}`", self.command_line("policy"));
         plan.warnings.iter_mut().for_each(|warning| *warning = warning.replace("`acme policy`", &policy));
         plan.notes = notes;
+        if goal == Goal::Apply {
+            plan.notes.extend(self.ignored_notes.iter().cloned());
+        }
+        if let Some(external) = &self.external {
+            (plan.stacks, plan.existing) = (external.readings.clone(), external.existing_readings());
+        }
         plan.is_simulated = self.is_simulated();
         record_decisions(&plan);
         Ok(plan)
@@ -304,6 +352,6 @@ impl Session {
     /// File and line of a JSON pointer into the definition.
     fn line_of(&self, pointer: &str) -> Option<String> {
         let range = definition::key_range(&self.source, pointer)?;
-        Some(format!("{}:{}", self.source.path, self.source.line(range.start)))
+        Some(format!("{}:{}", self.source.path_at(range.start), self.source.line(range.start)))
     }
 }

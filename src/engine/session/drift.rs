@@ -1,10 +1,13 @@
 //! Changes made outside acme.
 
 use super::{ConnectedSession, DiscoveryDepth, Result, SessionError, StackState};
-use crate::engine::{
-    history::RevisionSummary,
-    plan::{Change, Goal, RecordedState, drift, drift_from_plan, plan},
-    run::RunHistory,
+use crate::{
+    definition::Stack,
+    engine::{
+        history::RevisionSummary,
+        plan::{Action, Change, Goal, RecordedState, drift, drift_from_plan, plan},
+        run::RunHistory,
+    },
 };
 
 /// Changes made outside acme since the last finished run; without a recorded run, differences from the definition.
@@ -25,12 +28,24 @@ impl Drift {
     }
 }
 
+/// Changes without those of fields that the definition ignores.
+fn without_ignored(stack: &Stack, mut changes: Vec<Change>) -> Vec<Change> {
+    for change in &mut changes {
+        if let Some(declared) = stack.resources.get(&change.address).filter(|_| change.action == Action::Update) {
+            change.fields.retain(|field| !declared.ignored_changes.covers(&field.pointer));
+        }
+    }
+    changes.retain(|change| change.action != Action::Update || !change.fields.is_empty() || change.tags.is_some());
+    changes
+}
+
 impl ConnectedSession {
     /// Compares live resources with the record of the last finished run.
     ///
     /// # Errors
     /// Fails if the history or live resources can't be read, or if the stack was never applied.
-    pub async fn drift(&self, depth: DiscoveryDepth) -> Result<Drift> {
+    pub async fn drift(&mut self, depth: DiscoveryDepth) -> Result<Drift> {
+        self.resolve_external().await;
         let history = RunHistory::read(&self.history()).await.map_err(SessionError::History)?;
         let state = self.state(history, depth).await?;
         let (session, account) = (self.session(), self.account());
@@ -43,6 +58,6 @@ impl ConnectedSession {
             Some(recorded) => drift(stack, recorded, &state.live_state),
             None => drift_from_plan(plan(stack, &state.live_state, Goal::Apply, region, account)),
         };
-        Ok(Drift { changes, recorded, state })
+        Ok(Drift { changes: without_ignored(stack, changes), recorded, state })
     }
 }

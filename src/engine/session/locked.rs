@@ -15,6 +15,7 @@ use crate::{
         backend::{Backend, HeldLease, Lease, LeaseWait},
         cloud::Cloud,
         history::History,
+        outputs,
         plan::{Goal, Selection},
         procedure_record::StoredRecord,
         run::{RunHistory, UnfinishedRuns},
@@ -82,9 +83,10 @@ impl ConnectedSession {
     ///
     /// # Errors
     /// Fails with `Locked` if another run still holds it after that, or if the backend can't be used.
-    pub async fn lock(self, command: &str, wait: Duration, on_wait: impl FnMut(LeaseWait<'_>)) -> Result<LockedSession> {
+    pub async fn lock(mut self, command: &str, wait: Duration, on_wait: impl FnMut(LeaseWait<'_>)) -> Result<LockedSession> {
         let stack = &self.session.stack;
         let lease = Lease::acquire(&self.backend, &stack.name, &stack.environment, command, wait, on_wait).await?;
+        self.resolve_external().await;
         let mut locked = LockedSession { connected: self, lease: Some(Arc::new(lease)), run_history: None };
         if let Err(error) = locked.settle_procedures().await {
             // Otherwise, the next run would wait until the lease expires.
@@ -92,6 +94,11 @@ impl ConnectedSession {
             return Err(error);
         }
         Ok(locked)
+    }
+
+    /// Reads what the stack uses and does not own.
+    pub(super) async fn resolve_external(&mut self) {
+        self.session.resolve_external(&self.account).await;
     }
 
     pub(super) async fn state(&self, history: RunHistory, depth: DiscoveryDepth) -> Result<StackState> {
@@ -124,6 +131,8 @@ impl LockedSession {
             record: StoredRecord::default(),
             defined_values: BTreeMap::new(),
             selection: Selection::default(),
+            external: None,
+            ignored_notes: Vec::new(),
             answers: None,
             opened_at: Instant::now(),
         };
@@ -205,10 +214,21 @@ impl LockedSession {
 
     async fn plan_in_depth(&mut self, goal: Goal, depth: DiscoveryDepth) -> Result<ProposedPlan<'_>> {
         let state = self.discover_for_plan(depth).await?;
-        self.connected.session.choose_values(&state, goal).await;
+        self.connected.session.choose_values(&state, goal).await?;
         let plan = self.session().plan(&state, goal).await?;
         let StackState { live_state, history: RunHistory { unfinished, .. }, .. } = state;
         Ok(ProposedPlan::new(self, Task::Reach(goal), plan, live_state, unfinished))
+    }
+
+    /// Writes the outputs of the stack for others, as the definition has them.
+    ///
+    /// # Errors
+    /// Fails if the lease is lost, or if the backend can't be written.
+    pub async fn store_outputs(&self) -> Result<()> {
+        if let Some(lease) = self.lease() {
+            lease.ensure_held_or_renew().await?;
+        }
+        Ok(outputs::store(self.backend(), self.session().stack()).await?)
     }
 
     /// Reads the unfinished runs.

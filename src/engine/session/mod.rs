@@ -10,6 +10,7 @@ mod copies;
 mod discovery;
 mod drift;
 mod error;
+mod external;
 mod forget;
 mod import;
 mod import_sources;
@@ -76,6 +77,8 @@ pub struct SessionOptions {
     pub role: Option<String>,
     /// Maximum number of parallel steps of a run.
     pub parallelism: Option<NonZeroUsize>,
+    /// Files of values, which the text of the definition has already: they are named in printed commands.
+    pub values: Vec<String>,
 }
 
 /// Cloud a session connects to.
@@ -114,6 +117,10 @@ pub struct Session {
     defined_values: BTreeMap<String, Value>,
     /// Resources that plans are about.
     selection: Selection,
+    /// Values from outside the stack, once they are read.
+    external: Option<external::ExternalValues>,
+    /// Sentences about differences that the definition ignores.
+    ignored_notes: Vec<String>,
     /// Answers to questions about plans; `None` in the sandbox of a rehearsal, whose plan has been made with them.
     answers: Option<Answers>,
     opened_at: Instant,
@@ -172,6 +179,8 @@ impl Session {
             record: StoredRecord::default(),
             defined_values,
             selection: Selection::default(),
+            external: None,
+            ignored_notes: Vec::new(),
             answers: Some(Answers::default()),
             opened_at,
         })

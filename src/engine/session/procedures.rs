@@ -103,6 +103,7 @@ impl Session {
         }
         stack.set_region(&region);
         self.stack = stack;
+        self.use_external_values();
         Ok(())
     }
 

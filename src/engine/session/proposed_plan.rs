@@ -215,7 +215,7 @@ impl LockedSession {
                 procedure,
                 actor: actor(),
                 commit,
-                definition: sha256(session.source.text.as_bytes()),
+                definition: sha256(session.source.text_for(&session.stack.environment).as_bytes()),
             },
         }
     }

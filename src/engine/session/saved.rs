@@ -24,10 +24,11 @@ impl Session {
         let revision = self.history(state).await?.revision_numbers().await?.last().copied();
         let definition = DefinitionSource {
             file: self.source.path.clone(),
-            sha256: sha256(self.source.text.as_bytes()),
+            sha256: sha256(self.source.text_for(&self.stack.environment).as_bytes()),
             commit,
             env: self.options.definition.environment.clone(),
             set: self.options.definition.set.clone(),
+            values: self.source.values_files().map(str::to_owned).collect(),
         };
         Ok(SavedPlan::new(plan, &self.stack, (goal, self.selection.clone()), definition, revision).map_err(Error::from)?)
     }
@@ -39,7 +40,7 @@ impl SavedPlan {
     /// # Errors
     /// Fails with [`SessionError::StaleDefinition`].
     pub fn check_definition(&self, definition: &Source, file: &Path, plan_again: &str) -> Result<()> {
-        if sha256(definition.text.as_bytes()) == self.definition.sha256 {
+        if sha256(definition.text_for(&self.environment).as_bytes()) == self.definition.sha256 {
             return Ok(());
         }
         let (definition, commit) = (definition.path.clone(), self.definition.commit.clone());

@@ -68,7 +68,7 @@ impl Copy {
     async fn plan(&self, text: &str) -> Plan {
         let mut session = open_session(self.folder.path(), text).await;
         let state = session.discover_with_history().await.expect("resources");
-        session.choose_values(&state, Goal::Apply).await;
+        session.choose_values(&state, Goal::Apply).await.expect("values");
         session.plan(&state, Goal::Apply).await.expect("a plan")
     }
 }

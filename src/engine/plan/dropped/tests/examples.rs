@@ -216,7 +216,7 @@ pub(in crate::engine::plan) async fn applied() -> (Stack, LiveState) {
 pub(super) async fn state_of(folder: &Path, text: &str) -> (Stack, LiveState) {
     let mut session = open_session(folder, text).await;
     let state = session.discover_with_history().await.expect("resources");
-    session.choose_values(&state, Goal::Apply).await;
+    session.choose_values(&state, Goal::Apply).await.expect("values");
     assert!(session.plan(&state, Goal::Apply).await.expect("a plan").is_empty());
     (session.stack().clone(), state.live_state().clone())
 }

@@ -1,0 +1,274 @@
+//! What a stack uses and does not own: existing resources and outputs of other stacks, read before a plan is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use serde_json::Value;
+
+use super::{Result, Session, SessionError};
+use crate::{
+    core::{Address, LiveResource, Phase, Result as CallResult, Scope, expression, expression::Reference, nearest},
+    definition::{self, Diagnostic, ExistingResource, MORE, STACKS, Stack},
+    engine::{
+        backend::BucketCreation,
+        cloud::Cloud,
+        discover::{LiveState, find_by_id, scope},
+        outputs,
+        plan::{ExistingReading, StackReading},
+    },
+};
+
+/// Values from outside the stack.
+#[derive(Clone, Default)]
+pub(super) struct ExternalValues {
+    /// Existing resources by their address in references; several, if all that match are meant.
+    existing: BTreeMap<Address, Vec<LiveResource>>,
+    /// Outputs of other stacks, by the name that the definition gives them.
+    stacks: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Revisions that were read.
+    pub(super) readings: Vec<StackReading>,
+    /// What is missing or not unique.
+    problems: Vec<Diagnostic>,
+}
+
+impl Session {
+    /// Reads the existing resources and the outputs of other stacks that the definition uses, and puts their values into the stack. The second
+    /// call of a session reads nothing. What is missing matters to an apply only, see [`Session::require_external`].
+    pub(super) async fn resolve_external(&mut self, account: &str) {
+        // The stack of a rehearsal has the values.
+        if self.answers.is_none() || self.external.is_some() || (self.stack.existing.is_empty() && self.stack.stacks.is_empty()) {
+            return;
+        }
+        let mut found = ExternalValues::default();
+        self.find_existing(&mut found).await;
+        self.read_stacks(account, &mut found).await;
+        self.external = Some(found);
+        self.use_external_values();
+    }
+
+    /// Refuses to go on without a value from outside the stack.
+    ///
+    /// # Errors
+    /// Fails if an existing resource or an output of another stack is missing, or not unique, at the line of the definition.
+    pub fn require_external(&self) -> Result<()> {
+        let Some(external) = self.external.as_ref().filter(|external| !external.problems.is_empty()) else { return Ok(()) };
+        let mut problems = external.problems.clone();
+        problems.sort_by_key(|problem| problem.range.as_ref().map_or(0, |range| range.start));
+        Err(SessionError::InvalidDefinition { definition: self.source.clone(), problems })
+    }
+
+    /// Puts the values that were read into the stack, after it is compiled.
+    pub(super) fn use_external_values(&mut self) {
+        let Some(mut external) = self.external.take() else { return };
+        for (pointer, message) in external.put_into(&mut self.stack) {
+            let problem = Diagnostic::new("existing", message).at(definition::key_range(&self.source, &pointer));
+            let problem = problem.help("check what was found: the field does not accept it");
+            if !external.problems.contains(&problem) {
+                external.problems.push(problem);
+            }
+        }
+        self.external = Some(external);
+    }
+
+    async fn find_existing(&self, into: &mut ExternalValues) {
+        let (cloud, stack) = (&*self.cloud, &self.stack);
+        let lookups =
+            stack.existing.iter().map(|(address, existing)| async move { (address, existing, find(cloud, stack, existing).await) });
+        for (address, existing, found) in join_all(lookups).await {
+            let problem = match &found {
+                Ok(found) => count_problem(address, existing, found),
+                Err(error) => {
+                    Some((format!("can't look up `{address}`: {error}"), "check the permissions: `acme policy` prints them".to_owned()))
+                }
+            };
+            match (problem, found) {
+                (None, Ok(found)) => drop(into.existing.insert(address.clone(), found)),
+                (problem, _) => {
+                    let range = definition::key_range(&self.source, &existing.pointer);
+                    into.problems.extend(problem.map(|(message, help)| Diagnostic::new("existing", message).at(range).help(help)));
+                }
+            }
+        }
+    }
+
+    async fn read_stacks(&self, account: &str, into: &mut ExternalValues) {
+        let mut report = |pointer: &str, message: String, help: String| {
+            let range = definition::key_range(&self.source, pointer);
+            into.problems.push(Diagnostic::new("stacks", message).at(range).help(help));
+        };
+        let backend = match self.stack.stacks.values().next() {
+            None => return,
+            Some(first) => match self.select_backend(account, BucketCreation::Never).await {
+                Ok(selected) => selected.backend,
+                Err(error) => return report(&first.pointer, format!("can't read other stacks: {error}"), "check the backend".to_owned()),
+            },
+        };
+        for (name, other) in &self.stack.stacks {
+            let shown = format!("{} ({})", other.stack, other.environment);
+            let recorded = match outputs::read(&backend, &other.stack, &other.environment).await {
+                Ok(Some(recorded)) => recorded,
+                Ok(None) => {
+                    let help = "apply it first, with the same backend; or correct the name or the environment".to_owned();
+                    report(&other.pointer, format!("the stack {shown} does not exist"), help);
+                    continue;
+                }
+                Err(error) => {
+                    report(&other.pointer, format!("can't read the history of the stack {shown}: {error}"), "check the backend".to_owned());
+                    continue;
+                }
+            };
+            for (output, pointer) in &other.outputs {
+                match recorded.values.get(output) {
+                    Some(Value::Null) => {
+                        let help = format!("revision {} of that stack has no resource for it: apply it again", recorded.revision);
+                        report(pointer, format!("the output `{output}` of the stack {shown} has no value"), help);
+                    }
+                    Some(_) => {}
+                    None => {
+                        let help = nearest::suggestion(output, "outputs", recorded.values.keys().map(String::as_str));
+                        report(pointer, format!("the stack {shown} has no output `{output}`"), help);
+                    }
+                }
+            }
+            into.readings.push(StackReading {
+                name: name.clone(),
+                stack: other.stack.to_string(),
+                environment: other.environment.to_string(),
+                revision: recorded.revision,
+            });
+            into.stacks.insert(name.clone(), recorded.values);
+        }
+    }
+}
+
+impl ExternalValues {
+    /// Existing resources, with the ids of what was found.
+    pub(super) fn existing_readings(&self) -> Vec<ExistingReading> {
+        let reading = |(address, found): (&Address, &Vec<LiveResource>)| ExistingReading {
+            address: address.clone(),
+            ids: found.iter().map(|live| live.id.clone()).collect(),
+        };
+        self.existing.iter().map(reading).collect()
+    }
+
+    fn value(&self, reference: &Reference<'_>) -> Option<Value> {
+        if reference.output == MORE {
+            return Some(Value::Array(Vec::new()));
+        }
+        if reference.type_name == STACKS {
+            return self.stacks.get(reference.name)?.get(reference.output).filter(|value| !value.is_null()).cloned();
+        }
+        let found = self.existing.get(&Address::new(reference.type_name, reference.name))?;
+        match found.as_slice() {
+            [one] => one.output(reference.output),
+            several => several.iter().map(|one| one.output(reference.output)).collect(),
+        }
+    }
+
+    /// Replaces references in a stack. Returns the pointers of resources that the values do not suit, each with a message.
+    fn put_into(&self, stack: &mut Stack) -> Vec<(String, String)> {
+        let mut unfit = Vec::new();
+        let resolve = |value: &Value| expression::resolve(value, &|reference| self.value(reference));
+        for declared in stack.resources.values_mut() {
+            if !expression::has_reference(&declared.spec) {
+                continue;
+            }
+            let resolved = resolve(&declared.spec);
+            if resolved != declared.spec {
+                match declared.resource_type.operations.parse(&resolved) {
+                    Ok(spec) => declared.spec = spec,
+                    Err(wrong) => {
+                        let first = wrong.into_iter().next();
+                        let (pointer, message) = first.map(|problem| (problem.pointer, problem.message)).unwrap_or_default();
+                        unfit.push((
+                            declared.definition_pointer(&pointer),
+                            format!("a value from outside the stack does not suit `{}`: {message}", declared.address),
+                        ));
+                    }
+                }
+            }
+            if let Some(referring) = &mut declared.self_referring {
+                referring.spec = resolve(&referring.spec);
+            }
+        }
+        stack.outputs.values_mut().for_each(|value| *value = resolve(value));
+        unfit
+    }
+}
+
+/// Finds the resources that match.
+async fn find(cloud: &Cloud, stack: &Stack, existing: &ExistingResource) -> CallResult<Vec<LiveResource>> {
+    let (kind, region, state) = (existing.resource_type, existing.region.as_deref(), LiveState::default());
+    let found = match &existing.id {
+        Some(id) => match find_by_id(cloud, stack, kind, (region, id), &state).await? {
+            Some(live) => vec![live],
+            None => list(cloud, stack, existing, BTreeSet::new()).await?,
+        },
+        None => {
+            let full = existing.name.iter().map(|name| format!("{}{name}", name_prefix(existing)));
+            list(cloud, stack, existing, existing.name.iter().cloned().chain(full).collect()).await?
+        }
+    };
+    Ok(found.into_iter().filter(|live| live.phase != Phase::Deleting && matches(existing, live)).collect())
+}
+
+async fn list(cloud: &Cloud, stack: &Stack, existing: &ExistingResource, lookup: BTreeSet<String>) -> CallResult<Vec<LiveResource>> {
+    let (kind, region) = (existing.resource_type, existing.region.as_deref());
+    let scope = Scope {
+        any_owner: true,
+        bypass_tag_index: true,
+        tag_index: None,
+        lookup,
+        search_outside_path: true,
+        ..scope(stack, kind, region, &LiveState::default())
+    };
+    cloud.list(kind, &scope).await
+}
+
+/// Begin of all physical names of the type, which may be left out: `alias/`.
+fn name_prefix(existing: &ExistingResource) -> &'static str {
+    existing.resource_type.naming.map_or("", |naming| naming.prefix)
+}
+
+fn matches(existing: &ExistingResource, live: &LiveResource) -> bool {
+    let is_id = |id: &String| live.id == *id || live.arn() == Some(id);
+    let is_name = |name: &String| {
+        let is_name = |text: &str| text == name || text.strip_prefix(name_prefix(existing)) == Some(name);
+        let field = |key: &str| live.spec.get(key).and_then(Value::as_str).is_some_and(is_name);
+        ["name", "domain"].iter().any(|key| field(key))
+            || existing.resource_type.lookup_name(&live.spec).is_some_and(is_name)
+            || live.tags.get("Name").is_some_and(|text| text == name)
+            || live.id == *name
+    };
+    existing.id.as_ref().is_none_or(is_id)
+        && existing.name.as_ref().is_none_or(is_name)
+        && existing.tags.iter().all(|(key, value)| live.tags.get(key) == Some(value))
+}
+
+/// Problem of the number of resources found: message and remedy.
+fn count_problem(address: &Address, existing: &ExistingResource, found: &[LiveResource]) -> Option<(String, String)> {
+    let thing = existing.resource_type.name.replace('_', " ");
+    match found {
+        [] => {
+            let by = description(existing);
+            let help = format!("check the account, the region and the spelling; a {thing} with {by} must exist before the plan");
+            Some((format!("there is no {thing} with {by}"), help))
+        }
+        [_] => None,
+        _ if existing.all => None,
+        several => {
+            const SHOWN: usize = 5;
+            let ids: Vec<&str> = several.iter().take(SHOWN).map(|live| live.id.as_str()).collect();
+            let more = if several.len() > SHOWN { ", …" } else { "" };
+            let message = format!("`{address}` is not unique: {} match ({}{more})", several.len(), ids.join(", "));
+            Some((message, "write its `id`, add a tag, or set `all: true` to use all in a list".to_owned()))
+        }
+    }
+}
+
+fn description(existing: &ExistingResource) -> String {
+    let id = existing.id.as_ref().map(|id| format!("the id `{id}`"));
+    let name = existing.name.as_ref().map(|name| format!("the name `{name}`"));
+    let tags = existing.tags.iter().map(|(key, value)| format!("the tag `{key}: {value}`"));
+    id.into_iter().chain(name).chain(tags).collect::<Vec<_>>().join(" and ")
+}
