@@ -10,8 +10,8 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
-    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, advice, cost::CostArguments,
-    git, lock, open, outputs, plan, refusal::refuse, saved, selection::SelectionArguments,
+    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, advice,
+    cost::CostArguments, git, lock, open, outputs, plan, refusal::refuse, saved, selection::SelectionArguments,
 };
 use crate::{
     engine::{

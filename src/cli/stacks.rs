@@ -30,12 +30,11 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     global.apply_color_choice();
     let (region, backend) = (global.region.clone(), global.backend.clone());
     let options = SessionOptions {
-        definition: LoadOptions::default(),
         connection: open::connection(global),
         region,
         backend,
         role: global.role.clone(),
-        parallelism: None,
+        ..SessionOptions::default()
     };
     let connected = Session::open_without_definition(options).await?.connect(BucketCreation::Never).await?;
     let stacks = connected.stacks(arguments.drift).await?;

@@ -97,7 +97,7 @@ impl ConnectedSession {
     async fn check_drift(&self, id: &StackId) -> Result<Option<DriftRecord>> {
         let session = self.session();
         let recorded = Session::open_recorded(id, session.region(), &session.options).await?;
-        let connected = recorded.connect(BucketCreation::Never).await?;
+        let mut connected = recorded.connect(BucketCreation::Never).await?;
         let drift = connected.drift(DiscoveryDepth::Recorded).await?;
         if drift.since().is_none() {
             return Ok(None);
