@@ -166,9 +166,10 @@ impl Session {
                 let thing = kind.name.replace('_', " ");
                 return Err(SessionError::NotAdoptable(format!("AWS does not support tags on a {thing}, so it can't be adopted")));
             }
-            // It belongs to the stack as soon as it is declared and its parent belongs to the stack.
+            // It belongs to the stack as soon as it is declared and its parent belongs to the stack. The simulated cloud records that as tags.
+            let needs_tags = self.is_simulated() && address_of(&live).as_ref() != Some(address);
             live.tags.extend(ownership_tags(stack, address));
-            return Ok(Adoption { address: address.clone(), resource_type: kind, live, before, needs_tags: false });
+            return Ok(Adoption { address: address.clone(), resource_type: kind, live, before, needs_tags });
         }
         let needs_tags = !is_already_adopted(stack, &live, address, self.region())?;
         if needs_tags {
