@@ -121,8 +121,7 @@ mod tests {
         for connection in [aws, Connection::Simulated(".acme".into())] {
             let backend = Some("s3".parse().expect("a backend"));
             let definition = definition.clone();
-            let options =
-                SessionOptions { definition, connection, region: Some("eu-west-1".into()), backend, ..SessionOptions::default() };
+            let options = SessionOptions { definition, connection, region: Some("eu-west-1".into()), backend, ..SessionOptions::default() };
             for command in COMMANDS.split('|') {
                 let line = options.command_line(command, "shop.yaml");
                 match Cli::command().try_get_matches_from(line.split(' ')) {

@@ -5,7 +5,6 @@ use clap::Args;
 
 use super::{DONE, GlobalArguments, OutputFormat, open};
 use crate::{
-    definition::LoadOptions,
     engine::{
         backend::BucketCreation,
         session::{Session, SessionOptions},
@@ -29,13 +28,8 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let global = &arguments.global;
     global.apply_color_choice();
     let (region, backend) = (global.region.clone(), global.backend.clone());
-    let options = SessionOptions {
-        connection: open::connection(global),
-        region,
-        backend,
-        role: global.role.clone(),
-        ..SessionOptions::default()
-    };
+    let options =
+        SessionOptions { connection: open::connection(global), region, backend, role: global.role.clone(), ..SessionOptions::default() };
     let connected = Session::open_without_definition(options).await?.connect(BucketCreation::Never).await?;
     let stacks = connected.stacks(arguments.drift).await?;
     let (account, region) = (connected.account(), connected.session().region());

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use serde_json::json;
 
-use super::DONE;
+use super::{DONE, OutputArguments};
 use crate::{aws::http_probe::HttpProbe, report};
 
 /// This version.
@@ -25,27 +26,49 @@ pub struct Arguments {
     /// Look for a newer version among the releases of the repository [env: ACME_RELEASES_URL]. acme does that only here.
     #[arg(long)]
     check: bool,
+    #[command(flatten)]
+    output: OutputArguments,
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
-    report::print(&format!("acme {VERSION}\n"));
-    if !arguments.check {
-        return Ok(DONE);
+    let is_json = arguments.output.is_json();
+    if !is_json {
+        report::print(&format!("acme {VERSION}\n"));
     }
-    let url =
-        std::env::var(RELEASES_VARIABLE).ok().filter(|url| !url.is_empty()).unwrap_or_else(|| format!("{REPOSITORY}/releases/latest"));
-    // The latest release redirects to that of its tag.
-    let target = async { HttpProbe::new()?.redirect_target(&url, TIMEOUT).await };
-    match target.await {
-        Ok(Some(target)) => match (tag_version(&target), version(VERSION)) {
-            (Some((latest, text)), Some(own)) if latest > own => report::eprint(&format!("Version {text} is available: {target}")),
-            (Some(_), _) => report::eprint("This is the latest version."),
-            (None, _) => report::eprint(&format!("Note: can't find out the latest version: `{target}` names none.")),
-        },
-        Ok(None) => report::eprint(&format!("Note: can't find out the latest version: {url} has no release.")),
-        Err(error) => report::eprint(&format!("Note: can't find out the latest version: {url}: {}.", error.message)),
+    let latest = if arguments.check { look_for_release().await } else { None };
+    if is_json {
+        report::print_json(&json!({ "format": "acme-version/1", "version": VERSION, "latest": latest }))?;
     }
     Ok(DONE)
+}
+
+/// Version of the latest release, if it can be found out.
+async fn look_for_release() -> Option<String> {
+    let url =
+        std::env::var(RELEASES_VARIABLE).ok().filter(|url| !url.is_empty()).unwrap_or_else(|| format!("{REPOSITORY}/releases/latest"));
+    let unknown = |reason: String| report::eprint(&format!("Note: can't find out the latest version: {reason}."));
+    // The latest release redirects to that of its tag.
+    let target = async { HttpProbe::new()?.redirect_target(&url, TIMEOUT).await };
+    let target = match target.await {
+        Ok(Some(target)) => target,
+        Ok(None) => {
+            unknown(format!("{url} has no release"));
+            return None;
+        }
+        Err(error) => {
+            unknown(format!("{url}: {}", error.message));
+            return None;
+        }
+    };
+    let Some((latest, text)) = tag_version(&target) else {
+        unknown(format!("`{target}` names none"));
+        return None;
+    };
+    match version(VERSION).is_some_and(|own| latest > own) {
+        true => report::eprint(&format!("Version {text} is available: {target}")),
+        false => report::eprint("This is the latest version."),
+    }
+    Some(text.to_owned())
 }
 
 /// Version at the end of the address of a release: `…/releases/tag/v1.2.3`.

@@ -376,7 +376,7 @@ fn a_forgotten_resource_stays_without_ownership_tags() {
     write(folder.path(), &[("stack.yaml", "stack: shop\nqueues: { orders: {} }\nforget: [sqs_queue.bills, sqs_queue.never]\n")]);
     assert_eq!(acme.plan(&stack).changes(), ["forget sqs_queue.bills"]);
     let shown = acme.run("plan", &stack, &[]).assert_success().stdout;
-    assert!(shown.contains("forgotten; stays in AWS") && shown.contains("Plan: 1 to forget; 1 unchanged."), "{shown}");
+    assert!(shown.contains("leaves the stack, stays in AWS") && shown.contains("Plan: 1 to forget; 1 unchanged."), "{shown}");
     acme.apply(&stack);
     acme.assert_no_changes(&stack);
     acme.destroy(&stack);
