@@ -137,10 +137,6 @@ pub fn stack_on(kind: StandinKind, name: &str) -> EditableStack {
         StandinKind::Ministack => MINISTACK_LACKS,
     };
     lacks.iter().for_each(|(path, _)| remove(&mut stack.definition, path));
-    // Without `edge`, nothing gives the listener its rules.
-    if let Some(listener) = stack.definition.pointer_mut("/load_balancers/web/listeners/https") {
-        listener["default_action"] = json!({ "fixed_response": { "status_code": 404 } });
-    }
     // What `edge` sets.
     if let Some(listener) = stack.definition.pointer_mut("/load_balancers/web/listeners/https") {
         listener["default_action"] = json!({ "fixed_response": { "status_code": 404 } });
@@ -154,11 +150,11 @@ pub fn stack_on(kind: StandinKind, name: &str) -> EditableStack {
 /// Applies the stacks as far as the stand-in can hold them, plans again, and destroys them. The proxy checks each request against AWS's
 /// model of the service.
 #[track_caller]
-fn check_on_standin(kind: StandinKind) {
+fn check_on_standin(kind: StandinKind, environment: &str) {
     let standin = Standin::start(kind);
     let proxy = Proxy::with_complete_tag_index(&standin.url);
     for name in ["alb-eks-rds", "devops-platform", "gitops", "highly-available", "microservices"] {
-        let acme = Acme::at_endpoint(&proxy.url).with_args(&["--env", "production"]);
+        let acme = Acme::at_endpoint(&proxy.url).with_args(&["--env", environment]);
         let stack = stack_on(kind, &format!("{name}.yaml"));
         acme.apply(&stack.write());
         proxy.take_calls();
@@ -176,13 +172,22 @@ fn check_on_standin(kind: StandinKind) {
 #[test]
 #[ignore = "full run"]
 fn stacks_on_moto() {
-    check_on_standin(StandinKind::Moto);
+    check_on_standin(StandinKind::Moto, "production");
 }
 
 #[test]
 #[ignore = "full run"]
 fn stacks_on_ministack() {
-    check_on_standin(StandinKind::Ministack);
+    check_on_standin(StandinKind::Ministack, "production");
+}
+
+/// It differs in sizes only.
+#[test]
+#[ignore = "exhaustive"]
+fn exhaustive_staging_on_both_standins() {
+    for kind in StandinKind::BOTH {
+        check_on_standin(kind, "staging");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
         TOP_LEVEL_KEYS,
         diagnostic::Diagnostic,
         parse,
-        sections::{MODULE_SECTIONS, SECTION_NAMES},
+        sections::{SECTION_NAMES, WHOLE_STACK_SECTIONS},
         source::{FileRole, Source, Spans, child_pointer},
     },
 };
@@ -56,6 +56,11 @@ const STACK_KEYS: &[&str] = &["stack", "region", "account", "backend", "rollback
 
 /// Keys of a module besides sections.
 const MODULE_KEYS: &[&str] = &["description", "inputs", "outputs", "values", "resources", "include"];
+
+/// Sections that a module can have.
+fn module_sections() -> impl Iterator<Item = &'static str> + Clone {
+    SECTION_NAMES.iter().copied().filter(|name| !WHOLE_STACK_SECTIONS.contains(name))
+}
 
 /// Keys whose entries are merged one level below: `resources: { vpc: { main: … } }`.
 const NESTED_KEYS: &[&str] = &["resources", "environments", "network", "cluster", "dns", "backup", "existing", "procedures"];
@@ -215,14 +220,16 @@ impl Composer<'_> {
                 self.report_key(spans, &at, "include", message, format!("move it to `{}`", self.source.path));
                 false
             }
-            FileRole::Module if key.starts_with("x-") || MODULE_KEYS.contains(&key) || MODULE_SECTIONS.contains(&key) => true,
+            FileRole::Module if key.starts_with("x-") || MODULE_KEYS.contains(&key) || module_sections().any(|section| section == key) => {
+                true
+            }
             FileRole::Module if SECTION_NAMES.contains(&key) || TOP_LEVEL_KEYS.contains(&key) => {
                 let message = format!("a module can't have `{key}`");
                 self.report_key(spans, &at, "module", message, "put it into the stack, or into a file that the stack includes".to_owned());
                 false
             }
             FileRole::Module => {
-                let known = MODULE_KEYS.iter().chain(MODULE_SECTIONS).copied();
+                let known = MODULE_KEYS.iter().copied().chain(module_sections());
                 self.report_key(
                     spans,
                     &at,

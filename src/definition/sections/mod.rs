@@ -107,38 +107,8 @@ const SECTION_TYPES: &[(&str, &str)] = &[
 const CHOSEN_TYPES: &[(&str, &[&str])] =
     &[("databases", &["rds_instance", "aurora_cluster"]), ("caches", &["cache_replication_group", "cache_cluster"])];
 
-/// Sections that a module can have: those that need nothing of the rest of the stack.
-pub const MODULE_SECTIONS: &[&str] = &[
-    "network",
-    "transit",
-    "cluster",
-    "databases",
-    "caches",
-    "file_systems",
-    "migration",
-    "registries",
-    "dns",
-    "firewall",
-    "load_balancers",
-    "autoscaling",
-    "cdn",
-    "accelerators",
-    "storage",
-    "tables",
-    "queues",
-    "topics",
-    "secrets",
-    "parameters",
-    "keys",
-    "roles",
-    "pipelines",
-    "logs",
-    "alarms",
-    "dashboards",
-    "budgets",
-    "slo",
-    "backup",
-];
+/// Sections that a module can't have: they are about the whole stack.
+pub const WHOLE_STACK_SECTIONS: [&str; 6] = ["trail", "platform", "policies", "edge", "services", "procedures"];
 
 /// Names of subnets in a section: the tiers of the network.
 pub const TIERS: &[&str] = &["private", "public", "database", "intra"];

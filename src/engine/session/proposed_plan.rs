@@ -145,19 +145,12 @@ impl CheckedPlan<'_> {
         let roll_back_on_failure = options.roll_back_on_failure && rolls_back(locked.session().stack(), &plan);
         let run = locked.new_run(task.command(), options);
         Ok(match task {
-            Task::Reach(goal) => {
-                let request = ApplyRequest {
-                    stack: locked.session().stack(),
-                    plan: &plan,
-                    live_state,
-                    null_means: NullMeans::Unmanaged,
-                    covers_whole_stack: true,
-                    roll_back_on_failure,
-                    declared: if goal == Goal::Apply { declared_fields(locked.session().stack()) } else { DeclaredFields::new() },
+            Task::Reach(_) | Task::Forget(_) => {
+                let declared = match task {
+                    Task::Reach(Goal::Apply) => declared_fields(locked.session().stack()),
+                    Task::Forget(declared) => declared,
+                    _ => DeclaredFields::new(),
                 };
-                run.apply(request, &unfinished).await?
-            }
-            Task::Forget(declared) => {
                 let request = ApplyRequest {
                     stack: locked.session().stack(),
                     plan: &plan,
