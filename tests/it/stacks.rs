@@ -17,7 +17,7 @@ struct Edit {
     changes: &'static [&'static str],
 }
 
-/// Applies a stack and its edits in both environments, then destroys it.
+/// Applies a stack and its edits in both environments, and renders it twice, then destroys it.
 #[track_caller]
 fn check_stack(name: &str, edits: &[Edit]) {
     for environment in ["staging", "production"] {
@@ -26,6 +26,9 @@ fn check_stack(name: &str, edits: &[Edit]) {
         let mut stack = EditableStack::load(&repository_stack(name));
         acme.apply(&stack.write());
         acme.assert_no_changes(&stack.write());
+        let repository = folder.path().join("repository").display().to_string();
+        acme.run("render", &stack.write(), &["--to", &repository]).assert_success();
+        acme.run("render", &stack.write(), &["--to", &repository, "--check"]).assert_success();
         for edit in edits {
             stack.set(edit.pointer, edit.value.clone());
             let plan = acme.plan(&stack.write());
