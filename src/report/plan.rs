@@ -213,7 +213,7 @@ fn write_partial(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
     let included = partial.included.iter().map(|(address, by)| belongs(address, by)).collect();
     list(out, "Included, because the selected changes need them:", included)?;
     let excluded = partial.excluded.iter().filter(|(address, _)| partial.left_out.contains_key(address));
-    list(out, "Left out, because they need what is left out:", excluded.map(|(address, by)| belongs(address, by)).collect())
+    list(out, "Left out with a resource that they depend on:", excluded.map(|(address, by)| belongs(address, by)).collect())
 }
 
 /// Renders warnings and obstacles.

@@ -78,7 +78,7 @@ fn except_leaves_out_a_resource_and_what_needs_it() {
     assert_eq!(plan.changes(), ["create ecr_repository.images", "create sqs_queue.jobs"]);
     assert_eq!(keys(&plan.0["selection"]["excluded"]), ["security_group.web", "subnet.a", "subnet.b"]);
     let text = case.run("plan", &["--except", "vpc.main"]).assert_success().stdout;
-    assert!(text.contains("Left out, because they need what is left out: security_group.web (for vpc.main)"), "{text}");
+    assert!(text.contains("Left out with a resource that they depend on: security_group.web (for vpc.main)"), "{text}");
     case.run("apply", &["--except", "vpc.main", "--yes"]).assert_success();
     let rest = ["create security_group.web", "create subnet.a", "create subnet.b", "create vpc.main"];
     assert_eq!(case.plan(&[]).changes(), rest);

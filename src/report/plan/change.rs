@@ -180,7 +180,7 @@ const OTHERS_WIDTH: usize = 56;
 /// another one, and the number of the other fields that the definition sets.
 fn create_summary(change: &Change, names: &AddressNames) -> Vec<String> {
     let (mut important, mut others, mut hidden) = (Vec::new(), Vec::new(), 0);
-    // A risky value has a line of its own, one inside a list does not stand for the others.
+    // A risky value has a line of its own, but one inside a list does not show the other items.
     let has_line = |field: &FieldDiff| field.risks.iter().any(|risk| risk.pointer == field.pointer);
     for field in change.fields.iter().filter(|field| field.pointer != "/name" && !has_line(field)) {
         let text = format!("{} {}", field.pointer.trim_start_matches('/'), names.format(policy_statements(&field.after)));
