@@ -41,8 +41,8 @@ fn check_every_answer(standin: &Standin, kind: &str, life: &Lifecycle) -> Result
     let run = |what: &str, acme: &Acme, command: &str, spec: Option<&Map<String, Value>>| {
         case.expect_success(what, acme.run(command, &case.definition(spec), &["--yes"]))
     };
+    run("preparing", &case.acme, "apply", None)?;
     for spoiled in Spoiled::ALL {
-        run("preparing", &case.acme, "apply", None)?;
         let proxy = Proxy::start(&standin.url, Faults { at_write: Some((1, WriteFault::SpoilResponse(spoiled))), ..Faults::default() });
         let done = run(&format!("{spoiled:?}"), &case.acme.with_endpoint(&proxy.url), "apply", Some(&life.spec));
         let call = proxy.faulted_write().unwrap_or_default();
@@ -51,8 +51,12 @@ fn check_every_answer(standin: &Standin, kind: &str, life: &Lifecycle) -> Result
         if !plan.changes().is_empty() {
             return Err(format!("{call}, {spoiled:?}: after apply the plan is not empty: {:#}", plan.0["changes"]));
         }
-        run("destroying", &case.acme, "destroy", Some(&life.spec))?;
+        if !life.is_indexed(standin.kind) {
+            run("destroying", &case.acme, "destroy", Some(&life.spec))?;
+        }
+        run("removing it", &case.acme, "apply", None)?;
     }
+    run("destroying", &case.acme, "destroy", Some(&life.spec))?;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 """Corrections of moto where it differs from AWS, and a server that is warm: its modules are imported, and its applications made."""
 
+import functools
+
 # DescribeVpcEndpoints takes this filter at AWS; moto answers with status 500.
 from moto.ec2.models.vpcs import VPCEndPoint
 value_of = VPCEndPoint.get_filter_value
@@ -98,6 +100,14 @@ from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 from werkzeug.test import Client
+
+# These answers never change, and moto works them out anew in each request: from folders, from the endpoints of all services, and from classes.
+import boto3.session
+from moto.core import responses as core_responses
+Dispatcher.get_backend_for_host = functools.cache(Dispatcher.get_backend_for_host)
+partitions = tuple(boto3.session.Session().get_available_partitions())
+boto3.session.Session.get_available_partitions = lambda session: partitions
+core_responses.method_names_from_class = functools.cache(core_responses.method_names_from_class)
 
 # A call for each application that most tests need.
 CALLS = {

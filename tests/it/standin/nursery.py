@@ -6,6 +6,7 @@ whether it runs. Ends with all its processes when stdin closes.
 """
 
 import functools
+import gc
 import json
 import os
 import re
@@ -83,6 +84,8 @@ with open(os.path.join(os.path.dirname(__file__), '../everything.py'), encoding=
     for service in sorted(set(re.findall(r"(?:client|every)\('([a-z0-9-]+)'", everything.read()))):
         client('http://127.0.0.1:9', service)
 corrected_moto.warm()
+# A collection in a fork would copy all of this.
+gc.freeze()
 for line in sys.stdin:
     print(json.dumps(answer(json.loads(line))), file=answers, flush=True)
 for process in list(processes):
