@@ -8,7 +8,7 @@ use acme::{
     definition::BackendLocation,
     engine::backend::{Backend, BucketCreation, CloudLocation, Key, Lease, SelectedBackend, WriteCondition, WriteResult, select_backend},
 };
-use aws_sdk_s3::config::{Credentials, Region};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use futures::{StreamExt, stream};
 use serde_json::json;
 
@@ -30,13 +30,11 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
 
-/// Clients for an endpoint; only S3's has credentials.
+/// Clients for an endpoint.
 async fn connect(endpoint: &str) -> Aws {
-    let settings = Settings { region: Some("us-east-1".into()), endpoint_url: Some(endpoint.into()), ..Settings::default() };
-    let mut aws = Aws::connect(settings).await.expect("a region is set");
-    let config = aws.s3.config().to_builder().credentials_provider(Credentials::new("test", "test", None, None, "test"));
-    aws.clients.s3 = aws_sdk_s3::Client::from_conf(config.region(Region::new("us-east-1")).build());
-    aws
+    let credentials = Some(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test")));
+    let settings = Settings { region: Some("us-east-1".into()), endpoint_url: Some(endpoint.into()), credentials, ..Settings::default() };
+    Aws::connect(settings).await.expect("a region is set")
 }
 
 async fn choose_backend(aws: &Aws, kind: StandinKind, location: &str, consent: BucketCreation<'_>) -> acme::core::Result<SelectedBackend> {

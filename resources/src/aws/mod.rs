@@ -33,11 +33,14 @@ use aws_sdk_sts::config::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::BoxFuture;
 
-use self::services::{Clients, Connector};
-use self::{assumed_role::RoleCredentials, call_pacer::MAX_PACING_DELAY};
+use self::{
+    assumed_role::RoleCredentials,
+    call_pacer::MAX_PACING_DELAY,
+    services::{Clients, Connector, Lazy, lazy},
+};
 use crate::{
     core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange, TypeInfo},
-    kubernetes::{Access, Caller, Kubernetes, Stores},
+    kubernetes::{Access, Caller, Kubernetes},
 };
 
 pub use assumed_role::Role;
@@ -107,9 +110,9 @@ pub struct Aws {
     /// Index of tagged resources in the region.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
     /// Stacks of CloudFormation, from which resources are imported.
-    pub cloudformation: aws_sdk_cloudformation::Client,
+    pub cloudformation: Lazy<aws_sdk_cloudformation::Client>,
     /// Clients of the services.
-    pub clients: Clients,
+    pub clients: Arc<Clients>,
     /// The clusters of the region.
     pub kubernetes: Kubernetes,
     /// Configuration of the clients, for those of other regions.
@@ -177,19 +180,19 @@ impl Aws {
     fn with_clients(connector: Connector, region: String, visibility_delay: Duration, tls: bool) -> Aws {
         let calls = connector.calls.in_region(&region);
         let config = connector.config.to_builder().region(Region::new(region.clone())).build();
-        let here = Connector { config, calls: calls.clone(), ..connector.clone() };
+        let here = Arc::new(Connector { config, calls: calls.clone(), ..connector.clone() });
         let tagging = client_config!(aws_sdk_resourcegroupstagging, here);
         let sts = client_config!(aws_sdk_sts, here);
-        let cloudformation = client_config!(aws_sdk_cloudformation, here);
-        let clients = Clients::connect(&here);
+        let clients = Arc::new(Clients::connect(&here));
         let credentials = here.config.credentials_provider();
         let access = Access { region: region.clone(), credentials, caller: connector.caller.clone(), proxy: connector.kube_proxy.clone() };
-        let stores = Stores { secretsmanager: clients.secretsmanager.clone(), ssm: clients.ssm.clone() };
-        let kubernetes = Kubernetes::new(clients.eks.clone(), stores, access, calls.clone());
+        let kubernetes = Kubernetes::new(clients.clone(), access, calls.clone());
         Aws {
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             tagging: aws_sdk_resourcegroupstagging::Client::from_conf(tagging.build()),
-            cloudformation: aws_sdk_cloudformation::Client::from_conf(cloudformation.build()),
+            cloudformation: lazy(&here, |connector| {
+                aws_sdk_cloudformation::Client::from_conf(client_config!(aws_sdk_cloudformation, connector).build())
+            }),
             tls,
             region,
             visibility_delay,

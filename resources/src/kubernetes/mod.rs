@@ -27,7 +27,7 @@ use std::{
 use futures::future::BoxFuture;
 
 use crate::{
-    aws::CallPacer,
+    aws::{CallPacer, services::Clients},
     core::{Api, Error, ErrorKind, Result, ServiceInfo, TagChange},
 };
 
@@ -47,19 +47,10 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("kubernetes", "Kubernetes").e
     in_use: "Conflict",
 });
 
-/// Clients of the services that keep secret values.
-pub(crate) struct Stores {
-    /// Secrets Manager.
-    pub secretsmanager: aws_sdk_secretsmanager::Client,
-    /// Parameter Store.
-    pub ssm: aws_sdk_ssm::Client,
-}
-
 /// The clusters of one region.
 pub struct Kubernetes {
-    eks: aws_sdk_eks::Client,
-    /// Sources of secret values.
-    pub(crate) stores: Stores,
+    /// Clients of EKS, and of the services that keep secret values.
+    pub(crate) clients: Arc<Clients>,
     access: Access,
     calls: CallPacer,
     clusters: Mutex<BTreeMap<String, Arc<Cluster>>>,
@@ -67,8 +58,8 @@ pub struct Kubernetes {
 
 impl Kubernetes {
     /// Connects to no cluster yet.
-    pub(crate) fn new(eks: aws_sdk_eks::Client, stores: Stores, access: Access, calls: CallPacer) -> Kubernetes {
-        Kubernetes { eks, stores, access, calls, clusters: Mutex::default() }
+    pub(crate) fn new(clients: Arc<Clients>, access: Access, calls: CallPacer) -> Kubernetes {
+        Kubernetes { clients, access, calls, clusters: Mutex::default() }
     }
 
     /// Tells where the API of a cluster is, which saves the call that asks for it.
@@ -95,7 +86,7 @@ impl Kubernetes {
         if let Some(known) = self.known(name) {
             return Ok(known);
         }
-        let reply = self.eks.describe_cluster().name(name).send().await?;
+        let reply = self.clients.eks.describe_cluster().name(name).send().await?;
         let endpoint =
             reply.cluster.as_ref().and_then(Endpoint::of).ok_or_else(|| {
                 Error::new(ErrorKind::NotYetVisible, "ClusterNotReady", format!("the cluster `{name}` has no endpoint yet"))

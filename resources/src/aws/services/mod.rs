@@ -1,7 +1,10 @@
 //! Every AWS service that has resource types: its facts, its client, and its calls for tags. Adding one: write its file, add its two lines
 //! here.
 
-use std::future::ready;
+use std::{
+    future::ready,
+    sync::{Arc, LazyLock},
+};
 
 use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -67,17 +70,26 @@ pub(super) struct Connector {
     pub(super) kube_proxy: Option<String>,
 }
 
+/// A client that is made at its first use: most runs use few services, and each client costs time.
+pub type Lazy<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send>>;
+
+/// Makes a client at its first use.
+pub(super) fn lazy<T: 'static>(connector: &Arc<Connector>, connect: fn(&Connector) -> T) -> Lazy<T> {
+    let connector = connector.clone();
+    LazyLock::new(Box::new(move || connect(&connector)))
+}
+
 /// Registers services, by the names of their modules.
 macro_rules! services {
     ($($service:ident,)*) => {
         /// The clients of all services.
         pub struct Clients {
-            $(#[doc = concat!("The client of [`", stringify!($service), "`].")] pub $service: $service::Client,)*
+            $(#[doc = concat!("The client of [`", stringify!($service), "`].")] pub $service: Lazy<$service::Client>,)*
         }
 
         impl Clients {
-            pub(super) fn connect(connector: &Connector) -> Clients {
-                Clients { $($service: $service::connect(connector),)* }
+            pub(super) fn connect(connector: &Arc<Connector>) -> Clients {
+                Clients { $($service: lazy(connector, $service::connect),)* }
             }
         }
 

@@ -98,7 +98,7 @@ impl SecretSource {
         let (name, text, version) = match (&self.secret, &self.parameter) {
             (Some(secret), _) => {
                 let secret = secret.get();
-                let answer = api.stores.secretsmanager.get_secret_value().secret_id(secret).send().await.map_err(Error::from);
+                let answer = api.clients.secretsmanager.get_secret_value().secret_id(secret).send().await.map_err(Error::from);
                 // A secret without a value is not found either.
                 let reply = answer.map_err(|error| without_value(secret, error))?;
                 let binary = reply.secret_binary.map(aws_sdk_secretsmanager::primitives::Blob::into_inner);
@@ -106,7 +106,7 @@ impl SecretSource {
             }
             (None, Some(parameter)) => {
                 let name = parameter.get();
-                let reply = api.stores.ssm.get_parameter().name(name).with_decryption(true).send().await?;
+                let reply = api.clients.ssm.get_parameter().name(name).with_decryption(true).send().await?;
                 let parameter = reply.parameter.ok_or_else(|| Error::missing_field("Parameter"))?;
                 (name, parameter.value.map(String::into_bytes), parameter.version.to_string())
             }
@@ -131,12 +131,12 @@ impl SecretSource {
     async fn current_version(&self, api: &Kubernetes) -> Option<String> {
         match (&self.secret, &self.parameter) {
             (Some(secret), _) => {
-                let reply = api.stores.secretsmanager.describe_secret().secret_id(secret.get()).send().await.ok()?;
+                let reply = api.clients.secretsmanager.describe_secret().secret_id(secret.get()).send().await.ok()?;
                 let stages = reply.version_ids_to_stages?;
                 stages.into_iter().find(|(_, stages)| stages.iter().any(|stage| stage == "AWSCURRENT")).map(|(version, _)| version)
             }
             (None, Some(parameter)) => {
-                let reply = api.stores.ssm.get_parameter().name(parameter.get()).send().await.ok()?;
+                let reply = api.clients.ssm.get_parameter().name(parameter.get()).send().await.ok()?;
                 reply.parameter.map(|parameter| parameter.version.to_string())
             }
             (None, None) => None,
