@@ -18,7 +18,10 @@ use super::{
     source::child_pointer,
 };
 use crate::{
-    aws::types::{RESOURCE_TYPES, resource_type},
+    aws::{
+        images::{CONTAINER_IMAGE, IMAGE_OUTPUTS},
+        types::{RESOURCE_TYPES, resource_type},
+    },
     core::{
         Address, ResourceType,
         expression::{Reference, for_each_string, has_reference, references},
@@ -257,6 +260,11 @@ impl KnownResources {
         if !self.addresses.contains(&address) {
             return Some(self.unknown_reference(shown, reference.type_name, reference.name, reference.output));
         }
+        if reference.type_name == CONTAINER_IMAGE {
+            let is_known = IMAGE_OUTPUTS.contains(&reference.output) && reference.index.is_none();
+            let message = || format!("{shown} refers to the output `{}`, which `{address}` does not have", reference.output_with_index());
+            return (!is_known).then(|| (message(), suggestion(reference.output, "outputs", IMAGE_OUTPUTS.iter().copied())));
+        }
         let kind = resource_type(reference.type_name)?;
         if (reference.output == "id" || reference.output == MORE) && reference.index.is_none() {
             return None;
@@ -285,6 +293,15 @@ impl KnownResources {
     }
 
     fn unknown_reference(&self, who: &str, kind_name: &str, name: &str, output: &str) -> (String, String) {
+        if kind_name == CONTAINER_IMAGE {
+            let names: Vec<&str> =
+                self.addresses.iter().filter(|address| address.type_name == kind_name).map(|address| address.name.as_str()).collect();
+            let help = match names.is_empty() {
+                true => format!("declare it: `existing: {{ {kind_name}: {{ {name}: {{ repository: …, tag: … }} }} }}`"),
+                false => suggestion(name, "images", names),
+            };
+            return (format!("{who} refers to the unknown container image `{name}`"), help);
+        }
         let Some(kind) = resource_type(kind_name) else {
             let help = suggestion(kind_name, "types", RESOURCE_TYPES.iter().map(|kind| kind.name));
             return (format!("{who} refers to the unknown type `{kind_name}`"), help);

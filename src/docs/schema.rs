@@ -12,7 +12,7 @@ use super::{
     plain_schema::{EXPRESSION_PATTERN, allow_expressions, for_each_subschema, simplify_schema},
 };
 use crate::{
-    aws::types::RESOURCE_TYPES,
+    aws::{images::CONTAINER_IMAGE, types::RESOURCE_TYPES},
     core::{DataProtection, ResourceType},
     definition::{
         RollbackPolicy, child_pointer,
@@ -177,6 +177,25 @@ fn top_level_fields() -> Map<String, Value> {
             "description": "Resources that the stack uses and does not own, by type and name: found by `id` (or ARN), `name`, or `tags`, read by \
                             each plan, and never changed, tagged or deleted. References use the name, as for a resource of the stack. Default: none.",
             "type": ["object", "null"],
+            "properties": {
+                (CONTAINER_IMAGE): {
+                    "description": "Images in ECR, by name: found by `repository` and `tag` or `digest`. Outputs: `digest`, and `uri` with the digest.",
+                    "type": ["object", "null"],
+                    "additionalProperties": {
+                        "type": "object",
+                        "properties": {
+                            "repository": { "type": "string", "description": "Name of the repository: `shop/web`." },
+                            "tag": { "type": ["string", "number", "null"], "description": "Tag of the image. Default: none." },
+                            "digest": { "type": ["string", "null"], "description": "Digest of the image, instead of a tag: `sha256:…`. Default: none." },
+                            "account": { "type": ["string", "number", "null"], "description": "Account of the registry. Default: the stack's account." },
+                            "region": { "type": ["string", "null"], "description": "Region of the registry. Default: the stack's region." },
+                            "for_each": {}, "when": {},
+                        },
+                        "required": ["repository"],
+                        "additionalProperties": false,
+                    },
+                },
+            },
             "additionalProperties": {
                 "type": ["object", "null"],
                 "additionalProperties": {

@@ -9,7 +9,14 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    aws::{self, Aws, global_region, services, types::RESOURCE_TYPES},
+    aws::{
+        self, Aws,
+        cloudformation::{self, StackResource},
+        global_region,
+        images::{self, ImageQuery, ImageSearch},
+        services,
+        types::RESOURCE_TYPES,
+    },
     core::{
         ADDRESS_TAG, AccountLimit, BackupSource, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget,
         GateReport, GateSource, IndexFilter, LeftoverRequest, Leftovers, LiveResource, NewestBackup, Phase, PlannedSpecs, PreflightContext,
@@ -341,6 +348,37 @@ impl Cloud {
             }
         };
         listed.map(|found| as_seen(found, scope))
+    }
+
+    /// Finds a container image in a region; `None` is the stack's.
+    ///
+    /// # Errors
+    /// Returns errors of the service.
+    pub async fn find_image(&self, query: &ImageQuery, region: Option<&str>) -> Result<ImageSearch> {
+        match self {
+            Cloud::Aws(aws) => images::find_image(&aws.in_region(region), query).await,
+            Cloud::Simulated(local) => {
+                // Like the SDK, retries throttled reads silently.
+                for _ in 1..MAX_READ_ATTEMPTS {
+                    match local.find_image(query, region).await {
+                        Err(error) if error.kind == ErrorKind::Throttled => tokio::time::sleep(Duration::from_millis(20)).await,
+                        ended => return ended,
+                    }
+                }
+                local.find_image(query, region).await
+            }
+        }
+    }
+
+    /// Resources of a stack of CloudFormation; `None` without such a stack. The simulated cloud has none.
+    ///
+    /// # Errors
+    /// Returns errors of the service.
+    pub async fn cloudformation_resources(&self, stack: &str) -> Result<Option<Vec<StackResource>>> {
+        match self {
+            Cloud::Aws(aws) => cloudformation::stack_resources(aws, stack).await,
+            Cloud::Simulated(_) => Ok(None),
+        }
     }
 
     /// See [`crate::core::Resource::create`].

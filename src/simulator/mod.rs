@@ -14,6 +14,7 @@ mod account;
 mod constraints;
 mod exchange;
 mod ids;
+mod images;
 mod recovery;
 mod rename;
 mod resource;
