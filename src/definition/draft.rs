@@ -52,6 +52,18 @@ impl Draft {
     pub(super) fn definition_pointer(&self, pointer: &str) -> String {
         definition_pointer(&self.pointer, &self.pointer_overrides, pointer)
     }
+    /// Value of a field as the stack would write it: with complete names, if it is a name or has references of a module.
+    pub(super) fn complete_field(&self, field: &str) -> Option<Value> {
+        Some(self.complete_value(self.spec.get(field)?))
+    }
+    /// Same for a value in a field.
+    pub(super) fn complete_value(&self, value: &Value) -> Value {
+        match value {
+            _ if self.prefix.is_empty() => value.clone(),
+            Value::String(name) if !name.contains("${") && !name.starts_with("arn:") => format!("{}{name}", self.prefix).into(),
+            value => modules::complete(value, "", false),
+        }
+    }
 }
 
 /// Converts a pointer into the spec at `base` to one into the definition; some fields are elsewhere.
