@@ -18,6 +18,7 @@ mod ignored_changes;
 mod insert;
 mod location;
 mod networks;
+mod outputs;
 mod parse;
 mod physical_name;
 mod problems;
@@ -47,7 +48,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-pub use self::composition::existing::{ExistingResource, MORE, OtherStack, STACKS};
+pub use self::composition::existing::{ExistingQuery, ExistingResource, MORE, OtherStack, ResourceQuery, STACKS};
 use self::composition::{
     document::compose,
     existing::{parse_existing, parse_stacks, written_names},
@@ -360,10 +361,9 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     let mut of_modules = Vec::new();
     modules::expand(&mut c, &composed, frame, "", &mut of_modules);
     let mut drafts = Vec::new();
-    sections::expand(&mut c, document, frame, "", &mut drafts);
+    sections::expand(&mut c, document, frame, "", of_modules, &mut drafts);
     let single = document.get("resources").map(|resources| c.expand(resources, "/resources")).unwrap_or_default();
     draft::add_single_resources(&mut c, single, "/resources", &mut drafts);
-    drafts.extend(of_modules);
     let mut stack = Stack {
         name,
         environment,
@@ -389,15 +389,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     if let Some(region) = stack.region.clone() {
         stack.set_region(&region);
     }
-    if let Some(outputs) = c.top_level_map(document, "outputs") {
-        for (name, value) in outputs {
-            let at = child_pointer("/outputs", name);
-            let value = known.without_absent(c.render(value, &at));
-            let shown = format!("output `{name}`");
-            known.add_references(&mut c, &value, &value, &shown, &|pointer| format!("{at}{pointer}"), &mut BTreeSet::new());
-            stack.outputs.insert(name.clone(), value);
-        }
-    }
+    stack.outputs = outputs::parse(&mut c, document, &mut known);
     stack.moved = parse_moved(&mut c, document, &stack);
     stack.forget = parse_forget(&mut c, document, &stack);
     stack.usage = usage::parse(&mut c, document);
