@@ -1,5 +1,7 @@
 //! The account and region that a text is about. The simulated cloud looks different from AWS.
 
+use std::path::Path;
+
 use super::{Style, printer};
 
 /// Account and region.
@@ -25,6 +27,12 @@ impl Place<'_> {
             false => Style::Heading.paint(text).to_string(),
         }
     }
+}
+
+/// Says on stderr that a command works on the simulated cloud in this folder.
+pub fn announce_simulated(folder: &Path) {
+    let folder = folder.display();
+    printer::eprint(&format!("{}Resources are in {folder}; acme makes no calls to AWS.", simulated_prefix()));
 }
 
 /// Words before a question or a heading of a process that works on the simulated cloud; empty otherwise.
