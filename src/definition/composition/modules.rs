@@ -194,10 +194,12 @@ fn complete_text<'a>(text: &'a str, prefix: &str, marked: bool) -> Cow<'a, str> 
 pub(super) fn complete_addresses(value: &mut Value, prefix: &str) {
     match value {
         Value::String(text) => {
-            if let [one] = references(text).as_slice() {
-                *text = Address::new(one.type_name, one.name.trim_start_matches(MARK)).to_string();
-            } else if let Some(address) = Address::parse(text) {
-                *text = Address::new(&address.type_name, format!("{prefix}{}", address.name)).to_string();
+            let complete = match references(text).as_slice() {
+                [one] => Some(Address::new(one.type_name, one.name.trim_start_matches(MARK))),
+                _ => Address::parse(text).map(|address| Address::new(&address.type_name, format!("{prefix}{}", address.name))),
+            };
+            if let Some(address) = complete {
+                *text = address.to_string();
             }
         }
         Value::Array(list) => list.iter_mut().for_each(|item| complete_addresses(item, prefix)),

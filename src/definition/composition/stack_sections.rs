@@ -35,8 +35,8 @@ pub struct JoinedSection {
 
 /// Evaluates the sections of a module that join those of the stack. Called with the module's values.
 pub(super) fn collect(c: &mut Compiler<'_>, module: &ModuleUse, prefix: &str) {
-    for section in JOINED_SECTIONS {
-        let Some(value) = module.document.fields.get(*section).filter(|value| !value.is_null()) else { continue };
+    for section in JOINED_SECTIONS.iter().copied() {
+        let Some(value) = module.document.fields.get(section).filter(|value| !value.is_null()) else { continue };
         let pointer = format!("{}/{section}", module.base);
         if module.document.fields.contains_key("cluster") {
             let message = format!("`{section}` of a module is for the cluster of the stack, but this module has a cluster of its own");
