@@ -12,6 +12,12 @@ fn run_new(folder: &Path, arguments: &[&str]) -> CommandOutput {
     CommandOutput::from_output(process.arg("new").args(arguments).current_dir(folder).env("NO_COLOR", "1").output().expect("acme runs"))
 }
 
+fn assert_standard_layout(definition: &Path) {
+    let text = std::fs::read_to_string(definition).expect("a definition");
+    let formatted = acme::definition::formatted_text(&acme::definition::Source::new("acme.yaml", text.as_str()));
+    assert_eq!(formatted.ok().as_deref(), Some(text.as_str()));
+}
+
 #[test]
 fn every_template_part_can_be_planned() {
     let parts = ["network", "cluster", "database", "registry", "bucket", "secret", "dns", "load-balancer", "firewall"];
@@ -19,6 +25,7 @@ fn every_template_part_can_be_planned() {
         let folder = tempfile::tempdir().unwrap();
         run_new(folder.path(), &["shop", "--region", "eu-west-1", "--with", &with]).assert_success();
         let definition = folder.path().join("acme.yaml");
+        assert_standard_layout(&definition);
         let acme = Acme::local(&folder.path().join("cloud"));
         for environment in ["staging", "production"] {
             let plan = acme.with_args(&["--env", environment]).plan(&definition);
@@ -79,6 +86,7 @@ fn starts_from_an_architecture_with_other_names() {
     let answers = ["shop", "--like", "gitops", "--region", "us-east-1", "--domain", "shop.example.org", "--size", "small"];
     let done = run_new(folder.path(), &answers).assert_success();
     let definition = folder.path().join("acme.yaml");
+    assert_standard_layout(&definition);
     let text = std::fs::read_to_string(&definition).unwrap();
     let example = text.lines().position(|line| line.contains("git.example.com")).unwrap() + 1;
     assert!(done.stderr.contains(&format!("replace the names under example.com in these lines: {example}")), "{}", done.stderr);
@@ -122,7 +130,7 @@ fn the_first_walk_needs_no_file_name() {
     let text = std::fs::read_to_string(folder.path().join("acme.yaml")).expect("the definition");
     let told = made.stderr.split('`').nth(1).expect("a command");
     let written = text.lines().filter_map(|line| line.strip_prefix("#   ")).filter_map(|line| line.split("     ").next());
-    let validate = ["acme validate --all-environments", "acme validate --env staging"];
+    let validate = ["acme validate", "acme validate --env staging"];
     let walk: Vec<String> = validate.into_iter().chain([told]).chain(written).map(str::to_owned).collect();
     assert_eq!(walk.len(), 7, "{walk:?}");
     for line in &walk {

@@ -136,7 +136,9 @@ pub fn render_definition(name: &str, region: &str, file: &str, chosen: &[&str]) 
     }
     text += "\n# Printed by `acme outputs` after an apply.\noutputs:\n";
     for (key, expression) in parts.iter().filter_map(|part| part.output) {
-        text += &format!("  {key}: '{{{{ {expression} }}}}'\n");
+        // As `acme fmt` writes it.
+        let quote = if expression.contains('"') { '\'' } else { '"' };
+        text += &format!("  {key}: {quote}{{{{ {expression} }}}}{quote}\n");
     }
     text
 }
