@@ -28,8 +28,8 @@ pub(super) struct CommonOptions {
     verbose: u8,
     quiet: bool,
     log: Option<PathBuf>,
-    /// Folder of the simulated cloud.
-    local: Option<PathBuf>,
+    /// Whether the command works on the simulated cloud.
+    is_local: bool,
 }
 
 impl CommonOptions {
@@ -45,17 +45,19 @@ impl CommonOptions {
             verbose: arguments.try_get_one("verbose").ok().flatten().copied().unwrap_or_default(),
             quiet: arguments.try_get_one("quiet").ok().flatten().copied().unwrap_or_default(),
             log: arguments.try_get_one("log").ok().flatten().cloned(),
-            local: arguments.try_get_one("local").ok().flatten().cloned(),
+            is_local: arguments.try_get_one::<PathBuf>("local").ok().flatten().is_some(),
         }
     }
 
     /// Marks the output of a command on the simulated cloud, whichever it is: questions and headings, and a line before everything else on
     /// stderr. Stdout has the result alone.
     pub(super) fn mark_simulated_cloud(&self) {
-        let Some(folder) = &self.local else { return };
+        if !self.is_local {
+            return;
+        }
         report::mark_simulated();
         if !self.quiet {
-            report::announce_simulated(folder);
+            report::announce_simulated();
         }
     }
 

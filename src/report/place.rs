@@ -1,7 +1,5 @@
 //! The account and region that a text is about. The simulated cloud looks different from AWS.
 
-use std::path::Path;
-
 use super::{Style, printer};
 
 /// Account and region.
@@ -29,10 +27,9 @@ impl Place<'_> {
     }
 }
 
-/// Says on stderr that a command works on the simulated cloud in this folder.
-pub fn announce_simulated(folder: &Path) {
-    let folder = folder.display();
-    printer::eprint(&format!("{}Resources are in {folder}; acme makes no calls to AWS.", simulated_prefix()));
+/// Says on stderr that a command works on the simulated cloud.
+pub fn announce_simulated() {
+    printer::eprint(&format!("{}Nothing in AWS is read or changed.", simulated_prefix()));
 }
 
 /// Words before a question or a heading of a process that works on the simulated cloud; empty otherwise.
