@@ -7,6 +7,7 @@ mod cidr_subnet;
 mod compiler;
 mod composition;
 mod cross_checks;
+mod cycles;
 mod dependencies;
 mod diagnostic;
 pub(crate) mod draft;
@@ -403,7 +404,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     }
     stack.stacks = known.into_stacks();
     provided::add_dependencies(&mut stack);
-    dependencies::report_cycles(&mut c, &stack);
+    cycles::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
     region::check_references(&mut c, &stack);
     stack.gitops = gitops::separate(&mut c, &mut stack);
