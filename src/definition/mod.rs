@@ -26,6 +26,7 @@ mod problems;
 pub mod procedures;
 mod provided;
 mod region;
+mod resource_tags;
 mod role;
 mod rollback_policy;
 mod scalar;
