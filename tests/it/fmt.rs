@@ -86,7 +86,7 @@ fn examples_in_the_documentation_have_the_standard_layout() {
 #[test]
 fn printed_policies_have_the_standard_layout() {
     let folder = tempfile::tempdir().unwrap();
-    let acme = crate::acme::Acme::local(&folder.path().join("cloud"));
+    let acme = crate::acme::Acme::without_cloud();
     let quickstart = crate::acme::repository_stack("quickstart.yaml");
     let policy = acme.run("policy", &quickstart, &["--env", "production", "--resources"]).assert_success().stdout;
     assert!(policy.contains("  plan-1:\n"), "{policy}");

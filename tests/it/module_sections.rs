@@ -21,8 +21,8 @@ queues: [audit]
 services:
   users: { port: 8080, version: 1.0.0, path: / }
 include:
-  - { module: app, as: mail, inputs: { path: /mail, audit: '{{ queues.audit.arn }}', users: '{{ services.users.id }}' } }
-  - { module: app, as: bills, inputs: { path: /bills, audit: '{{ queues.audit.arn }}', users: '{{ services.users.id }}' } }
+  - { module: app, as: mail, inputs: { path: /mail, audit: '{{ queues.audit.arn }}', users: '{{ services.users.id }}', subnets: ['{{ subnet.private-a.id }}', '{{ subnet.private-b.id }}'], group: '{{ cluster.security_group_id }}' } }
+  - { module: app, as: bills, inputs: { path: /bills, audit: '{{ queues.audit.arn }}', users: '{{ services.users.id }}', subnets: ['{{ subnet.private-a.id }}', '{{ subnet.private-b.id }}'], group: '{{ cluster.security_group_id }}' } }
 outputs:
   mail: '{{ modules.mail.service }}'
 ";
@@ -32,10 +32,13 @@ inputs:
   path: { type: string, description: Path }
   audit: { type: string, description: ARN of the queue for audits }
   users: { type: string, description: Service of the users }
+  subnets: { type: list, description: Subnets of the database }
+  group: { type: string, description: Security group of the database }
 keys: [main]
 queues: { jobs: { kms_key: main } }
 secrets: [token]
-databases: { main: { engine: postgres, version: '16', class: db.t4g.micro, storage_gib: 20, database_name: app, deletion_protection: false, password_secret: token } }
+databases:
+  main: { engine: postgres, version: '16', class: db.t4g.micro, storage_gib: 20, database_name: app, deletion_protection: false, password_secret: token, subnets: '{{ inputs.subnets }}', security_groups: ['{{ inputs.group }}'] }
 services:
   api:
     port: 8080
@@ -187,13 +190,13 @@ fn mistakes_of_services_in_modules_are_at_the_lines_of_the_module() {
     assert_problems(
         &files(STACK, &module),
         &[
-            "app/module.yaml:14:13",
+            "app/module.yaml:17:13",
             "there is no service `work`",
             "did you mean `worker`?",
-            "app/module.yaml:15:15",
+            "app/module.yaml:18:15",
             "`secrets` has no entry `tokn`",
             "did you mean `token`?",
-            "app/module.yaml:21:12",
+            "app/module.yaml:24:12",
             "`queues` has no entry `job`",
             "did you mean `jobs`?",
         ],
@@ -201,6 +204,6 @@ fn mistakes_of_services_in_modules_are_at_the_lines_of_the_module() {
     let same = STACK.replace("path: /bills", "path: /mail");
     assert_problems(
         &files(&same, APP),
-        &["app/module.yaml:13:11", "`/mail` is the path of `", "`policies.namespaces.mail` is defined twice"],
+        &["app/module.yaml:16:11", "`/mail` is the path of `", "`policies.namespaces.mail` is defined twice"],
     );
 }
