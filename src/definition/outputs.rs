@@ -17,7 +17,7 @@ pub fn parse(c: &mut Compiler<'_>, document: &Map<String, Value>, known: &mut Kn
         if let Some(pointer) = find_secret(name, &value, &at) {
             c.hide_value(&pointer);
             let help = "put it into Secrets Manager, and write the ARN of the secret here: `\"{{ secrets.db.arn }}\"`";
-            c.problem_at_key("outputs", &pointer, format!("{shown} is a secret in plain text, which is printed and stored"), help);
+            c.problem_at_key("outputs", &pointer, format!("{shown} is a secret in plain text, which acme would print and store"), help);
         }
         known.add_references(c, &value, &value, &shown, &|pointer| format!("{at}{pointer}"), &mut BTreeSet::new());
         outputs.insert(name.clone(), value);

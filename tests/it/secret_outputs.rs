@@ -51,7 +51,7 @@ fn an_output_in_plain_text_is_refused_and_not_repeated() {
         for command in ["plan", "apply"] {
             let json = acme.run(command, &stack, &[&more[..], &["-o", "json"]].concat());
             let done = acme.run(command, &stack, &more);
-            let problem = "is a secret in plain text, which is printed and stored";
+            let problem = "is a secret in plain text, which acme would print and store";
             assert!(
                 done.code == 1 && done.stderr.contains(problem) && done.stderr.contains("error[outputs]"),
                 "{outputs}: {}",
@@ -105,7 +105,7 @@ fn a_secret_of_another_stack_is_not_read() {
     assert_ne!(text, hidden);
     fs::write(stored, hidden).expect("the outputs");
     for command in ["plan", "apply"] {
-        assert_refused(&acme.run(command, &stack, &[]), "has a secret, which acme does not record");
+        assert_refused(&acme.run(command, &stack, &[]), "contains a secret, which acme does not record");
     }
     let json = acme.run("plan", &stack, &["-o", "json"]);
     assert!(!json.stdout.contains("****"), "{}", json.stdout);

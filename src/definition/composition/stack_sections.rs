@@ -39,7 +39,7 @@ pub(super) fn collect(c: &mut Compiler<'_>, module: &ModuleUse, prefix: &str) {
         let Some(value) = module.document.fields.get(section).filter(|value| !value.is_null()) else { continue };
         let pointer = format!("{}/{section}", module.base);
         if module.document.fields.contains_key("cluster") {
-            let message = format!("`{section}` of a module is for the cluster of the stack, but this module has a cluster of its own");
+            let message = format!("`{section}` in a module applies to the cluster of the stack, but this module has a cluster of its own");
             c.problem_at_key("module", &pointer, message, format!("move `cluster` or `{section}` into the stack"));
             continue;
         }

@@ -127,7 +127,7 @@ impl Session {
                         report(pointer, format!("the output `{output}` of the stack {shown} has no value"), help);
                     }
                     Some(value) if value.to_string().contains(HIDDEN) => {
-                        let message = format!("the output `{output}` of the stack {shown} has a secret, which acme does not record");
+                        let message = format!("the output `{output}` of the stack {shown} contains a secret, which acme does not record");
                         report(pointer, message, "output the ARN of the secret there, and read the secret where it is used".to_owned());
                     }
                     Some(_) => {}
@@ -303,7 +303,7 @@ fn image_problem(query: &ImageQuery, search: &ImageSearch) -> (String, String) {
         let help = "restore it, or use another image: an archived one can't be pulled".to_owned();
         return (format!("the image {version} in the repository `{repository}` is archived"), help);
     }
-    let help = format!("push it first, or correct it: `aws ecr list-images --repository-name {repository}` lists what is there");
+    let help = format!("push it first, or name another one: `aws ecr list-images --repository-name {repository}` lists them");
     (format!("there is no image {version} in the repository `{repository}`"), help)
 }
 

@@ -92,7 +92,7 @@ impl LockedSession {
         let mut stacks = vec![(stack.to_owned(), String::new(), 0)];
         while let Some((stack, prefix, depth)) = stacks.pop() {
             let Some(resources) = session.cloud.cloudformation_resources(&stack).await? else {
-                let message = format!("there is no stack `{stack}` of CloudFormation in {}", session.region());
+                let message = format!("there is no CloudFormation stack `{stack}` in {}", session.region());
                 return Err(SessionError::NotFound(message));
             };
             for StackResource { type_name, name, id } in resources {

@@ -57,7 +57,7 @@ fn names_a_stack_of_cloudformation_that_does_not_exist() {
         Script::new().on("ListStackResources", [xml_error(400, "ValidationError", "Stack with id none does not exist")]).start("  {}\n");
     let done = endpoint.run("import", &["--from-cloudformation", "none", "--yes"]);
     assert_eq!(done.code, 1);
-    assert!(done.stderr.contains("there is no stack `none` of CloudFormation in us-east-1"), "{}", done.stderr);
+    assert!(done.stderr.contains("there is no CloudFormation stack `none` in us-east-1"), "{}", done.stderr);
     let endpoint = Script::new()
         .on("ListStackResources", [xml_error(400, "ValidationError", "1 validation error detected: Value 'x' at 'stackName'")])
         .start("  {}\n");
