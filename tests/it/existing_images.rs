@@ -11,7 +11,7 @@ use crate::{
 /// A stack with an image found by its tag, and further keys.
 fn stack_with(more: &str) -> String {
     let image = "existing: { container_image: { web: { repository: shop/web, tag: v1 } } }";
-    let parameters = "image: { value: '{{ existing.web.uri }}' }, digest: { value: '{{ container_image.web.digest }}' }";
+    let parameters = "image: { name: /shop/image, value: '{{ existing.web.uri }}' }, digest: { value: '{{ container_image.web.digest }}' }";
     format!("stack: shop\nregion: us-east-1\n{image}\n{more}resources: {{ parameter: {{ {parameters} }} }}\n")
 }
 
@@ -58,7 +58,7 @@ fn an_image_is_used_by_its_digest_on_moto() {
         ));
         pushed.as_str().expect("a digest").to_owned()
     };
-    let value = || standin.run_boto3("out = client('ssm').get_parameter(Name='/shop/default/image')['Parameter']['Value']");
+    let value = || standin.run_boto3("out = client('ssm').get_parameter(Name='/shop/image')['Parameter']['Value']");
     let first = push(1);
     acme.apply(&stack);
     acme.assert_no_changes(&stack);

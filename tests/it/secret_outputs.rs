@@ -120,7 +120,7 @@ fn a_secret_of_another_stack_is_not_read_on_moto() {
     let arn = standin.run_boto3("out = client('secretsmanager').create_secret(Name='token', SecretString='tiger4711')['ARN']");
     let arn = arn.as_str().expect("an ARN");
     let text = format!(
-        "stack: tokens\nregion: us-east-1\nresources: {{ parameter: {{ token: {{ type: secure_string, secret: '{arn}' }} }} }}\n\
+        "stack: tokens\nregion: us-east-1\nresources: {{ parameter: {{ token: {{ name: /tokens/token, type: secure_string, secret: '{arn}' }} }} }}\n\
          outputs: {{ token: '{{{{ parameter.token.value }}}}' }}\n"
     );
     let folder = folder(&[("tokens.yaml", &text), ("stack.yaml", CONSUMER)]);
@@ -134,8 +134,7 @@ fn a_secret_of_another_stack_is_not_read_on_moto() {
         done
     };
     run("apply", &tokens, &["--yes"]).assert_success();
-    let value =
-        standin.run_boto3("out = client('ssm').get_parameter(Name='/tokens/default/token', WithDecryption=True)['Parameter']['Value']");
+    let value = standin.run_boto3("out = client('ssm').get_parameter(Name='/tokens/token', WithDecryption=True)['Parameter']['Value']");
     assert_eq!(value, "tiger4711", "the parameter has the secret");
     for options in [&[][..], &["-o", "json"]] {
         run("outputs", &tokens, options).assert_success();
