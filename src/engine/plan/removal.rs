@@ -42,7 +42,7 @@ impl Planner<'_> {
     }
 
     /// Obstacle for AWS's deletion protection.
-    fn check_deletion_protection(&mut self, change: &Change, kind: &ResourceType, live: &LiveResource, declared: bool) {
+    pub(super) fn check_deletion_protection(&mut self, change: &Change, kind: &ResourceType, live: &LiveResource, declared: bool) {
         let Some(pointer) = kind.protects_deletion else { return };
         if live.spec.pointer(pointer) != Some(&Value::Bool(true)) {
             return;
