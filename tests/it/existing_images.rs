@@ -49,10 +49,12 @@ fn an_image_is_used_by_its_digest_on_moto() {
     let missing = acme.run("plan", &stack, &[]);
     assert!(missing.code == 1 && missing.stderr.contains("there is no image with the tag `v1`"), "{}", missing.combined_output());
     let push = |size: usize| {
-        let config =
-            json!({ "mediaType": "application/vnd.docker.container.image.v1+json", "size": size, "digest": format!("sha256:{size:064}") });
+        // moto's digest of an image is that of its layers.
+        let part = |media_type: &str| json!({ "mediaType": media_type, "size": size, "digest": format!("sha256:{size:064}") });
+        let config = part("application/vnd.docker.container.image.v1+json");
+        let layer = part("application/vnd.docker.image.rootfs.diff.tar.gzip");
         let media_type = "application/vnd.docker.distribution.manifest.v2+json";
-        let manifest = json!({ "schemaVersion": 2, "mediaType": media_type, "config": config, "layers": [] }).to_string();
+        let manifest = json!({ "schemaVersion": 2, "mediaType": media_type, "config": config, "layers": [layer] }).to_string();
         let pushed = standin.run_boto3(&format!(
             "out = client('ecr').put_image(repositoryName='shop/web', imageTag='v1', imageManifest={manifest:?})['image']['imageId']['imageDigest']"
         ));
