@@ -1,14 +1,17 @@
-//! Options that apply before a command runs: those of the log, and the format of errors.
+//! Options that apply before a command runs: those of the log, the format of errors, and the simulated cloud.
 
 use std::{env, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::ArgMatches;
 
-use super::{OutputFormat, advice, refusal::refuse};
+use super::{Color, OutputFormat, advice, refusal::refuse};
 use crate::{
     core::trace::Level,
-    report::log::{Log, LogOptions},
+    report::{
+        self,
+        log::{Log, LogOptions},
+    },
 };
 
 /// Variable with what to show, as `-v` and `-vv` do.
@@ -21,9 +24,12 @@ pub(super) struct CommonOptions {
     pub command: String,
     /// Output format.
     pub output: OutputFormat,
+    color: Color,
     verbose: u8,
     quiet: bool,
     log: Option<PathBuf>,
+    /// Whether the command works on the simulated cloud.
+    is_local: bool,
 }
 
 impl CommonOptions {
@@ -35,9 +41,32 @@ impl CommonOptions {
         CommonOptions {
             command: command.to_owned(),
             output: arguments.try_get_one("output").ok().flatten().copied().unwrap_or_default(),
+            color: arguments.try_get_one("color").ok().flatten().copied().unwrap_or_default(),
             verbose: arguments.try_get_one("verbose").ok().flatten().copied().unwrap_or_default(),
             quiet: arguments.try_get_one("quiet").ok().flatten().copied().unwrap_or_default(),
             log: arguments.try_get_one("log").ok().flatten().cloned(),
+            is_local: arguments.try_get_one::<PathBuf>("local").ok().flatten().is_some(),
+        }
+    }
+
+    /// Marks the output of a command on the simulated cloud, whichever it is: questions and headings, and a line before everything else on
+    /// stderr. Stdout has the result alone.
+    pub(super) fn mark_simulated_cloud(&self) {
+        if !self.is_local {
+            return;
+        }
+        report::mark_simulated();
+        if !self.quiet {
+            report::announce_simulated();
+        }
+    }
+
+    /// Selects whether the output has colour.
+    pub(super) fn apply_color_choice(&self) {
+        match self.color {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
         }
     }
 

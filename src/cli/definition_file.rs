@@ -62,10 +62,9 @@ pub fn default_file(folder: &Path) -> Result<PathBuf> {
         ),
         (false, false) => refuse!(
             "definition-file",
-            "no definition is named, and neither `{}` nor `{}` is in this folder: name the file, or create one with `acme new NAME --out {}`",
+            "no definition is named, and neither `{}` nor `{}` is in this folder: name the file, or create one with `acme new NAME`",
             DEFAULT_FILES[0],
-            DEFAULT_FILES[1],
-            DEFAULT_FILES[0]
+            DEFAULT_FILES[1]
         ),
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     engine::{
         backend::BucketCreation,
         discover::address_of,
-        session::{DiscoveryDepth, Drift, Session},
+        session::{DiscoveryDepth, Drift, IgnoredDrift, Session},
     },
     report::{self, AddressNames, time},
 };
@@ -34,10 +34,14 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     match global.output {
         OutputFormat::Json => {
             let since = drift.since().map(|since| since.run.revision);
-            let json = report::json::drift(session.stack(), session.region(), connected.account(), since, &drift.changes);
+            let json = report::json::drift(session.stack(), session.region(), connected.account(), since, &drift.changes, &drift.ignored);
             report::print_json(&json)?;
         }
         _ => report::print(&render_text(session, &drift)),
+    }
+    for IgnoredDrift { address, fields, reason } in &drift.ignored {
+        let names: Vec<String> = fields.iter().map(|name| format!("`{name}`")).collect();
+        report::eprint(&format!("Note: changes of {} of `{address}` are ignored: {reason}", names.join(", ")));
     }
     if drift.recorded.as_ref().is_some_and(|recorded| !recorded.uncertain.is_empty()) {
         report::eprint("Note: an unfinished run exists; resources it changed are not shown.");

@@ -114,7 +114,7 @@ async fn run_with_lease(arguments: &Arguments, locked: &LockedSession, target: &
             OutputFormat::Json => {
                 report::print_json(&json!({ "format": "acme-import/1", "address": address, "id": live.id, "resources": resources }))?;
             }
-            _ => report::print_yaml(&serde_yaml::to_string(&json!({ "resources": resources }))?)?,
+            _ => open::print_definition(&serde_yaml::to_string(&json!({ "resources": resources }))?)?,
         }
     }
     if adoption.needs_tags {

@@ -321,16 +321,6 @@ fn parse_key_value(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| format!("`{text}` does not have the form KEY=VALUE"))
 }
 
-impl GlobalArguments {
-    fn apply_color_choice(&self) {
-        match self.color {
-            Color::Auto => {}
-            Color::Always => anstream::ColorChoice::Always.write_global(),
-            Color::Never => anstream::ColorChoice::Never.write_global(),
-        }
-    }
-}
-
 impl Cli {
     /// Parses the arguments of the process. Prints help, the version or an error, and exits, if there is nothing to run.
     pub fn parse_or_exit() -> Cli {
@@ -353,10 +343,12 @@ impl Cli {
 /// Runs a command and returns its exit code.
 pub async fn run(cli: Cli) -> u8 {
     let Cli { command, common } = cli;
+    common.apply_color_choice();
     let log = match common.start_log() {
         Ok(log) => log,
         Err(error) => return failure::report_failure(&error, common.output),
     };
+    common.mark_simulated_cloud();
     let code = match run_command(command).await {
         Ok(code) => code,
         Err(error) => failure::report_failure(&error, common.output),

@@ -61,7 +61,6 @@ pub async fn open(target: &StackArguments, global: &GlobalArguments) -> Result<S
 
 /// Same, for a definition that was read before.
 pub async fn open_source(source: Source, target: &StackArguments, global: &GlobalArguments) -> Result<Session> {
-    global.apply_color_choice();
     Ok(Session::open(source, session_options(target, global)).await?)
 }
 
@@ -81,10 +80,7 @@ pub fn session_options(target: &StackArguments, global: &GlobalArguments) -> Ses
 /// Cloud that the options select.
 pub fn connection(global: &GlobalArguments) -> Connection {
     match &global.local {
-        Some(folder) => {
-            report::mark_simulated();
-            Connection::Simulated(folder.clone())
-        }
+        Some(folder) => Connection::Simulated(folder.clone()),
         None => Connection::Aws {
             profile: global.profile.clone(),
             endpoint_url: global.endpoint_url.clone(),
@@ -103,6 +99,13 @@ pub async fn discover(target: &StackArguments, global: &GlobalArguments) -> Resu
 /// Environment and values for the definition.
 pub fn load_options(target: &StackArguments) -> LoadOptions {
     LoadOptions { environment: target.env.clone(), set: target.set.clone(), ..LoadOptions::default() }
+}
+
+/// Prints a definition, or a part of one, in the layout of `acme fmt`.
+pub fn print_definition(text: &str) -> Result<()> {
+    let formatted = definition::formatted_text(&Source::new("stdout", text));
+    // The layout of what can't be formatted matters less than its content.
+    report::print_yaml(formatted.as_deref().unwrap_or(text))
 }
 
 /// Shows the problems of an invalid definition.

@@ -97,7 +97,6 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
 
 /// Compares the environment with another one.
 fn compare(arguments: &Arguments, other: &EnvironmentName) -> Result<u8> {
-    arguments.global.apply_color_choice();
     let from = open::load(&arguments.target)?;
     let to = open::load(&StackArguments { env: Some(other.clone()), ..arguments.target.clone() })?;
     let found = compare_environments(&from, &to);

@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         if arguments.output.is_json() {
             report::print_json(&resources)?;
         } else {
-            report::print_yaml(&serde_yaml::to_string(&resources)?)?;
+            open::print_definition(&serde_yaml::to_string(&resources)?)?;
         }
         return Ok(DONE);
     }

@@ -26,7 +26,6 @@ pub struct Arguments {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let global = &arguments.global;
-    global.apply_color_choice();
     let (region, backend) = (global.region.clone(), global.backend.clone());
     let options =
         SessionOptions { connection: open::connection(global), region, backend, role: global.role.clone(), ..SessionOptions::default() };

@@ -1,5 +1,7 @@
 //! `acme validate`.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
@@ -16,7 +18,7 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// Check every environment of the definition.
+    /// Check every environment of the definition; the default without `--env`.
     #[arg(long)]
     all_environments: bool,
     #[command(flatten)]
@@ -26,7 +28,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let source = open::read(&arguments.target)?;
     let environments = match definition::environment_names(&source) {
-        Ok(names) if arguments.all_environments => names,
+        Ok(names) if arguments.all_environments || (arguments.target.env.is_none() && names.len() > 1) => names,
         // A single environment shows them, too.
         Err(problems) if arguments.all_environments => {
             return Err(SessionError::InvalidDefinition { definition: source, problems }.into());
@@ -60,10 +62,15 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
 type EnvironmentResult = (String, Result<Stack, Vec<Diagnostic>>);
 
 fn print_results(arguments: &Arguments, results: &[EnvironmentResult], source: &Source) -> Result<()> {
+    // Most problems are the same in all environments.
+    let mut shown = HashSet::new();
     for (_, loaded) in results {
         match loaded {
             Ok(stack) => show_valid(stack),
-            Err(problems) => open::show_problems(source, problems),
+            Err(problems) => {
+                let new: Vec<Diagnostic> = problems.iter().filter(|problem| shown.insert(*problem)).cloned().collect();
+                open::show_problems(source, &new);
+            }
         }
     }
     if arguments.output.is_json() {

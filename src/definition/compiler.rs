@@ -1,10 +1,14 @@
 //! State shared by all stages of compiling: source locations, values, and the problems found so far.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use serde_json::{Map, Value};
 
 use super::{
+    composition::stack_sections::JoinedSection,
     diagnostic::Diagnostic,
     gitops::Delivery,
     location::Location,
@@ -41,6 +45,10 @@ pub struct Compiler<'a> {
     pub needs_location: bool,
     /// Prefix of the names of resources: that of the module being evaluated.
     pub prefix: String,
+    /// Sections of modules that join those of the stack.
+    pub joined: Vec<JoinedSection>,
+    /// Prefixes of the names of services that modules have, by their complete names.
+    pub service_prefixes: BTreeMap<String, String>,
     /// Delivery through Git, if there is any.
     pub delivery: Option<Delivery>,
     /// Rest of [`MEMORY_LIMIT`].
@@ -88,6 +96,8 @@ impl<'a> Compiler<'a> {
             location,
             needs_location: false,
             prefix: String::new(),
+            joined: Vec::new(),
+            service_prefixes: BTreeMap::new(),
             delivery: None,
             memory_left: MEMORY_LIMIT,
         }

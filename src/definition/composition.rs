@@ -9,6 +9,7 @@ mod files;
 mod git;
 mod inputs;
 pub mod modules;
+pub mod stack_sections;
 
 use serde_json::Value;
 

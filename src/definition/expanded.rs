@@ -2,10 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{DesiredResource, MORE, Stack};
-use crate::core::{
-    ADDRESS_TAG, Address, ENVIRONMENT_TAG, EnvironmentName, ON_DELETE_TAG, REGION_TAG, STACK_TAG,
-    expression::{for_each_string, references, resolve},
+use super::{DesiredResource, ExistingQuery, MORE, Stack};
+use crate::{
+    aws::images::ImageVersion,
+    core::{
+        ADDRESS_TAG, Address, ENVIRONMENT_TAG, EnvironmentName, ON_DELETE_TAG, REGION_TAG, STACK_TAG,
+        expression::{for_each_string, references, resolve},
+    },
 };
 
 /// Renders the stack as YAML with every resource under `resources:`.
@@ -71,13 +74,30 @@ fn existing_yaml(stack: &Stack) -> Value {
     let mut types: Map<String, Value> = Map::new();
     for (address, existing) in &stack.existing {
         let mut fields = Map::new();
-        let texts = [("id", &existing.id), ("name", &existing.name), ("region", &existing.region)];
-        fields.extend(texts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?.into()))));
-        if !existing.tags.is_empty() {
-            fields.insert("tags".into(), json!(existing.tags));
+        let mut add = |key: &str, value: Option<&String>| fields.extend(value.map(|value| (key.to_owned(), value.clone().into())));
+        match &existing.query {
+            ExistingQuery::Resource(query) => {
+                add("id", query.id.as_ref());
+                add("name", query.name.as_ref());
+            }
+            ExistingQuery::Image(query) => {
+                let (key, version) = match &query.version {
+                    ImageVersion::Tag(tag) => ("tag", tag),
+                    ImageVersion::Digest(digest) => ("digest", digest),
+                };
+                add("repository", Some(&query.repository));
+                add(key, Some(version));
+                add("account", query.account.as_ref());
+            }
         }
-        if existing.all {
-            fields.insert("all".into(), true.into());
+        add("region", existing.region.as_ref());
+        if let ExistingQuery::Resource(query) = &existing.query {
+            if !query.tags.is_empty() {
+                fields.insert("tags".into(), json!(query.tags));
+            }
+            if query.all {
+                fields.insert("all".into(), true.into());
+            }
         }
         if let Some(entries) = types.entry(address.type_name.clone()).or_insert_with(|| json!({})).as_object_mut() {
             entries.insert(address.name.clone(), fields.into());

@@ -7,6 +7,7 @@ mod cidr_subnet;
 mod compiler;
 mod composition;
 mod cross_checks;
+mod cycles;
 mod dependencies;
 mod diagnostic;
 pub(crate) mod draft;
@@ -15,15 +16,19 @@ mod expanded;
 mod format;
 pub mod gitops;
 mod ignored_changes;
+mod ignored_tags;
 mod insert;
 mod location;
+mod moved;
 mod networks;
+mod outputs;
 mod parse;
 mod physical_name;
 mod problems;
 pub mod procedures;
 mod provided;
 mod region;
+mod resource_tags;
 mod role;
 mod rollback_policy;
 mod scalar;
@@ -47,7 +52,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-pub use self::composition::existing::{ExistingResource, MORE, OtherStack, STACKS};
+pub use self::composition::existing::{ExistingQuery, ExistingResource, MORE, OtherStack, ResourceQuery, STACKS};
 use self::composition::{
     document::compose,
     existing::{parse_existing, parse_stacks, written_names},
@@ -76,7 +81,6 @@ pub(crate) use self::{
     problems::parse_section,
     source::child_pointer,
 };
-use crate::aws::types::{RESOURCE_TYPES, resource_type};
 pub(crate) use crate::core::nearest::suggestion;
 use crate::core::{
     Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, IgnoredTags, NAME_RULE, OnDelete, Problem, REGION_TAG, ResourceType, STACK_TAG,
@@ -360,10 +364,9 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     let mut of_modules = Vec::new();
     modules::expand(&mut c, &composed, frame, "", &mut of_modules);
     let mut drafts = Vec::new();
-    sections::expand(&mut c, document, frame, "", &mut drafts);
+    sections::expand(&mut c, document, frame, "", of_modules, &mut drafts);
     let single = document.get("resources").map(|resources| c.expand(resources, "/resources")).unwrap_or_default();
     draft::add_single_resources(&mut c, single, "/resources", &mut drafts);
-    drafts.extend(of_modules);
     let mut stack = Stack {
         name,
         environment,
@@ -377,7 +380,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         forget: BTreeSet::new(),
         existing: parse_existing(&mut c, document),
         stacks: BTreeMap::new(),
-        ignored_tags: parse_ignored_tags(&mut c, document),
+        ignored_tags: ignored_tags::parse_ignored_tags(&mut c, document),
         outputs: BTreeMap::new(),
         gitops: None,
         procedures: None,
@@ -389,17 +392,9 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     if let Some(region) = stack.region.clone() {
         stack.set_region(&region);
     }
-    if let Some(outputs) = c.top_level_map(document, "outputs") {
-        for (name, value) in outputs {
-            let at = child_pointer("/outputs", name);
-            let value = known.without_absent(c.render(value, &at));
-            let shown = format!("output `{name}`");
-            known.add_references(&mut c, &value, &value, &shown, &|pointer| format!("{at}{pointer}"), &mut BTreeSet::new());
-            stack.outputs.insert(name.clone(), value);
-        }
-    }
-    stack.moved = parse_moved(&mut c, document, &stack);
-    stack.forget = parse_forget(&mut c, document, &stack);
+    stack.outputs = outputs::parse(&mut c, document, &mut known);
+    stack.moved = moved::parse_moved(&mut c, document, &stack);
+    stack.forget = moved::parse_forget(&mut c, document, &stack);
     stack.usage = usage::parse(&mut c, document);
     stack.procedures = procedures::parse(&mut c, document, &stack, &mut known);
     stack.has_unknown_location = c.needs_location || c.templates.uses_unknown_account();
@@ -411,7 +406,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     }
     stack.stacks = known.into_stacks();
     provided::add_dependencies(&mut stack);
-    dependencies::report_cycles(&mut c, &stack);
+    cycles::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
     region::check_references(&mut c, &stack);
     stack.gitops = gitops::separate(&mut c, &mut stack);
@@ -471,95 +466,6 @@ fn parse_backend(c: &mut Compiler<'_>, text: &str) -> Option<BackendLocation> {
             None
         }
     }
-}
-
-/// Reads the keys of tags that others set.
-fn parse_ignored_tags(c: &mut Compiler<'_>, document: &Map<String, Value>) -> IgnoredTags {
-    let Some(value) = document.get("ignore_tags") else { return IgnoredTags::default() };
-    let list = match c.render(value, "/ignore_tags") {
-        Value::Array(list) => list,
-        Value::Null => Vec::new(),
-        other => {
-            let message = format!("`ignore_tags` must be a list of keys, not {}", compiler::describe_type(&other));
-            c.problem("tags", "/ignore_tags", message, "write `ignore_tags: [cost-centre, map-*]`");
-            Vec::new()
-        }
-    };
-    let mut patterns = Vec::new();
-    for (index, item) in list.iter().enumerate() {
-        let pattern = compiler::scalar_text(item).unwrap_or_default();
-        let wrong = match pattern.trim_end_matches('*') {
-            "" => Some("a key of a tag has at least one character"),
-            start if start.contains('*') => Some("`*` stands at the end of a key only"),
-            start if start.starts_with("acme:") || pattern.ends_with('*') && "acme:".starts_with(start) => {
-                Some("the tags that begin with `acme:` are acme's own")
-            }
-            _ => None,
-        };
-        match wrong {
-            Some(message) => c.problem("tags", &format!("/ignore_tags/{index}"), message, "write a key, or the beginning of keys and `*`"),
-            None => patterns.push(pattern),
-        }
-    }
-    IgnoredTags::new(patterns)
-}
-
-/// Reads the addresses of resources whose keys have changed.
-fn parse_moved(c: &mut Compiler<'_>, document: &Map<String, Value>, stack: &Stack) -> BTreeMap<Address, Address> {
-    let mut moved = BTreeMap::new();
-    for (from, to) in c.top_level_map(document, "moved").into_iter().flatten() {
-        let at = child_pointer("/moved", from);
-        let (old, new) = (Address::parse(from), to.as_str().and_then(Address::parse));
-        match old.zip(new) {
-            Some((old, new)) if old.type_name != new.type_name => {
-                c.problem("moved", &at, format!("`{old}` and `{new}` have different types"), "a resource keeps its type");
-            }
-            Some((old, _)) if stack.resources.contains_key(&old) => {
-                c.problem_at_key("moved", &at, format!("`{old}` is still declared"), "remove it, or this line");
-            }
-            Some((_, new)) if !stack.resources.contains_key(&new) => {
-                c.problem("moved", &at, format!("there is no resource `{new}`"), "write the address of a declared resource: `vpc.main`");
-            }
-            Some((old, new)) => drop(moved.insert(old, new)),
-            None => c.problem("moved", &at, "a move is from an address to an address", "write `moved: { vpc.old: vpc.new }`"),
-        }
-    }
-    moved
-}
-
-/// Reads the addresses of resources that leave the stack and stay in AWS.
-fn parse_forget(c: &mut Compiler<'_>, document: &Map<String, Value>, stack: &Stack) -> BTreeSet<Address> {
-    let list = match document.get("forget").map(|value| c.render(value, "/forget")) {
-        None | Some(Value::Null) => return BTreeSet::new(),
-        Some(Value::Array(list)) => list,
-        Some(other) => {
-            let message = format!("`forget` must be a list of addresses, not {}", compiler::describe_type(&other));
-            c.problem("forget", "/forget", message, "write `forget: [vpc.main]`");
-            return BTreeSet::new();
-        }
-    };
-    let mut forget = BTreeSet::new();
-    for (index, item) in list.iter().enumerate() {
-        let at = format!("/forget/{index}");
-        let Some(address) = item.as_str().and_then(Address::parse) else {
-            c.problem("forget", &at, "this is not a valid address", "write addresses: `forget: [vpc.main]`");
-            continue;
-        };
-        let Some(kind) = resource_type(&address.type_name) else {
-            let help = nearest::suggestion(&address.type_name, "types", RESOURCE_TYPES.iter().map(|kind| kind.name));
-            c.problem("forget", &at, format!("there is no resource type `{}`", address.type_name), help);
-            continue;
-        };
-        if stack.resources.contains_key(&address) {
-            c.problem("forget", &at, format!("`{address}` is still declared"), "remove its declaration, or this line");
-        } else if !kind.is_adoptable() {
-            let message = format!("a {} has no ownership tags of its own, so acme can't forget it", kind.name.replace('_', " "));
-            c.problem("forget", &at, message, "forget the resource that contains it");
-        } else {
-            forget.insert(address);
-        }
-    }
-    forget
 }
 
 fn top_level_text(c: &mut Compiler<'_>, document: &Map<String, Value>, key: &str) -> Option<String> {

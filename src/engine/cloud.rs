@@ -1,5 +1,7 @@
 //! The cloud of a stack: AWS or the simulated cloud. Only this module distinguishes them.
 
+mod questions;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -9,11 +11,18 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    aws::{self, Aws, global_region, services, types::RESOURCE_TYPES},
+    aws::{
+        self, Aws,
+        cloudformation::{self, StackResource},
+        global_region,
+        images::{self, ImageQuery, ImageSearch},
+        services,
+        types::RESOURCE_TYPES,
+    },
     core::{
-        ADDRESS_TAG, AccountLimit, BackupSource, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget,
-        GateReport, GateSource, IndexFilter, LeftoverRequest, Leftovers, LiveResource, NewestBackup, Phase, PlannedSpecs, PreflightContext,
-        Prerequisite, Problem, ResourceType, Result, STACK_TAG, Scope, Shared, SimulatedFacts, StageFields, TagChange, Tags,
+        ADDRESS_TAG, BackupSource, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, GateReport,
+        GateSource, IndexFilter, LeftoverRequest, Leftovers, LiveResource, NewestBackup, Phase, PlannedSpecs, Prerequisite, ResourceType,
+        Result, STACK_TAG, Scope, Shared, SimulatedFacts, TagChange, Tags,
     },
     kubernetes::Kubernetes,
     simulator::Simulator,
@@ -232,69 +241,6 @@ impl Cloud {
         Ok(found.into_iter().collect())
     }
 
-    /// See [`crate::core::Operations::preflight`].
-    pub async fn preflight(
-        &self,
-        kind: &'static ResourceType,
-        region: Option<&str>,
-        context: PreflightContext<'_>,
-        spec: &Value,
-        pointers: Option<&[String]>,
-    ) -> Vec<Problem> {
-        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
-        match self {
-            Cloud::Aws(aws) => {
-                let aws = aws.in_region(region);
-                aws::optional_reads(kind.operations.preflight(Some(&*aws), context, spec, pointers)).await
-            }
-            Cloud::Simulated(_) => kind.operations.preflight(None, context, spec, pointers).await,
-        }
-    }
-
-    /// See [`crate::core::Resource::effects`].
-    pub async fn effects(
-        &self,
-        kind: &'static ResourceType,
-        region: Option<&str>,
-        context: PreflightContext<'_>,
-        spec: &Value,
-    ) -> Vec<String> {
-        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
-        match self {
-            Cloud::Aws(aws) => aws::optional_reads(kind.operations.effects(Some(&*aws.in_region(region)), context, spec)).await,
-            Cloud::Simulated(_) => Vec::new(),
-        }
-    }
-
-    /// See [`crate::core::Resource::choices`].
-    pub async fn choices(&self, kind: &'static ResourceType, region: Option<&str>, context: PreflightContext<'_>) -> Vec<String> {
-        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
-        match self {
-            Cloud::Aws(aws) => {
-                let aws = aws.in_region(region);
-                aws::optional_reads(kind.operations.choices(Some(&*aws), context)).await
-            }
-            Cloud::Simulated(_) => kind.operations.choices(None, context).await,
-        }
-    }
-
-    /// See [`crate::core::Resource::account_limit`]. The simulated cloud has the quota of [`crate::core::TypeInfo::quota`].
-    pub async fn account_limit(
-        &self,
-        kind: &'static ResourceType,
-        region: Option<&str>,
-        context: PreflightContext<'_>,
-    ) -> Option<AccountLimit> {
-        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
-        match self {
-            Cloud::Aws(aws) => {
-                let aws = aws.in_region(region);
-                aws::optional_reads(kind.operations.account_limit(Some(&*aws), context)).await
-            }
-            Cloud::Simulated(local) => kind.quota.map(|(most, _)| AccountLimit { most, used: local.count(kind, region) }),
-        }
-    }
-
     /// Whether the account has this prerequisite. The account of the simulated cloud has all.
     ///
     /// # Errors
@@ -341,6 +287,37 @@ impl Cloud {
             }
         };
         listed.map(|found| as_seen(found, scope))
+    }
+
+    /// Finds a container image in a region; `None` is the stack's.
+    ///
+    /// # Errors
+    /// Returns errors of the service.
+    pub async fn find_image(&self, query: &ImageQuery, region: Option<&str>) -> Result<ImageSearch> {
+        match self {
+            Cloud::Aws(aws) => images::find_image(&aws.in_region(region), query).await,
+            Cloud::Simulated(local) => {
+                // Like the SDK, retries throttled reads silently.
+                for _ in 1..MAX_READ_ATTEMPTS {
+                    match local.find_image(query, region).await {
+                        Err(error) if error.kind == ErrorKind::Throttled => tokio::time::sleep(Duration::from_millis(20)).await,
+                        ended => return ended,
+                    }
+                }
+                local.find_image(query, region).await
+            }
+        }
+    }
+
+    /// Resources of a stack of CloudFormation; `None` without such a stack. The simulated cloud has none.
+    ///
+    /// # Errors
+    /// Returns errors of the service.
+    pub async fn cloudformation_resources(&self, stack: &str) -> Result<Option<Vec<StackResource>>> {
+        match self {
+            Cloud::Aws(aws) => cloudformation::stack_resources(aws, stack).await,
+            Cloud::Simulated(_) => Ok(None),
+        }
     }
 
     /// See [`crate::core::Resource::create`].
@@ -466,44 +443,6 @@ impl Cloud {
                 let facts = SimulatedFacts { resources: &resources, failing: local.failing_gates() };
                 kind.operations.gates(GateSource::Simulated(&facts), live, spec, planned).await
             }
-        }
-    }
-
-    /// See [`crate::core::Resource::first_version`].
-    pub async fn first_version(
-        &self,
-        kind: &'static ResourceType,
-        region: Option<&str>,
-        context: PreflightContext<'_>,
-        spec: &Value,
-        passed: &[String],
-    ) -> Option<String> {
-        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
-        match self {
-            Cloud::Aws(aws) => {
-                let aws = aws.in_region(region);
-                aws::optional_reads(kind.operations.first_version(Some(&*aws), context, spec, passed)).await
-            }
-            Cloud::Simulated(_) => kind.operations.first_version(None, context, spec, passed).await,
-        }
-    }
-
-    /// See [`crate::core::Resource::follow`].
-    pub async fn follow(
-        &self,
-        kind: &'static ResourceType,
-        region: Option<&str>,
-        context: PreflightContext<'_>,
-        (wanted, live): (&Value, &Value),
-        passed: &[String],
-    ) -> Vec<(String, StageFields)> {
-        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
-        match self {
-            Cloud::Aws(aws) => {
-                let aws = aws.in_region(region);
-                aws::optional_reads(kind.operations.follow(Some(&*aws), context, wanted, live, passed)).await
-            }
-            Cloud::Simulated(_) => kind.operations.follow(None, context, wanted, live, passed).await,
         }
     }
 

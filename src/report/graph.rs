@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::{Map, Value, json};
 
-use super::format_duration;
+use super::{format_duration, printer};
 use crate::{
     core::{printable, printable_line},
     engine::{
@@ -88,12 +88,13 @@ pub fn json(graph: &Graph) -> Value {
 
 /// Renders a self-contained page: no network, no library.
 pub fn html(graph: &Graph) -> String {
-    page(graph, "", "")
+    page(graph, &graph_title(graph), "", "")
 }
 
 /// Renders the page that `graph --serve` shows, which gets its state as events.
 pub fn live_page(graph: &Graph) -> String {
-    page(graph, "; connect-src 'self'", include_str!("live.js"))
+    let place = if printer::is_simulated() { ", simulated cloud" } else { "" };
+    page(graph, &format!("{}{place}", graph_title(graph)), "; connect-src 'self'", include_str!("live.js"))
 }
 
 /// Data of an event of that page.
@@ -101,11 +102,11 @@ pub fn live_event(value: &Value) -> String {
     printable_value(value).to_string()
 }
 
-/// The page with a policy and a script in addition to its own.
-fn page(graph: &Graph, policy: &str, script: &str) -> String {
+/// The page with a title, and with a policy and a script in addition to its own.
+fn page(graph: &Graph, title: &str, policy: &str, script: &str) -> String {
     // Inside a script element, only `</script` and `<!--` are special.
     let data = printable_value(&json!(graph)).to_string().replace('<', "\\u003c");
-    let title = printable_line(&graph_title(graph)).replace('&', "&amp;").replace('<', "&lt;");
+    let title = printable_line(title).replace('&', "&amp;").replace('<', "&lt;");
     // By parts, so that a value can't contain another placeholder.
     let mut page = String::new();
     for part in include_str!("graph.html").split("{{") {

@@ -8,6 +8,7 @@ use crate::{
     engine::{
         history::{Revision, RunDetails, RunSummary},
         plan::{Action, Change, Plan, Summary},
+        session::IgnoredDrift,
     },
 };
 
@@ -78,7 +79,7 @@ pub fn comparison(from: &Revision, to: &Revision, changes: &[Change]) -> Value {
 }
 
 /// Changes made outside acme, format `acme-drift/2`. `since` is the revision compared with, `null` for the definition.
-pub fn drift(stack: &Stack, region: &str, account: &str, since: Option<u64>, changes: &[Change]) -> Value {
+pub fn drift(stack: &Stack, region: &str, account: &str, since: Option<u64>, changes: &[Change], ignored: &[IgnoredDrift]) -> Value {
     json!({
         "format": "acme-drift/2",
         "stack": stack.name,
@@ -88,6 +89,7 @@ pub fn drift(stack: &Stack, region: &str, account: &str, since: Option<u64>, cha
         "since": since,
         "summary": summary_counts(changes),
         "changes": changes,
+        "ignored": ignored,
     })
 }
 

@@ -27,6 +27,11 @@ impl Place<'_> {
     }
 }
 
+/// Says on stderr that a command works on the simulated cloud.
+pub fn announce_simulated() {
+    printer::eprint(&format!("{}Nothing in AWS is read or changed.", simulated_prefix()));
+}
+
 /// Words before a question or a heading of a process that works on the simulated cloud; empty otherwise.
 pub(super) fn simulated_prefix() -> String {
     if printer::is_simulated() { format!("{} ", Style::Simulated.paint("[simulated cloud]")) } else { String::new() }

@@ -15,7 +15,7 @@ use crate::core::{
 };
 
 /// Domain of generated host names, which does not exist.
-const DOMAIN: &str = "simulated.example.com";
+pub(super) const DOMAIN: &str = "simulated.example.com";
 
 /// Input for generated values of a resource.
 pub(super) struct IdGenerator<'a> {

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::{
     aws::types,
-    core::{ENVIRONMENT_TAG, ErrorKind, OnDelete, Phase},
+    core::{ENVIRONMENT_TAG, ErrorKind, OnDelete, Phase, STACK_TAG},
 };
 
 mod outputs;

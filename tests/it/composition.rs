@@ -10,13 +10,13 @@ use crate::{
 };
 
 /// Folder with these files.
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), files);
     folder
 }
 
-fn write(folder: &Path, files: &[(&str, &str)]) {
+pub fn write(folder: &Path, files: &[(&str, &str)]) {
     for (name, text) in files {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
@@ -25,7 +25,7 @@ fn write(folder: &Path, files: &[(&str, &str)]) {
 }
 
 /// Result of `validate`, which must fail.
-fn problems(folder: &Path, more: &[&str]) -> String {
+pub fn problems(folder: &Path, more: &[&str]) -> String {
     let CommandOutput { code, stderr, .. } = Acme::without_cloud().run("validate", &folder.join("stack.yaml"), more);
     assert_eq!(code, 1, "{stderr}");
     stderr.replace(&format!("{}/", folder.display()), "")
@@ -33,7 +33,7 @@ fn problems(folder: &Path, more: &[&str]) -> String {
 
 /// Asserts that `validate` fails with each of these texts.
 #[track_caller]
-fn assert_problems(files: &[(&str, &str)], expected: &[&str]) {
+pub fn assert_problems(files: &[(&str, &str)], expected: &[&str]) {
     let folder = folder(files);
     let found = problems(folder.path(), &[]);
     for text in expected {
@@ -41,7 +41,7 @@ fn assert_problems(files: &[(&str, &str)], expected: &[&str]) {
     }
 }
 
-fn expanded(acme: &Acme, folder: &Path, more: &[&str]) -> serde_json::Value {
+pub fn expanded(acme: &Acme, folder: &Path, more: &[&str]) -> serde_json::Value {
     let done = acme.run("show", &folder.join("stack.yaml"), &[&["--expanded"][..], more].concat()).assert_success();
     serde_yaml::from_str(&done.stdout).expect("YAML")
 }
@@ -255,7 +255,7 @@ resources:
   security_group:
     web: { vpc: main, description: Web }
 stack: other
-services: {}
+platform: {}
 outputs:
   url: '{{ queues.jobs.url }}'
 ";
@@ -284,7 +284,7 @@ include:
             "unknown vpc",
             "web/module.yaml:11:1",
             "web/module.yaml:12:1",
-            "a module can't have `services`",
+            "a module can't have `platform`: the components of a cluster belong to the stack",
             "web/module.yaml:14:8",
             "must be a map",
             "there are two modules `web`",
@@ -657,7 +657,10 @@ fn files_of_page() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
 fn examples_of_the_page_are_valid() {
     let chapters = files_of_page();
     let names: Vec<&str> = chapters.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["Values", "Files", "Modules", "Existing resources", "Other stacks", "Changes that others make", "Forget"]);
+    assert_eq!(
+        names,
+        ["Values", "Files", "Modules", "Existing resources", "Container images", "Other stacks", "Changes that others make", "Forget"]
+    );
     for (name, files) in chapters {
         let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
         let folder = folder(&files);

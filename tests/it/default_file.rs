@@ -47,12 +47,3 @@ fn commands_take_the_file_of_the_current_folder() {
     let twice = run(&["validate", "acme.yaml", "-f", "stack.yaml"]);
     assert!(twice.code == 1 && twice.stderr.contains("error[definition-file]"), "{}", twice.combined_output());
 }
-
-#[test]
-fn new_names_the_file_only_where_needed() {
-    let folder = tempfile::tempdir().unwrap();
-    let made = run_in(folder.path(), &["new", "shop", "--out", "acme.yaml"]).assert_success();
-    assert!(made.stderr.contains("Run `acme plan --env staging --local`"), "{}", made.stderr);
-    let made = run_in(folder.path(), &["new", "shop"]).assert_success();
-    assert!(made.stderr.contains("Run `acme plan shop.yaml --env staging --local`"), "{}", made.stderr);
-}

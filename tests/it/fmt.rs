@@ -31,3 +31,64 @@ fn formats_files_and_standard_input() {
     let wrong = run(folder.path(), &["-"], "stack: [\n");
     assert!(wrong.code == 1 && wrong.stdout.is_empty(), "{}", wrong.combined_output());
 }
+
+/// Files of the repository that are YAML and not hidden.
+fn yaml_files(folder: &Path, into: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_skipped = name.to_string_lossy().starts_with('.') || ["target", "node_modules"].iter().any(|skipped| name == *skipped);
+        match path.is_dir() {
+            true if !is_skipped => yaml_files(&path, into),
+            false if path.extension().is_some_and(|end| end == "yaml" || end == "yml") => into.push(path),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn definitions_of_the_repository_have_the_standard_layout() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    yaml_files(root, &mut files);
+    files.retain(|file| fs::read_to_string(file).expect("a file").lines().any(|line| line.starts_with("stack:")));
+    let shown = |file: &std::path::PathBuf| file.strip_prefix(root).expect("in the repository").display().to_string();
+    let names: Vec<String> = files.iter().map(shown).collect();
+    for known in ["stacks/reference.yaml", "templates/github/bootstrap.yaml", "tests/fixtures/platform.yaml", "src/docs/examples.yaml"] {
+        assert!(names.iter().any(|name| name == known), "`{known}` is missing: {names:?}");
+    }
+    let arguments: Vec<&str> = ["--check"].into_iter().chain(names.iter().map(String::as_str)).collect();
+    let checked = run(root, &arguments, "");
+    assert_eq!(checked.code, 0, "run `acme fmt` on these:\n{}", checked.combined_output());
+}
+
+/// Blocks that show alternatives are no documents: a key occurs twice.
+#[test]
+fn examples_in_the_documentation_have_the_standard_layout() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    for folder in ["docs", "docs/guides", "docs/reference", "docs/stacks"] {
+        pages.extend(fs::read_dir(root.join(folder)).expect("a folder").flatten().map(|entry| entry.path()));
+    }
+    let mut checked = 0;
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|end| end == "md")) {
+        let text = fs::read_to_string(page).expect("a page");
+        for block in text.split("\n```yaml").skip(1).filter_map(|block| block.split_once('\n')?.1.split("\n```").next()) {
+            let block = format!("{block}\n");
+            if let Ok(formatted) = acme::definition::formatted_text(&acme::definition::Source::new("block", block.as_str())) {
+                assert_eq!(formatted, block, "{}", page.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 150, "{checked}");
+}
+
+#[test]
+fn printed_policies_have_the_standard_layout() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = crate::acme::Acme::without_cloud();
+    let quickstart = crate::acme::repository_stack("quickstart.yaml");
+    let policy = acme.run("policy", &quickstart, &["--env", "production", "--resources"]).assert_success().stdout;
+    assert!(policy.contains("  plan-1:\n"), "{policy}");
+    assert_eq!(run(folder.path(), &["-"], &policy).assert_success().stdout, policy);
+}

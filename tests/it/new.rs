@@ -12,13 +12,20 @@ fn run_new(folder: &Path, arguments: &[&str]) -> CommandOutput {
     CommandOutput::from_output(process.arg("new").args(arguments).current_dir(folder).env("NO_COLOR", "1").output().expect("acme runs"))
 }
 
+fn assert_standard_layout(definition: &Path) {
+    let text = std::fs::read_to_string(definition).expect("a definition");
+    let formatted = acme::definition::formatted_text(&acme::definition::Source::new("acme.yaml", text.as_str()));
+    assert_eq!(formatted.ok().as_deref(), Some(text.as_str()));
+}
+
 #[test]
 fn every_template_part_can_be_planned() {
     let parts = ["network", "cluster", "database", "registry", "bucket", "secret", "dns", "load-balancer", "firewall"];
     for with in parts.map(str::to_owned).into_iter().chain([parts.join(",")]) {
         let folder = tempfile::tempdir().unwrap();
         run_new(folder.path(), &["shop", "--region", "eu-west-1", "--with", &with]).assert_success();
-        let definition = folder.path().join("shop.yaml");
+        let definition = folder.path().join("acme.yaml");
+        assert_standard_layout(&definition);
         let acme = Acme::local(&folder.path().join("cloud"));
         for environment in ["staging", "production"] {
             let plan = acme.with_args(&["--env", environment]).plan(&definition);
@@ -32,7 +39,7 @@ fn every_template_part_can_be_planned() {
 fn first_line_names_the_schema_of_this_version() {
     let folder = tempfile::tempdir().unwrap();
     run_new(folder.path(), &["shop"]).assert_success();
-    let text = std::fs::read_to_string(folder.path().join("shop.yaml")).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("acme.yaml")).unwrap();
     let (repository, version) = (env!("CARGO_PKG_REPOSITORY"), env!("CARGO_PKG_VERSION"));
     let schema = format!("# yaml-language-server: $schema={repository}/releases/download/v{version}/schema.json");
     assert_eq!(text.lines().next(), Some(schema.as_str()));
@@ -53,7 +60,10 @@ fn writes_a_commented_definition() {
 #[test]
 fn refuses_to_overwrite_files_and_rejects_invalid_arguments() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("shop.yaml"), "mine").unwrap();
+    // Beside another definition, the file has the name of the stack.
+    for file in ["acme.yaml", "shop.yaml"] {
+        std::fs::write(folder.path().join(file), "mine").unwrap();
+    }
     let outputs: Vec<String> = [
         run_new(folder.path(), &["shop"]),
         run_new(folder.path(), &["Shop"]),
@@ -64,8 +74,10 @@ fn refuses_to_overwrite_files_and_rejects_invalid_arguments() {
     .map(|done| format!("$? = {}\n{}", done.code, done.stderr))
     .collect();
     insta::assert_snapshot!(outputs.join("\n"));
-    assert_eq!(std::fs::read_to_string(folder.path().join("shop.yaml")).unwrap(), "mine");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    for file in ["acme.yaml", "shop.yaml"] {
+        assert_eq!(std::fs::read_to_string(folder.path().join(file)).unwrap(), "mine");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
 #[test]
@@ -73,7 +85,8 @@ fn starts_from_an_architecture_with_other_names() {
     let folder = tempfile::tempdir().unwrap();
     let answers = ["shop", "--like", "gitops", "--region", "us-east-1", "--domain", "shop.example.org", "--size", "small"];
     let done = run_new(folder.path(), &answers).assert_success();
-    let definition = folder.path().join("shop.yaml");
+    let definition = folder.path().join("acme.yaml");
+    assert_standard_layout(&definition);
     let text = std::fs::read_to_string(&definition).unwrap();
     let example = text.lines().position(|line| line.contains("git.example.com")).unwrap() + 1;
     assert!(done.stderr.contains(&format!("replace the names under example.com in these lines: {example}")), "{}", done.stderr);
@@ -81,7 +94,7 @@ fn starts_from_an_architecture_with_other_names() {
         "stack: shop\n",
         "region: us-east-1\n",
         "  domain: shop.example.org\n",
-        "acme plan   shop.yaml",
+        "acme plan   acme.yaml",
         "[t3.medium], capacity: ON_DEMAND",
     ] {
         assert!(text.contains(part), "`{part}` is missing in\n{text}");
@@ -99,4 +112,42 @@ fn an_architecture_without_sizes_has_no_other_ones() {
     let done = run_new(folder.path(), &["shop", "--like", "microservices", "--size", "large"]);
     assert!(done.code != 0 && done.stderr.contains("omit `--size`"), "{}", done.stderr);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// The commands that `acme new` prints and writes, one after the other, in an empty folder.
+#[test]
+fn the_first_walk_needs_no_file_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut process = standin::with_test_credentials(Command::new(binary()));
+        process.args(arguments).current_dir(folder.path()).env("NO_COLOR", "1").env("XDG_STATE_HOME", folder.path().join("state"));
+        for variable in ["ACME_ENV", "ACME_BACKEND", "ACME_LOCAL_FAULT", "GITHUB_ACTIONS", "CI"] {
+            process.env_remove(variable);
+        }
+        CommandOutput::from_output(process.output().expect("acme runs"))
+    };
+    let made = run(&["new", "shop"]).assert_success();
+    let text = std::fs::read_to_string(folder.path().join("acme.yaml")).expect("the definition");
+    let told = made.stderr.split('`').nth(1).expect("a command");
+    let written = text.lines().filter_map(|line| line.strip_prefix("#   ")).filter_map(|line| line.split("     ").next());
+    let validate = ["acme validate", "acme validate --env staging"];
+    let walk: Vec<String> = validate.into_iter().chain([told]).chain(written).map(str::to_owned).collect();
+    assert_eq!(walk.len(), 7, "{walk:?}");
+    for line in &walk {
+        let mut arguments: Vec<&str> = line.split_whitespace().skip(1).collect();
+        // What the definition shows for AWS works on the simulated cloud, too.
+        if arguments[0] != "validate" && !arguments.contains(&"--local") {
+            arguments.push("--local");
+        }
+        if ["apply", "destroy"].contains(&arguments[0]) {
+            arguments.push("--yes");
+        }
+        let done = run(&arguments);
+        assert_eq!(done.code, 0, "{line}:\n{}", done.combined_output());
+    }
+    let other = run(&["new", "other"]).assert_success();
+    assert!(other.stderr.contains("Wrote other.yaml. Run `acme plan other.yaml --env staging --local`"), "{}", other.stderr);
+    run(&["plan", "other.yaml", "--env", "staging", "--local"]).assert_success();
+    let text = std::fs::read_to_string(folder.path().join("other.yaml")).expect("the definition");
+    assert!(text.contains("acme apply   other.yaml --env staging --local "), "{text}");
 }

@@ -69,6 +69,16 @@ fn validates_all_environments_at_once() {
     assert_eq!(invalid.code, 1, "{}", invalid.combined_output());
     assert!(invalid.stderr.contains("shop is valid: 1 resource in environment staging."), "{}", invalid.stderr);
     assert!(invalid.stderr.contains("not valid: production."), "{}", invalid.stderr);
+    // Without an environment, all are checked, and what several have is shown once.
+    write_file(folder.path(), "shop.yaml", &TWO_ENVIRONMENTS.replace("stack: shop", "stack: shop\nqueus: {}"));
+    let invalid = acme.run("validate", &stack, &[]);
+    assert_eq!(invalid.code, 1, "{}", invalid.combined_output());
+    assert_eq!(invalid.stderr.matches("there is no section `queus`").count(), 1, "{}", invalid.stderr);
+    assert!(invalid.stderr.contains("not valid: production, staging."), "{}", invalid.stderr);
+    let one = acme.run("validate", &stack, &["--env", "staging"]);
+    assert!(one.code == 1 && one.stderr.contains("the definition has 1 problem"), "{}", one.stderr);
+    write_file(folder.path(), "shop.yaml", TWO_ENVIRONMENTS);
+    assert_eq!(acme.run("validate", &stack, &[]).assert_success().stderr, valid.stderr);
 }
 
 #[test]

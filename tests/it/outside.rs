@@ -306,3 +306,39 @@ fn ignored_tags_are_checked() {
     assert!(problems("['a*b']").contains("at the end of a key only"), "{}", problems("['a*b']"));
     assert!(problems("cost").contains("must be a list of keys"), "{}", problems("cost"));
 }
+
+#[test]
+fn a_change_of_an_ignored_field_is_no_drift() {
+    let outside = Outside::new();
+    let ignored = "ignore_changes: { fields: [retention_days], reason: The auditors set it. }";
+    let stack = outside.apply(&format!("  log_group: {{ web: {{ retention_days: 30, {ignored} }} }}\n"));
+    let change = |fields: Value| {
+        let dump = outside.cloud().dump();
+        let (key, found) = dump.iter().next().expect("the group");
+        let mut spec = found["spec"].clone();
+        fields.as_object().expect("fields").iter().for_each(|(name, value)| spec[name] = value.clone());
+        let tags = tags_of(found);
+        let tags: Vec<(&str, &str)> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        outside.seed("log_group", key.split_once('/').expect("a key").1, spec, found["outputs"].clone(), &tags);
+    };
+    change(json!({ "retention_days": 90 }));
+    let drift = outside.acme.run("drift", &stack, &[]).assert_success();
+    assert!(drift.stdout.contains("No drift."), "{}", drift.stdout);
+    assert!(
+        drift.stderr.contains("Note: changes of `retention_days` of `log_group.web` are ignored: The auditors set it."),
+        "{}",
+        drift.stderr
+    );
+    let drift = outside.acme.run("drift", &stack, &["-o", "json"]).assert_success();
+    let drift: Value = serde_json::from_str(&drift.stdout).expect("JSON");
+    assert_eq!((&drift["changes"], &drift["summary"]["update"]), (&json!([]), &json!(0)));
+    let expected = json!([{ "address": "log_group.web", "fields": ["retention_days"], "reason": "The auditors set it." }]);
+    assert_eq!(drift["ignored"], expected);
+    outside.acme.assert_no_changes(&stack);
+    // Other fields of the resource are compared.
+    change(json!({ "deletion_protection": true }));
+    let drift = outside.acme.run("drift", &stack, &["-o", "json"]);
+    let drift: Value = serde_json::from_str(&drift.stdout).unwrap_or_else(|_| panic!("{}", drift.combined_output()));
+    let fields: Vec<&Value> = drift["changes"][0]["fields"].as_array().into_iter().flatten().map(|field| &field["pointer"]).collect();
+    assert_eq!(fields, ["/deletion_protection"], "{drift:#}");
+}

@@ -1,24 +1,10 @@
 // Follows the page of `acme graph --serve` in headless Chromium or Chrome, and prints what was seen: node playground.mjs BROWSER URL FOLDER
 // It prints `ready` when the page is open, and `applied` when it has shown the end of the run.
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
+import { inTab } from './tab.mjs';
 
-// puppeteer-core is installed in the working folder, not beside this file.
-const require = createRequire(`${process.cwd()}/`);
-const { default: puppeteer } = await import(pathToFileURL(require.resolve('puppeteer-core')));
 const [executablePath, url, folder] = process.argv.slice(2);
 
-// The sandbox needs privileges that containers lack; the page is our own.
-const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-dev-shm-usage'];
-const browser = await puppeteer.launch({ executablePath, args, headless: true, timeout: 120_000, protocolTimeout: 120_000 });
-const seen = { errors: [], requests: [] };
-try {
-  const tab = await browser.newPage();
-  tab.on('console', message => { if (['error', 'warn'].includes(message.type())) seen.errors.push(message.text()); });
-  tab.on('pageerror', error => seen.errors.push(String(error)));
-  tab.on('request', request => seen.requests.push(request.url()));
-  await tab.setViewport({ width: 1600, height: 1000 });
-  await tab.goto(url, { waitUntil: 'load' });
+await inTab(executablePath, url, async (tab, seen) => {
   const text = selector => tab.$eval(selector, one => one.innerText);
   const until = async what => {
     try {
@@ -55,7 +41,4 @@ try {
   await until(() => document.querySelector('#plan .problem'));
   seen.problem = await text('#plan');
   await tab.screenshot({ path: `${folder}/playground-problem.png` });
-} finally {
-  await browser.close();
-}
-console.log(JSON.stringify(seen));
+});

@@ -107,6 +107,8 @@ fn only_the_page_of_this_machine_is_served() {
         assert!(head.contains(part), "{part}: {head}");
     }
     assert!(page.contains("vpc.main") && page.contains("EventSource"));
+    let title = page.split("<title>").nth(1).and_then(|rest| rest.split('<').next()).unwrap_or_default();
+    assert!(title.ends_with(", simulated cloud"), "{title}");
     for part in ["https://", "src=", "@import", "url("] {
         assert!(!page.contains(part), "the page loads nothing: {part}");
     }

@@ -76,7 +76,7 @@ fn readme_commands_run_in_order() {
             .map(|(_, done)| done.stdout.as_str())
             .collect()
     };
-    let [first, second] = outputs_of("acme plan shop.yaml --env staging --local")[..] else { panic!("the walk plans twice: {ran:#?}") };
+    let [first, second] = outputs_of("acme plan --env staging --local")[..] else { panic!("the walk plans twice: {ran:#?}") };
     assert!(first.contains("; 0 unchanged.") && second.contains("Plan: ") && !second.contains("; 0 unchanged."), "{first}{second}");
     assert_eq!(outputs_of("acme outputs stacks/reference.yaml --env production -o json").len(), 1, "{ran:#?}");
 }

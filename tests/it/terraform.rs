@@ -25,7 +25,8 @@ const SCHEMA: &str = include_str!("../fixtures/terraform-aws.json");
 
 fn terraform_plan(acme: &Acme, definition: &Path) -> Value {
     let done = acme.run("plan", definition, &["-o", "terraform"]).assert_success();
-    assert_eq!(done.stderr, "", "every type has a counterpart, and nothing is in the way");
+    let told = done.stderr.lines().filter(|line| !line.starts_with("[simulated cloud]")).collect::<Vec<_>>();
+    assert!(told.is_empty(), "every type has a counterpart, and nothing is in the way: {told:?}");
     serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("the plan is no JSON ({error}):\n{}", done.stdout))
 }
 

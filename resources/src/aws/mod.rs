@@ -3,11 +3,13 @@
 mod assumed_role;
 mod call_guard;
 mod call_pacer;
+pub mod cloudformation;
 mod concurrent;
 mod error;
 mod exclusive_uses;
 pub mod http_probe;
 mod https;
+pub mod images;
 pub mod leftovers;
 mod metrics;
 mod null_entries;

@@ -46,7 +46,7 @@ pub struct Arguments {
     /// Size of the machines in production. Default: medium, or ask on a terminal.
     #[arg(long, value_enum, requires = "like")]
     size: Option<Size>,
-    /// Output file. Default: `<name>.yaml`.
+    /// Output file. Default: `acme.yaml`, which commands without a file take; `<name>.yaml` if the folder has `acme.yaml` or `stack.yaml`.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -63,8 +63,10 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let usual = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|key| env::var(key).ok().filter(|region| !region.is_empty()));
     let usual = usual.unwrap_or_else(|| "us-east-1".to_owned());
     let region = answer(arguments.region.clone(), is_interactive, "AWS region", &usual)?;
-    let path = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.yaml")));
+    let path = arguments.out.clone().unwrap_or_else(|| new_file(&name));
     let file = path.display().to_string();
+    // The file need not be named if it is the default one.
+    let named = if file == DEFAULT_FILES[0] { String::new() } else { format!("{file} ") };
     match arguments.like.as_deref().and_then(Architecture::find) {
         Some(architecture) => {
             let domain = answer(arguments.domain.clone(), is_interactive, "Domain", architecture.domain())?;
@@ -81,19 +83,23 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         }
         None => {
             let with = choose_parts(arguments, is_interactive)?;
-            write_definition(&path, &file, &render_definition(&name, &region, &file, &with))?;
+            write_definition(&path, &file, &render_definition(&name, &region, &named, &with))?;
             for needed in with.iter().filter_map(|name| find_part(name)?.requires).filter(|needed| !with.contains(needed)).take(1) {
                 report::eprint(&format!("Added: {needed}, required by the other parts."));
             }
         }
     }
-    // The file need not be named if it is the default one.
-    let named = if DEFAULT_FILES.contains(&file.as_str()) { String::new() } else { format!("{file} ") };
     report::eprint(&format!("Wrote {file}. Run `acme plan {named}--env staging --local` to show its resources."));
     if arguments.output.is_json() {
         report::print_json(&json!({ "format": "acme-new/1", "file": file }))?;
     }
     Ok(DONE)
+}
+
+/// File of a new stack: the one that commands take without a name, or, beside another definition, one with the name of the stack.
+fn new_file(name: &str) -> PathBuf {
+    let is_taken = DEFAULT_FILES.iter().any(|file| Path::new(file).exists());
+    PathBuf::from(if is_taken { format!("{name}.yaml") } else { DEFAULT_FILES[0].to_owned() })
 }
 
 /// The value of an option, or the answer of a person, or the default.
@@ -163,7 +169,7 @@ mod tests {
     /// Fails if a selection of parts, one bit each, is not a valid definition.
     fn check_parts(chosen: u32) {
         let with: Vec<&str> = PARTS.iter().enumerate().filter(|(i, _)| chosen >> i & 1 == 1).map(|(_, part)| part.name).collect();
-        let text = render_definition("shop", "eu-west-1", "shop.yaml", &with);
+        let text = render_definition("shop", "eu-west-1", "shop.yaml ", &with);
         for environment in ["staging", "production"] {
             let options = LoadOptions { environment: environment.parse().ok(), ..LoadOptions::default() };
             let source = Source::new("shop.yaml", &text);

@@ -100,7 +100,7 @@ pub fn find_part(name: &str) -> Option<&'static Part> {
 /// URL of this version's schema in its release, because a user's file has no copy beside it.
 pub const SCHEMA_URL: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/download/v", env!("CARGO_PKG_VERSION"), "/schema.json");
 
-/// Renders a commented definition with these parts, and the parts they require.
+/// Renders a commented definition with these parts, and the parts they require. `file` is its name in commands, with a blank after it.
 pub fn render_definition(name: &str, region: &str, file: &str, chosen: &[&str]) -> String {
     let wanted = |part: &&Part| {
         chosen.contains(&part.name) || chosen.iter().any(|name| self::find_part(name).and_then(|p| p.requires) == Some(part.name))
@@ -109,10 +109,10 @@ pub fn render_definition(name: &str, region: &str, file: &str, chosen: &[&str]) 
     let mut text = format!(
         "# yaml-language-server: $schema={SCHEMA_URL}\n\
          # The stack {name}.\n#\n\
-         #   acme plan    {file} --env staging --local     shows the resources to create, on a simulated cloud\n\
-         #   acme apply   {file} --env staging --local     creates them there\n\
-         #   acme apply   {file} --env staging             creates them on AWS, with the credentials of your shell\n\
-         #   acme destroy {file} --env staging             deletes them\n\n\
+         #   acme plan    {file}--env staging --local     shows the resources to create, on a simulated cloud\n\
+         #   acme apply   {file}--env staging --local     creates them there\n\
+         #   acme apply   {file}--env staging             creates them on AWS, with the credentials of your shell\n\
+         #   acme destroy {file}--env staging             deletes them\n\n\
          stack: {name}\nregion: {region}\n\n\
          # One set of values per environment, for use in expressions: \"{{{{ environment }}}}\".\nenvironments:\n"
     );
@@ -136,7 +136,9 @@ pub fn render_definition(name: &str, region: &str, file: &str, chosen: &[&str]) 
     }
     text += "\n# Printed by `acme outputs` after an apply.\noutputs:\n";
     for (key, expression) in parts.iter().filter_map(|part| part.output) {
-        text += &format!("  {key}: '{{{{ {expression} }}}}'\n");
+        // As `acme fmt` writes it.
+        let quote = if expression.contains('"') { '\'' } else { '"' };
+        text += &format!("  {key}: {quote}{{{{ {expression} }}}}{quote}\n");
     }
     text
 }

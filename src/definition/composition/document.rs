@@ -59,7 +59,7 @@ const MODULE_KEYS: &[&str] = &["description", "inputs", "outputs", "values", "re
 
 /// Sections that a module can have.
 fn module_sections() -> impl Iterator<Item = &'static str> + Clone {
-    SECTION_NAMES.iter().copied().filter(|name| !WHOLE_STACK_SECTIONS.contains(name))
+    SECTION_NAMES.iter().copied().filter(|name| !WHOLE_STACK_SECTIONS.iter().any(|(section, ..)| section == name))
 }
 
 /// Keys whose entries are merged one level below: `resources: { vpc: { main: … } }`.
@@ -224,8 +224,10 @@ impl Composer<'_> {
                 true
             }
             FileRole::Module if SECTION_NAMES.contains(&key) || TOP_LEVEL_KEYS.contains(&key) => {
-                let message = format!("a module can't have `{key}`");
-                self.report_key(spans, &at, "module", message, "put it into the stack, or into a file that the stack includes".to_owned());
+                let section = WHOLE_STACK_SECTIONS.iter().find(|(section, ..)| *section == key);
+                let reason = section.map_or_else(String::new, |(_, reason, _)| format!(": {reason}"));
+                let help = section.map_or("put it into the stack, or into a file that the stack includes", |(.., help)| *help);
+                self.report_key(spans, &at, "module", format!("a module can't have `{key}`{reason}"), help.to_owned());
                 false
             }
             FileRole::Module => {

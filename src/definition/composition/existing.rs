@@ -1,12 +1,17 @@
 //! Resources that a definition uses and does not own, and outputs of other stacks: declared here, read when a plan is made.
 
+mod image;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use super::modules::MARK;
 use crate::{
-    aws::types::{RESOURCE_TYPES, resource_type},
+    aws::{
+        images::{CONTAINER_IMAGE, ImageQuery},
+        types::{RESOURCE_TYPES, resource_type},
+    },
     core::{
         Address, EnvironmentName, Problem, ResourceType, StackName, Tags,
         expression::{has_reference, references},
@@ -26,23 +31,54 @@ pub const STACKS: &str = "stacks";
 /// Output that stands for further items of a list whose length is known when a plan is made: `${subnet.private.+}`.
 pub const MORE: &str = "+";
 
-/// A resource that a definition uses and does not own.
+/// A resource, or a container image, that a definition uses and does not own.
 #[derive(Clone)]
 pub struct ExistingResource {
-    /// Its type.
-    pub resource_type: &'static ResourceType,
+    /// What to look up.
+    pub query: ExistingQuery,
     /// Region, if it is not the stack's.
     pub region: Option<String>,
+    /// Location: a JSON pointer into the definition.
+    pub pointer: String,
+}
+
+/// What to look up.
+#[derive(Clone)]
+pub enum ExistingQuery {
+    /// Resources of a type.
+    Resource(ResourceQuery),
+    /// A container image.
+    Image(ImageQuery),
+}
+
+/// Properties of the resources to look up.
+#[derive(Clone)]
+pub struct ResourceQuery {
+    /// Their type.
+    pub resource_type: &'static ResourceType,
     /// Physical id or ARN.
     pub id: Option<String>,
     /// Name: the physical name, the domain of a zone, the alias of a key, or the tag `Name`.
     pub name: Option<String>,
-    /// Tags that it has.
+    /// Tags that they have.
     pub tags: Tags,
     /// Whether all that match are meant, instead of one.
     pub all: bool,
-    /// Location: a JSON pointer into the definition.
-    pub pointer: String,
+}
+
+impl ExistingResource {
+    /// Type of the resources, if it is one of acme's.
+    pub fn resource_type(&self) -> Option<&'static ResourceType> {
+        match &self.query {
+            ExistingQuery::Resource(query) => Some(query.resource_type),
+            ExistingQuery::Image(_) => None,
+        }
+    }
+
+    /// Whether all resources that match are meant, so that it stands for a list.
+    fn is_list(&self) -> bool {
+        matches!(&self.query, ExistingQuery::Resource(query) if query.all)
+    }
 }
 
 /// Another stack, whose outputs a definition uses.
@@ -82,8 +118,18 @@ pub fn parse_existing(c: &mut Compiler<'_>, document: &Map<String, Value>) -> BT
     let value = c.expand(value, "/existing");
     for (type_name, entries) in c.map_of(Some(&value), "/existing") {
         let at = child_pointer("/existing", &type_name);
+        if type_name == CONTAINER_IMAGE {
+            for (name, fields) in c.map_of(Some(&entries), &at) {
+                let at = child_pointer(&at, &name);
+                if let Some(existing) = image::parse(c, &name, &fields, &at) {
+                    found.insert(Address::new(CONTAINER_IMAGE, name), existing);
+                }
+            }
+            continue;
+        }
         let Some(kind) = resource_type(&type_name) else {
-            let help = nearest::suggestion(&type_name, "types", RESOURCE_TYPES.iter().map(|kind| kind.name));
+            let types = RESOURCE_TYPES.iter().map(|kind| kind.name).chain([CONTAINER_IMAGE]);
+            let help = nearest::suggestion(&type_name, "types", types);
             c.problem_at_key("unknown-type", &at, format!("there is no resource type `{type_name}`"), help);
             continue;
         };
@@ -105,31 +151,8 @@ pub fn parse_existing(c: &mut Compiler<'_>, document: &Map<String, Value>) -> BT
 fn parse_entry(c: &mut Compiler<'_>, kind: &'static ResourceType, name: &str, fields: &Value, at: &str) -> Option<ExistingResource> {
     const HELP: &str = "write `{ id: … }`, `{ name: … }` or `{ tags: { key: value } }`";
     let shown = format!("`{}.{name}`", kind.name);
-    if !is_resource_name(name) {
-        c.problem_at_key("name", at, format!("`{name}` is not a valid resource name"), crate::core::RESOURCE_NAME_RULE);
-        return None;
-    }
-    let Value::Object(fields) = fields else {
-        c.problem("existing", at, format!("{shown} must be a map, not {}", describe_type(fields)), HELP);
-        return None;
-    };
-    check_keys(c, fields, EXISTING_KEYS, at);
-    let mut text = |key: &str| {
-        let value = fields.get(key).filter(|value| !value.is_null())?;
-        let here = child_pointer(at, key);
-        match scalar_text(value).filter(|text| !text.is_empty()) {
-            Some(_) if has_reference(value) => {
-                let message = format!("`{key}` of {shown} is known only after apply, but it is looked up before");
-                c.problem("existing", &here, message, "write the value itself");
-                None
-            }
-            Some(text) => Some((text, here)),
-            None => {
-                c.problem("existing", &here, format!("`{key}` of {shown} must be text, not {}", describe_type(value)), HELP);
-                None
-            }
-        }
-    };
+    let fields = entry_fields(c, (name, &shown), fields, EXISTING_KEYS, at, HELP)?;
+    let mut text = |key: &str| text_field(c, &shown, fields, key, at, HELP);
     let (id, own_name, region) = (text("id"), text("name"), text("region"));
     let region = region.and_then(|(region, at)| check_name(c, &at, region));
     let tags_at = child_pointer(at, "tags");
@@ -160,7 +183,54 @@ fn parse_entry(c: &mut Compiler<'_>, kind: &'static ResourceType, name: &str, fi
     }
     let (id, name) = (id.map(|(id, _)| id), own_name.map(|(name, _)| name));
     let pointer = c.spans.origin(at).into_owned();
-    Some(ExistingResource { resource_type: kind, region, id, name, tags, all, pointer })
+    let query = ExistingQuery::Resource(ResourceQuery { resource_type: kind, id, name, tags, all });
+    Some(ExistingResource { query, region, pointer })
+}
+
+/// Fields of an entry, whose name and keys are checked.
+fn entry_fields<'f>(
+    c: &mut Compiler<'_>,
+    (name, shown): (&str, &str),
+    fields: &'f Value,
+    known: &[&str],
+    at: &str,
+    help: &'static str,
+) -> Option<&'f Map<String, Value>> {
+    if !is_resource_name(name) {
+        c.problem_at_key("name", at, format!("`{name}` is not a valid resource name"), crate::core::RESOURCE_NAME_RULE);
+        return None;
+    }
+    let Value::Object(fields) = fields else {
+        c.problem("existing", at, format!("{shown} must be a map, not {}", describe_type(fields)), help);
+        return None;
+    };
+    check_keys(c, fields, known, at);
+    Some(fields)
+}
+
+/// Text of a field and its pointer. A text that is known only after apply is a problem.
+fn text_field(
+    c: &mut Compiler<'_>,
+    shown: &str,
+    fields: &Map<String, Value>,
+    key: &str,
+    at: &str,
+    help: &'static str,
+) -> Option<(String, String)> {
+    let value = fields.get(key).filter(|value| !value.is_null())?;
+    let here = child_pointer(at, key);
+    match scalar_text(value).filter(|text| !text.is_empty()) {
+        Some(_) if has_reference(value) => {
+            let message = format!("`{key}` of {shown} is known only after apply, but it is looked up before");
+            c.problem("existing", &here, message, "write the value itself");
+            None
+        }
+        Some(text) => Some((text, here)),
+        None => {
+            c.problem("existing", &here, format!("`{key}` of {shown} must be text, not {}", describe_type(value)), help);
+            None
+        }
+    }
 }
 
 fn check_keys(c: &mut Compiler<'_>, fields: &Map<String, Value>, known: &[&str], at: &str) {
@@ -230,12 +300,12 @@ fn more_items(text: &str, stack: &Stack) -> Option<Value> {
     match references(text).as_slice() {
         [one] if one.text == text => {
             let address = Address::new(one.type_name, one.name.trim_start_matches(MARK));
-            let is_list = one.type_name == STACKS || stack.existing.get(&address).is_some_and(|existing| existing.all);
+            let is_list = one.type_name == STACKS || stack.existing.get(&address).is_some_and(ExistingResource::is_list);
             if is_list { item(one.type_name, one.name) } else { None }
         }
         [] => {
             let name = text.rsplit('.').next().unwrap_or_default();
-            let mut all = stack.existing.iter().filter(|(_, existing)| existing.all);
+            let mut all = stack.existing.iter().filter(|(_, existing)| existing.is_list());
             let (address, _) = all.find(|(address, _)| address.name == name)?;
             item(&address.type_name, &address.name)
         }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     document::{Document, ModuleUse},
-    inputs,
+    inputs, stack_sections,
 };
 use crate::{
     core::{
@@ -99,10 +99,11 @@ fn expand_one(c: &mut Compiler<'_>, module: &ModuleUse, frame: StackContext<'_>,
 
     let first_named = c.named.len();
     let mut own = Vec::new();
-    sections::expand(c, &module.document.fields, frame, &module.base, &mut own);
+    sections::expand(c, &module.document.fields, frame, &module.base, Vec::new(), &mut own);
     let single_at = format!("{}/resources", module.base);
     let single = module.document.fields.get("resources").map(|resources| c.expand(resources, &single_at)).unwrap_or_default();
     draft::add_single_resources(c, single, &single_at, &mut own);
+    stack_sections::collect(c, module, &prefix);
     for draft in &mut own {
         draft.name = format!("{prefix}{}", draft.name);
         draft.prefix.clone_from(&prefix);
@@ -189,12 +190,16 @@ fn complete_text<'a>(text: &'a str, prefix: &str, marked: bool) -> Cow<'a, str> 
     Cow::Owned(out)
 }
 
-/// Completes addresses in `depends_on`.
-fn complete_addresses(value: &mut Value, prefix: &str) {
+/// Completes addresses in `depends_on`, unless a reference says that they are complete.
+pub(super) fn complete_addresses(value: &mut Value, prefix: &str) {
     match value {
         Value::String(text) => {
-            if let Some(address) = Address::parse(text) {
-                *text = Address::new(&address.type_name, format!("{prefix}{}", address.name)).to_string();
+            let complete = match references(text).as_slice() {
+                [one] => Some(Address::new(one.type_name, one.name.trim_start_matches(MARK))),
+                _ => Address::parse(text).map(|address| Address::new(&address.type_name, format!("{prefix}{}", address.name))),
+            };
+            if let Some(address) = complete {
+                *text = address.to_string();
             }
         }
         Value::Array(list) => list.iter_mut().for_each(|item| complete_addresses(item, prefix)),

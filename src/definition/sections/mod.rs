@@ -30,8 +30,15 @@ use serde_json::{Map, Value, json};
 
 use self::edge::EdgeState;
 use crate::{
-    aws::types::{RESOURCE_TYPES, resource_type},
-    definition::{Compiler, Draft, STACKS, child_pointer, describe_type, parse_section},
+    aws::{
+        images::CONTAINER_IMAGE,
+        types::{RESOURCE_TYPES, resource_type},
+    },
+    definition::{
+        Compiler, Draft, STACKS, child_pointer,
+        composition::stack_sections::{self, JOINED_SECTIONS},
+        describe_type, parse_section,
+    },
 };
 
 /// Fields of a resource or of a section.
@@ -107,8 +114,19 @@ const SECTION_TYPES: &[(&str, &str)] = &[
 const CHOSEN_TYPES: &[(&str, &[&str])] =
     &[("databases", &["rds_instance", "aurora_cluster"]), ("caches", &["cache_replication_group", "cache_cluster"])];
 
-/// Sections that a module can't have: they are about the whole stack.
-pub const WHOLE_STACK_SECTIONS: [&str; 6] = ["trail", "platform", "policies", "edge", "services", "procedures"];
+/// Sections that a module can't have, each with the reason and the remedy.
+pub const WHOLE_STACK_SECTIONS: [(&str, &str, &str); 2] = [
+    (
+        "platform",
+        "the components of a cluster belong to the stack",
+        "put it into the stack, or into a file that the stack includes; services of a module use its components",
+    ),
+    (
+        "procedures",
+        "procedures change values of the stack",
+        "put it into the stack, or into a file that the stack includes; `{{ modules.NAME.OUTPUT }}` names resources of the module",
+    ),
+];
 
 /// Names of subnets in a section: the tiers of the network.
 pub const TIERS: &[&str] = &["private", "public", "database", "intra"];
@@ -129,9 +147,9 @@ pub fn starts_reference(name: &str) -> bool {
     name == STACKS || reference_heads().any(|head| head == name)
 }
 
-/// First parts of references: sections and types.
+/// First parts of references: sections, types and images.
 pub fn reference_heads<'a>() -> impl Iterator<Item = &'a str> {
-    SECTION_NAMES.iter().copied().chain(RESOURCE_TYPES.iter().map(|kind| kind.name))
+    SECTION_NAMES.iter().copied().chain(RESOURCE_TYPES.iter().map(|kind| kind.name)).chain([CONTAINER_IMAGE])
 }
 
 /// Form of a reference, for messages.
@@ -190,16 +208,34 @@ pub fn chosen_type(section: &str, name: &str, exists: impl Fn(&str, &str) -> boo
 /// components use them, then the policies, because components create namespaces, then the edge, and the services last, because they need all of
 /// these.
 ///
-/// `base` is the pointer to the content of a module.
-pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, base: &str, drafts: &mut Vec<Draft>) {
+/// `base` is the pointer to the content of a module; the stack has none, and its sections are joined by some of its modules, whose resources are
+/// `of_modules`.
+pub fn expand(
+    c: &mut Compiler<'_>,
+    document: &Fields,
+    frame: StackContext<'_>,
+    base: &str,
+    mut of_modules: Vec<Draft>,
+    drafts: &mut Vec<Draft>,
+) {
     let mut out = Expansion { compiler: c, frame, network: None, has_other_network_engine: false, edge: EdgeState::default(), drafts };
     // Procedures have no resources.
     for name in SECTION_NAMES.iter().filter(|name| **name != "procedures") {
         let at = child_pointer(base, name);
-        let value = match document.get(*name) {
-            None | Some(Value::Null) => continue,
-            Some(value) => out.compiler.expand(value, &at),
+        let is_joined = JOINED_SECTIONS.contains(name);
+        if is_joined && !base.is_empty() {
+            continue;
+        }
+        let own = document.get(*name).filter(|value| !value.is_null()).map(|value| out.compiler.expand(value, &at));
+        let value = match is_joined {
+            true => {
+                // What services use may be in modules.
+                out.drafts.append(&mut of_modules);
+                stack_sections::join(out.compiler, name, own)
+            }
+            false => own,
         };
+        let Some(value) = value else { continue };
         match *name {
             "network" => network::expand(&mut out, value, &at),
             "cluster" => cluster::expand(&mut out, value, &at),
@@ -225,6 +261,7 @@ pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, 
         }
     }
     edge::require_routes(&mut out);
+    out.drafts.append(&mut of_modules);
 }
 
 /// A security group for what one entry creates.

@@ -36,7 +36,16 @@ struct Declared {
     name: String,
     pointer: String,
     namespace: String,
+    /// Prefix of the names in its module.
+    prefix: String,
     form: Service,
+}
+
+impl Declared {
+    /// Name of a service as its module writes it.
+    fn own_name<'n>(&self, name: &'n str) -> &'n str {
+        name.strip_prefix(&self.prefix).unwrap_or(name)
+    }
 }
 
 pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
@@ -45,7 +54,8 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
         let what = format!("`{}`", entry.name);
         let Some(form) = parse_section::<Service>(out.compiler, entry.fields.into(), &entry.pointer, &what) else { continue };
         let namespace = form.namespace.clone().unwrap_or_else(|| out.frame.stack.to_owned());
-        services.push(Declared { name: entry.name, pointer: entry.pointer, namespace, form });
+        let prefix = out.compiler.service_prefixes.get(&entry.name).cloned().unwrap_or_default();
+        services.push(Declared { name: entry.name, pointer: entry.pointer, namespace, prefix, form });
     }
     if services.is_empty() {
         return;
@@ -63,7 +73,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     }
     policies::require_enforcement(out, at, at);
     add_namespaces(out, &services);
-    let links: Vec<Links> = services.iter().map(|service| links::read(out, &service.form, &service.pointer)).collect();
+    let links: Vec<Links> = services.iter().map(|service| links::read(out, &service.form, &service.prefix, &service.pointer)).collect();
     let with_role = services.iter().zip(&links).any(|(_, links)| !statements(out, links).is_empty());
     if with_role {
         platform::require_identity_agent(out, at);
@@ -82,7 +92,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
 /// The route to a service, if it has a path. The target group of a load balancer is there before the first image, so that procedures and alarms can
 /// name it; a gateway sends requests to objects of the release, which Argo CD installs without an image, too.
 fn route(out: &Expansion<'_, '_>, service: &Declared) -> Option<Route> {
-    let Declared { name, pointer, namespace, form } = service;
+    let Declared { name, pointer, namespace, form, .. } = service;
     if edge::is_gateway(out) && out.compiler.delivery.is_none() {
         form.version.as_ref().or(form.image.as_ref())?;
     }
@@ -160,7 +170,10 @@ fn check(out: &mut Expansion<'_, '_>, service: &Declared, services: &[Declared])
         let at = format!("{}/{index}", field("calls"));
         match services.iter().find(|other| other.name == *callee) {
             None => {
-                let names: Vec<&str> = services.iter().map(|other| other.name.as_str()).filter(|other| other != name).collect();
+                // In a module, names are those of its own services.
+                let others = services.iter().filter(|other| other.name != *name && other.prefix == service.prefix);
+                let names: Vec<&str> = others.map(|other| service.own_name(&other.name)).collect();
+                let callee = service.own_name(callee);
                 report(at, format!("there is no service `{callee}`"), &suggestion(callee, "services", names));
             }
             Some(other) if other.name == *name => report(at, format!("`{name}` calls itself"), "remove it"),
@@ -238,7 +251,7 @@ fn statements(out: &Expansion<'_, '_>, links: &Links) -> Vec<Value> {
 
 /// Adds the resources of a service.
 fn add(out: &mut Expansion<'_, '_>, service: &Declared, links: &Links, services: &[Declared]) {
-    let Declared { name, pointer, namespace, form } = service;
+    let Declared { name, pointer, namespace, form, .. } = service;
     if form.image.is_none() && !has(out, &format!("ecr_repository.{name}")) {
         out.add_generated("ecr_repository", name, json!({ "keep_last": 30 }), pointer);
     }
@@ -349,7 +362,8 @@ fn values(out: &Expansion<'_, '_>, service: &Declared, links: &Links, services: 
     let callees: Vec<&Declared> = form.calls.iter().filter_map(|callee| services.iter().find(|other| other.name == *callee)).collect();
     for callee in &callees {
         let url = format!("http://{}.{}:{}", callee.name, callee.namespace, callee.form.port.unwrap_or_default());
-        env.insert(variable(&callee.name, "URL"), url.into());
+        // The variables of a module don't depend on its name in the stack.
+        env.insert(variable(service.own_name(&callee.name), "URL"), url.into());
     }
     env.extend(form.env.iter().map(|(name, value)| (name.clone(), value.0.as_str().into())));
     let callers = services.iter().filter(|other| other.form.calls.contains(&service.name));

@@ -75,7 +75,8 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
 /// Name that the trail gets if it has none. The policy of its bucket names it, and must be there before it.
 fn generated_name(out: &Expansion<'_, '_>) -> Option<String> {
     let naming = resource_type("trail")?.naming?;
-    Some(default_name(&name_prefix(out.frame.stack, out.frame.environment), "main", naming, "", "", ""))
+    let name = format!("{}main", out.compiler.prefix);
+    Some(default_name(&name_prefix(out.frame.stack, out.frame.environment), &name, naming, "", "", ""))
 }
 
 /// Bucket policy that allows CloudTrail to write this trail's files.

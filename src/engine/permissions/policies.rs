@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     aws::{
+        images::IMAGE_ACTION,
         partition,
         types::{self, RESOURCE_TYPES},
     },
@@ -18,7 +19,7 @@ use crate::{
         ENVIRONMENT_TAG, FieldOfSpec, GrantTarget, IamActions, IamGrant, OnDelete, Prerequisite, ResourceType, STACK_TAG,
         expression::{for_each_string, references},
     },
-    definition::{BackendLocation, DesiredResource, Procedures, Stack},
+    definition::{BackendLocation, DesiredResource, ExistingQuery, ExistingResource, Procedures, Stack},
 };
 
 /// Purpose of a policy.
@@ -51,7 +52,8 @@ pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Polici
         let has = |name: &str| stack.resources.values().any(|declared| declared.resource_type.name == name);
         let looked_for = kind.always_listed && kind.parent.is_none_or(has) || kind.listed_with.iter().any(|name| has(name));
         // What the stack uses and does not own is looked up.
-        let looked_for = looked_for || stack.existing.values().any(|existing| existing.resource_type.name == kind.name);
+        let looked_for =
+            looked_for || stack.existing.values().filter_map(ExistingResource::resource_type).any(|looked_up| looked_up.name == kind.name);
         let other_regions: BTreeSet<&str> = declared.iter().filter_map(|declared| declared.region.as_deref()).collect();
         for region in [None].into_iter().chain(other_regions.into_iter().map(Some)) {
             builder.scope.region = region.unwrap_or(home);
@@ -66,6 +68,7 @@ pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Polici
         }
     }
     builder.scope.region = home;
+    builder.add_images();
     builder.add_queries();
     builder.add_backend();
     Policies { documents: builder.allowed.documents(), missing: builder.missing }
@@ -110,6 +113,18 @@ impl PolicyBuilder<'_> {
                     self.allow(&actions, &arns.into_iter().flatten().collect(), None);
                 }
             }
+        }
+    }
+
+    /// Images that the stack uses and does not own are looked up.
+    fn add_images(&mut self) {
+        let ArnScope { stack, region: home } = self.scope;
+        for existing in stack.existing.values() {
+            let ExistingQuery::Image(image) = &existing.query else { continue };
+            let region = existing.region.as_deref().unwrap_or(home);
+            let account = image.account.as_deref().unwrap_or_else(|| self.scope.account());
+            let arn = format!("arn:{}:ecr:{region}:{account}:repository/{}", partition(region), image.repository);
+            self.allow(&[IMAGE_ACTION], &[arn].into(), None);
         }
     }
 

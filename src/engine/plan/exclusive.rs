@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::{
     Action, Change, ReplacementOrder, moves,
     obstacles::{exclusive_obstacle, resized_range_obstacle, swap_obstacle},
-    planner::{Planner, irreversible_effect},
+    planner::Planner,
+    removal::irreversible_effect,
 };
 use crate::{
     aws::{exclusive_uses, types},

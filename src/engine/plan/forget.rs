@@ -1,6 +1,6 @@
-//! Plans that let go of resources: they lose their ownership tags, and stay in AWS as they are.
+//! Plans that let go of resources and change nothing else: `acme forget`. A definition lets go of others with `forget:`, in any plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
     Action, NullMeans, Plan, Reason,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     core::{Address, iam_path},
-    definition::Stack,
+    definition::{DesiredResource, Stack},
     engine::discover::{LiveState, resource_type_of},
 };
 
@@ -20,18 +20,15 @@ pub fn plan_forget(stack: &Stack, live_state: &LiveState, addresses: &BTreeSet<A
     let matched = matching::match_resources(stack, live_state);
     let location = Location { region, account, iam_path: &iam_path(&stack.name, &stack.environment) };
     let mut planner = Planner::new(stack, &matched, location, NullMeans::Unmanaged, BTreeSet::new());
-    let mut changes = BTreeMap::new();
     for (address, live) in &matched.live {
-        let Ok(kind) = resource_type_of(live) else { continue };
-        let (action, reason) = match addresses.contains(address) {
-            true => (Action::Forget, Reason::Forgotten),
-            false => (Action::None, Reason::UpToDate),
-        };
-        let mut change = new_change(address.clone(), kind, action, reason, Some(live));
         let declared = stack.resources.get(address);
-        change.section = declared.and_then(|declared| declared.pointer.split('/').nth(1)).map(str::to_owned);
-        changes.insert(address.clone(), Box::new(change));
+        if addresses.contains(address) {
+            planner.plan_removal(address, live, declared, Reason::Forgotten);
+        } else if let Ok(kind) = resource_type_of(live) {
+            let mut change = new_change(address.clone(), kind, Action::None, Reason::UpToDate, Some(live));
+            change.section = declared.and_then(DesiredResource::section).map(str::to_owned);
+            planner.changes.insert(address.clone(), Box::new(change));
+        }
     }
-    planner.changes = changes;
     planner.into_plan(live_state, PlanDirection::Forward)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Action, Change, matching, planner::on_delete_tag, restore::RestoreTarget};
+use super::{Action, Change, matching, removal::on_delete_tag, restore::RestoreTarget};
 use crate::{
     aws::types,
     core::{Address, DataProtection, LiveResource, OnDelete, expression},

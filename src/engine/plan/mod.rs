@@ -20,6 +20,7 @@ mod order;
 mod planner;
 mod prune;
 mod references;
+mod removal;
 mod replacement_name;
 mod restore;
 mod selection;

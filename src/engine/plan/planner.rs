@@ -15,14 +15,16 @@ use super::{
         blocked_replacement_obstacle, foreign_resource_obstacle, lost_resource_obstacle, one_way_obstacle, renamed_data_obstacle,
         renamed_dependency_obstacle,
     },
-    order, replacement_name,
+    order,
+    removal::{effective_on_delete, irreversible_effect},
+    replacement_name,
     selection::Selection,
     stages::divide_updates,
 };
 use crate::{
     core::{Address, ChangedFields, DataProtection, Direction, LiveResource, OnDelete, OneWay, Phase, ResourceType, iam_path},
     definition::{DesiredResource, Stack},
-    engine::discover::{LiveState, has_visible_tags, resource_type_of, visible_tags},
+    engine::discover::{LiveState, has_visible_tags, visible_tags},
 };
 
 /// Pointer to the region of a resource in the differences of a plan. No regional type has a field of this name.
@@ -326,59 +328,6 @@ impl<'a> Planner<'a> {
         let diff = FieldDiff::new(REGION_POINTER, name(&live.region), name(&declared.region));
         FieldDiff { forces_replacement: true, ..diff }
     }
-
-    /// Plans a live resource that is no longer declared.
-    pub(super) fn plan_removal(&mut self, address: &Address, live: &LiveResource, declared: Option<&DesiredResource>, reason: Reason) {
-        let Ok(kind) = resource_type_of(live) else { return };
-        // AWS does not report fields for the deletion, and a run without changes records none.
-        let mut live = live.clone();
-        if let Some(declared) = declared {
-            kind.set_write_only(&declared.spec, &mut live);
-        }
-        let live = &live;
-        if self.created_by_undone_run.contains(address) {
-            let change =
-                Change { disable_deletion_protection: true, ..new_change(address.clone(), kind, Action::Delete, reason, Some(live)) };
-            self.changes.insert(address.clone(), Box::new(change));
-            return;
-        }
-        let on_delete = effective_on_delete(kind, declared.and_then(|d| d.on_delete), live);
-        let retained = declared.and_then(|d| d.on_delete).or_else(|| on_delete_tag(live)) == Some(OnDelete::Retain);
-        let action = if retained || reason == Reason::Forgotten { Action::Forget } else { Action::Delete };
-        let mut change = new_change(address.clone(), kind, action, reason, Some(live));
-        change.section = declared.and_then(DesiredResource::section).map(str::to_owned);
-        change.on_delete = on_delete;
-        if action == Action::Delete {
-            change.irreversible = irreversible_effect(kind, live, on_delete, None);
-            self.check_deletion_protection(&change, kind, live, declared.is_some());
-        }
-        self.changes.insert(address.clone(), Box::new(change));
-    }
-
-    /// Obstacle for AWS's deletion protection.
-    fn check_deletion_protection(&mut self, change: &Change, kind: &ResourceType, live: &LiveResource, declared: bool) {
-        let Some(pointer) = kind.protects_deletion else { return };
-        if live.spec.pointer(pointer) != Some(&Value::Bool(true)) {
-            return;
-        }
-        let field = pointer.trim_start_matches('/');
-        let address = &change.address;
-        let help = if declared {
-            format!("set `{field}: false` on `{address}`, apply that, and try again")
-        } else {
-            format!("declare `{address}` again with `{field}: false`, apply that, then remove it")
-        };
-        let message = format!("`{address}` ({}) is protected from deletion", live.id);
-        self.obstacles.push(Obstacle {
-            code: "protected",
-            address: address.clone(),
-            message,
-            help,
-            location: None,
-            adoptable: None,
-            other: None,
-        });
-    }
 }
 
 /// Differences between the wanted and the live spec of a resource, with those that replace it.
@@ -465,49 +414,4 @@ fn can_coexist(kind: &ResourceType, wanted: &Value, live: &Value, fields: &[Fiel
         && !moves::ranges_overlap(kind, wanted, live)
         && !kind.share_unique_value(wanted, live)
         && !keys.into_iter().any(|fields| fields.iter().all(kept))
-}
-
-/// Value of `on_delete` in the tags.
-pub(super) fn on_delete_tag(live: &LiveResource) -> Option<OnDelete> {
-    let text = live.tags.get(crate::core::ON_DELETE_TAG)?;
-    serde_json::from_value(Value::String(text.clone())).ok()
-}
-
-/// Treatment of the data: from the definition, otherwise from the tag, otherwise the type's default.
-fn effective_on_delete(kind: &ResourceType, declared: Option<OnDelete>, live: &LiveResource) -> OnDelete {
-    declared.or_else(|| on_delete_tag(live)).unwrap_or(match kind.data_protection {
-        DataProtection::None => OnDelete::Delete,
-        DataProtection::Snapshot => OnDelete::Snapshot,
-        DataProtection::Contents | DataProtection::RecoveryWindow => OnDelete::Retain,
-    })
-}
-
-/// Irreversible part of the deletion of a live resource.
-pub(super) fn irreversible_effect(
-    kind: &ResourceType,
-    live: &LiveResource,
-    on_delete: OnDelete,
-    replacement_order: Option<ReplacementOrder>,
-) -> Option<String> {
-    let without_snapshot =
-        kind.data_protection == DataProtection::Snapshot && on_delete == OnDelete::Snapshot && !kind.operations.leaves_snapshot(&live.spec);
-    let loss = irreversible_loss(kind, on_delete, replacement_order).filter(|_| !without_snapshot);
-    if loss.is_none() && !without_snapshot && kind.data_protection != DataProtection::None {
-        return None;
-    }
-    let all: Vec<String> = [loss, kind.operations.deletion_effect(&live.spec)].into_iter().flatten().collect();
-    (!all.is_empty()).then(|| all.join("; "))
-}
-
-fn irreversible_loss(kind: &ResourceType, on_delete: OnDelete, replacement_order: Option<ReplacementOrder>) -> Option<String> {
-    match (kind.data_protection, on_delete) {
-        (DataProtection::Snapshot, OnDelete::Snapshot) => Some("its data is kept only in a final snapshot".into()),
-        (DataProtection::Snapshot | DataProtection::Contents, OnDelete::Delete) => Some("its data is deleted, too".into()),
-        (DataProtection::RecoveryWindow, OnDelete::Delete) => Some("it is deleted after the shortest window AWS allows".into()),
-        (DataProtection::RecoveryWindow, _) => Some("it is deleted after its recovery window".into()),
-        _ if replacement_order == Some(ReplacementOrder::DestroyBeforeCreate) => {
-            Some("the old one is deleted before the new one exists".into())
-        }
-        _ => None,
-    }
 }

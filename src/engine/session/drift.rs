@@ -1,7 +1,12 @@
 //! Changes made outside acme.
 
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
 use super::{ConnectedSession, DiscoveryDepth, Result, SessionError, StackState};
 use crate::{
+    core::Address,
     definition::Stack,
     engine::{
         history::RevisionSummary,
@@ -14,6 +19,8 @@ use crate::{
 pub struct Drift {
     /// Changes.
     pub changes: Vec<Change>,
+    /// Changes that the definition leaves to others.
+    pub ignored: Vec<IgnoredDrift>,
     /// Record of the last finished run in this region and account.
     pub recorded: Option<RecordedState>,
     /// Live resources.
@@ -28,15 +35,32 @@ impl Drift {
     }
 }
 
-/// Changes without those of fields that the definition ignores.
-fn without_ignored(stack: &Stack, mut changes: Vec<Change>) -> Vec<Change> {
+/// Changed fields of a resource that the definition leaves to others, see the common field `ignore_changes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct IgnoredDrift {
+    /// The resource.
+    pub address: Address,
+    /// Names of the fields.
+    pub fields: BTreeSet<String>,
+    /// Reason in the definition.
+    pub reason: String,
+}
+
+/// Separates changes of fields that the definition ignores.
+fn separate_ignored(stack: &Stack, mut changes: Vec<Change>) -> (Vec<Change>, Vec<IgnoredDrift>) {
+    let mut all = Vec::new();
     for change in &mut changes {
         if let Some(declared) = stack.resources.get(&change.address).filter(|_| change.action == Action::Update) {
-            change.fields.retain(|field| !declared.ignored_changes.covers(&field.pointer));
+            let ignored = change.fields.extract_if(.., |field| declared.ignored_changes.covers(&field.pointer));
+            let fields: BTreeSet<String> = ignored.filter_map(|field| field.pointer.split('/').nth(1).map(str::to_owned)).collect();
+            if !fields.is_empty() {
+                let reason = declared.ignored_changes.reason.clone();
+                all.push(IgnoredDrift { address: change.address.clone(), fields, reason });
+            }
         }
     }
     changes.retain(|change| change.action != Action::Update || !change.fields.is_empty() || change.tags.is_some());
-    changes
+    (changes, all)
 }
 
 impl ConnectedSession {
@@ -58,6 +82,7 @@ impl ConnectedSession {
             Some(recorded) => drift(stack, recorded, &state.live_state),
             None => drift_from_plan(plan(stack, &state.live_state, Goal::Apply, region, account)),
         };
-        Ok(Drift { changes: without_ignored(stack, changes), recorded, state })
+        let (changes, ignored) = separate_ignored(stack, changes);
+        Ok(Drift { changes, ignored, recorded, state })
     }
 }

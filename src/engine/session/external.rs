@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::{Result, Session, SessionError};
 use crate::{
-    core::{Address, LiveResource, Phase, Result as CallResult, Scope, expression, expression::Reference, nearest},
-    definition::{self, Diagnostic, ExistingResource, MORE, STACKS, Stack},
+    aws::images::{Image, ImageQuery, ImageSearch, ImageVersion},
+    core::{Address, HIDDEN, LiveResource, Phase, Result as CallResult, Scope, expression, expression::Reference, nearest},
+    definition::{self, Diagnostic, ExistingQuery, ExistingResource, MORE, ResourceQuery, STACKS, Stack},
     engine::{
         backend::BucketCreation,
         cloud::Cloud,
@@ -23,6 +24,8 @@ use crate::{
 pub(super) struct ExternalValues {
     /// Existing resources by their address in references; several, if all that match are meant.
     existing: BTreeMap<Address, Vec<LiveResource>>,
+    /// Container images by their address in references.
+    images: BTreeMap<Address, Image>,
     /// Outputs of other stacks, by the name that the definition gives them.
     stacks: BTreeMap<String, BTreeMap<String, Value>>,
     /// Revisions that were read.
@@ -72,22 +75,22 @@ impl Session {
 
     async fn find_existing(&self, into: &mut ExternalValues) {
         let (cloud, stack) = (&*self.cloud, &self.stack);
-        let lookups =
-            stack.existing.iter().map(|(address, existing)| async move { (address, existing, find(cloud, stack, existing).await) });
+        let lookups = stack.existing.iter().map(|(address, existing)| async move {
+            let found = match &existing.query {
+                ExistingQuery::Resource(query) => find(cloud, stack, query, existing.region.as_deref()).await.map(Found::Resources),
+                ExistingQuery::Image(query) => cloud.find_image(query, existing.region.as_deref()).await.map(Found::Image),
+            };
+            (address, existing, found)
+        });
         for (address, existing, found) in join_all(lookups).await {
-            let problem = match &found {
-                Ok(found) => count_problem(address, existing, found),
+            let problem = match found {
+                Ok(found) => into.add_existing(address, existing, found),
                 Err(error) => {
                     Some((format!("can't look up `{address}`: {error}"), "check the permissions: `acme policy` prints them".to_owned()))
                 }
             };
-            match (problem, found) {
-                (None, Ok(found)) => drop(into.existing.insert(address.clone(), found)),
-                (problem, _) => {
-                    let range = definition::key_range(&self.source, &existing.pointer);
-                    into.problems.extend(problem.map(|(message, help)| Diagnostic::new("existing", message).at(range).help(help)));
-                }
-            }
+            let range = definition::key_range(&self.source, &existing.pointer);
+            into.problems.extend(problem.map(|(message, help)| Diagnostic::new("existing", message).at(range).help(help)));
         }
     }
 
@@ -123,6 +126,10 @@ impl Session {
                         let help = format!("revision {} of that stack has no resource for it: apply it again", recorded.revision);
                         report(pointer, format!("the output `{output}` of the stack {shown} has no value"), help);
                     }
+                    Some(value) if value.to_string().contains(HIDDEN) => {
+                        let message = format!("the output `{output}` of the stack {shown} contains a secret, which acme does not record");
+                        report(pointer, message, "output the ARN of the secret there, and read the secret where it is used".to_owned());
+                    }
                     Some(_) => {}
                     None => {
                         let help = nearest::suggestion(output, "outputs", recorded.values.keys().map(String::as_str));
@@ -141,14 +148,40 @@ impl Session {
     }
 }
 
+/// What a lookup found.
+enum Found {
+    Resources(Vec<LiveResource>),
+    Image(ImageSearch),
+}
+
 impl ExternalValues {
-    /// Existing resources, with the ids of what was found.
+    /// Adds what a lookup found, unless it is missing or not unique; then it returns the message and the remedy.
+    fn add_existing(&mut self, address: &Address, existing: &ExistingResource, found: Found) -> Option<(String, String)> {
+        match (found, &existing.query) {
+            (Found::Image(ImageSearch::Found(image)), _) => drop(self.images.insert(address.clone(), image)),
+            (Found::Image(search), ExistingQuery::Image(query)) => return Some(image_problem(query, &search)),
+            (Found::Resources(found), ExistingQuery::Resource(query)) => {
+                let problem = count_problem(address, query, &found);
+                if problem.is_some() {
+                    return problem;
+                }
+                self.existing.insert(address.clone(), found);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Existing resources and images, with the ids or digests of what was found.
     pub(super) fn existing_readings(&self) -> Vec<ExistingReading> {
         let reading = |(address, found): (&Address, &Vec<LiveResource>)| ExistingReading {
             address: address.clone(),
             ids: found.iter().map(|live| live.id.clone()).collect(),
         };
-        self.existing.iter().map(reading).collect()
+        let image = |(address, image): (&Address, &Image)| ExistingReading { address: address.clone(), ids: vec![image.digest.clone()] };
+        let mut readings: Vec<_> = self.existing.iter().map(reading).chain(self.images.iter().map(image)).collect();
+        readings.sort_by(|a, b| a.address.cmp(&b.address));
+        readings
     }
 
     fn value(&self, reference: &Reference<'_>) -> Option<Value> {
@@ -158,7 +191,11 @@ impl ExternalValues {
         if reference.type_name == STACKS {
             return self.stacks.get(reference.name)?.get(reference.output).filter(|value| !value.is_null()).cloned();
         }
-        let found = self.existing.get(&Address::new(reference.type_name, reference.name))?;
+        let address = Address::new(reference.type_name, reference.name);
+        if let Some(image) = self.images.get(&address) {
+            return image.output(reference.output).map(Value::from);
+        }
+        let found = self.existing.get(&address)?;
         match found.as_slice() {
             [one] => one.output(reference.output),
             several => several.iter().map(|one| one.output(reference.output)).collect(),
@@ -197,23 +234,29 @@ impl ExternalValues {
 }
 
 /// Finds the resources that match.
-async fn find(cloud: &Cloud, stack: &Stack, existing: &ExistingResource) -> CallResult<Vec<LiveResource>> {
-    let (kind, region, state) = (existing.resource_type, existing.region.as_deref(), LiveState::default());
-    let found = match &existing.id {
+async fn find(cloud: &Cloud, stack: &Stack, query: &ResourceQuery, region: Option<&str>) -> CallResult<Vec<LiveResource>> {
+    let (kind, state) = (query.resource_type, LiveState::default());
+    let found = match &query.id {
         Some(id) => match find_by_id(cloud, stack, kind, (region, id), &state).await? {
             Some(live) => vec![live],
-            None => list(cloud, stack, existing, BTreeSet::new()).await?,
+            None => list(cloud, stack, query, region, BTreeSet::new()).await?,
         },
         None => {
-            let full = existing.name.iter().map(|name| format!("{}{name}", name_prefix(existing)));
-            list(cloud, stack, existing, existing.name.iter().cloned().chain(full).collect()).await?
+            let full = query.name.iter().map(|name| format!("{}{name}", name_prefix(query)));
+            list(cloud, stack, query, region, query.name.iter().cloned().chain(full).collect()).await?
         }
     };
-    Ok(found.into_iter().filter(|live| live.phase != Phase::Deleting && matches(existing, live)).collect())
+    Ok(found.into_iter().filter(|live| live.phase != Phase::Deleting && matches(query, live)).collect())
 }
 
-async fn list(cloud: &Cloud, stack: &Stack, existing: &ExistingResource, lookup: BTreeSet<String>) -> CallResult<Vec<LiveResource>> {
-    let (kind, region) = (existing.resource_type, existing.region.as_deref());
+async fn list(
+    cloud: &Cloud,
+    stack: &Stack,
+    query: &ResourceQuery,
+    region: Option<&str>,
+    lookup: BTreeSet<String>,
+) -> CallResult<Vec<LiveResource>> {
+    let kind = query.resource_type;
     let scope = Scope {
         any_owner: true,
         bypass_tag_index: true,
@@ -226,36 +269,55 @@ async fn list(cloud: &Cloud, stack: &Stack, existing: &ExistingResource, lookup:
 }
 
 /// Begin of all physical names of the type, which may be left out: `alias/`.
-fn name_prefix(existing: &ExistingResource) -> &'static str {
-    existing.resource_type.naming.map_or("", |naming| naming.prefix)
+fn name_prefix(query: &ResourceQuery) -> &'static str {
+    query.resource_type.naming.map_or("", |naming| naming.prefix)
 }
 
-fn matches(existing: &ExistingResource, live: &LiveResource) -> bool {
+fn matches(query: &ResourceQuery, live: &LiveResource) -> bool {
     let is_id = |id: &String| live.id == *id || live.arn() == Some(id);
     let is_name = |name: &String| {
-        let is_name = |text: &str| text == name || text.strip_prefix(name_prefix(existing)) == Some(name);
+        let is_name = |text: &str| text == name || text.strip_prefix(name_prefix(query)) == Some(name);
         let field = |key: &str| live.spec.get(key).and_then(Value::as_str).is_some_and(is_name);
         ["name", "domain"].iter().any(|key| field(key))
-            || existing.resource_type.lookup_name(&live.spec).is_some_and(is_name)
+            || query.resource_type.lookup_name(&live.spec).is_some_and(is_name)
             || live.tags.get("Name").is_some_and(|text| text == name)
             || live.id == *name
     };
-    existing.id.as_ref().is_none_or(is_id)
-        && existing.name.as_ref().is_none_or(is_name)
-        && existing.tags.iter().all(|(key, value)| live.tags.get(key) == Some(value))
+    query.id.as_ref().is_none_or(is_id)
+        && query.name.as_ref().is_none_or(is_name)
+        && query.tags.iter().all(|(key, value)| live.tags.get(key) == Some(value))
+}
+
+/// Problem of an image that can't be used: message and remedy.
+fn image_problem(query: &ImageQuery, search: &ImageSearch) -> (String, String) {
+    let version = match &query.version {
+        ImageVersion::Tag(tag) => format!("with the tag `{tag}`"),
+        ImageVersion::Digest(digest) => format!("with the digest `{digest}`"),
+    };
+    let repository = &query.repository;
+    if *search == ImageSearch::NoRepository {
+        let help = "check the account, the region and the spelling; for a repository of another account, add `account:`".to_owned();
+        return (format!("there is no repository `{repository}`"), help);
+    }
+    if *search == ImageSearch::Archived {
+        let help = "restore it, or use another image: an archived one can't be pulled".to_owned();
+        return (format!("the image {version} in the repository `{repository}` is archived"), help);
+    }
+    let help = format!("push it first, or name another one: `aws ecr list-images --repository-name {repository}` lists them");
+    (format!("there is no image {version} in the repository `{repository}`"), help)
 }
 
 /// Problem of the number of resources found: message and remedy.
-fn count_problem(address: &Address, existing: &ExistingResource, found: &[LiveResource]) -> Option<(String, String)> {
-    let thing = existing.resource_type.name.replace('_', " ");
+fn count_problem(address: &Address, query: &ResourceQuery, found: &[LiveResource]) -> Option<(String, String)> {
+    let thing = query.resource_type.name.replace('_', " ");
     match found {
         [] => {
-            let by = description(existing);
+            let by = description(query);
             let help = format!("check the account, the region and the spelling; a {thing} with {by} must exist before the plan");
             Some((format!("there is no {thing} with {by}"), help))
         }
         [_] => None,
-        _ if existing.all => None,
+        _ if query.all => None,
         several => {
             const SHOWN: usize = 5;
             let ids: Vec<&str> = several.iter().take(SHOWN).map(|live| live.id.as_str()).collect();
@@ -266,9 +328,9 @@ fn count_problem(address: &Address, existing: &ExistingResource, found: &[LiveRe
     }
 }
 
-fn description(existing: &ExistingResource) -> String {
-    let id = existing.id.as_ref().map(|id| format!("the id `{id}`"));
-    let name = existing.name.as_ref().map(|name| format!("the name `{name}`"));
-    let tags = existing.tags.iter().map(|(key, value)| format!("the tag `{key}: {value}`"));
+fn description(query: &ResourceQuery) -> String {
+    let id = query.id.as_ref().map(|id| format!("the id `{id}`"));
+    let name = query.name.as_ref().map(|name| format!("the name `{name}`"));
+    let tags = query.tags.iter().map(|(key, value)| format!("the tag `{key}: {value}`"));
     id.into_iter().chain(name).chain(tags).collect::<Vec<_>>().join(" and ")
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Candidate, Candidates, LeftOut, LockedSession, Result, Session, SessionError, import::insert};
 use crate::{
-    aws::types::{self, RESOURCE_TYPES, aws_resource::native_type},
+    aws::{
+        cloudformation::StackResource,
+        types::{self, RESOURCE_TYPES, aws_resource::native_type},
+    },
     core::{LiveResource, ResourceType, Scope, Tags},
     engine::{
         cloud::Cloud,
@@ -82,28 +85,23 @@ impl LockedSession {
     /// Fails if the stack does not exist or can't be read.
     pub async fn candidates_in_cloudformation(&self, stack: &str) -> Result<Candidates> {
         let session = self.session();
-        let Cloud::Aws(aws) = &*session.cloud else {
+        if matches!(*session.cloud, Cloud::Simulated(_)) {
             return Err(SessionError::NotAdoptable("the simulated cloud has no CloudFormation".to_owned()));
-        };
+        }
         let mut found = Candidates::default();
         let mut stacks = vec![(stack.to_owned(), String::new(), 0)];
         while let Some((stack, prefix, depth)) = stacks.pop() {
-            let mut pages = aws.cloudformation.list_stack_resources().stack_name(&stack).into_paginator().send();
-            while let Some(page) = pages.next().await {
-                let page = page.map_err(|error| SessionError::Call(error.into()))?;
-                for resource in page.stack_resource_summaries.unwrap_or_default() {
-                    let type_name = resource.resource_type.unwrap_or_default();
-                    let name = format!("{prefix}{}", resource.logical_resource_id.unwrap_or_default());
-                    let status = resource.resource_status.map(|status| status.as_str().to_owned()).unwrap_or_default();
-                    let Some(id) = resource.physical_resource_id.filter(|id| !id.is_empty() && status != "DELETE_COMPLETE") else {
-                        continue;
-                    };
-                    if type_name == "AWS::CloudFormation::Stack" && depth < MAX_NESTED_STACKS {
-                        stacks.push((id, format!("{name}-"), depth + 1));
-                        continue;
-                    }
-                    add_cloudformation_resource(&mut found, &type_name, &name, &id);
+            let Some(resources) = session.cloud.cloudformation_resources(&stack).await? else {
+                let message = format!("there is no CloudFormation stack `{stack}` in {}", session.region());
+                return Err(SessionError::NotFound(message));
+            };
+            for StackResource { type_name, name, id } in resources {
+                let name = format!("{prefix}{name}");
+                if type_name == "AWS::CloudFormation::Stack" && depth < MAX_NESTED_STACKS {
+                    stacks.push((id, format!("{name}-"), depth + 1));
+                    continue;
                 }
+                add_cloudformation_resource(&mut found, &type_name, &name, &id);
             }
         }
         Ok(found)

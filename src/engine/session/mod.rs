@@ -51,7 +51,7 @@ use crate::{
 
 pub use bulk_import::{BulkImport, Candidate, Candidates, LeftOut, resource_name};
 pub use discovery::{DiscoveryDepth, StackState};
-pub use drift::Drift;
+pub use drift::{Drift, IgnoredDrift};
 pub use error::{Result, SessionError};
 pub use forget::FORGET;
 pub use import::{Adoption, ImportTarget, Imported};

@@ -14,6 +14,7 @@ mod classic_load_balancers;
 mod cloud_control;
 mod cloud_control_secrets;
 mod cloud_control_values;
+mod cloudformation;
 mod cloudfront;
 mod cloudfront_policies;
 mod cloudtrail;

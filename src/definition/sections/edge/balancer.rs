@@ -9,7 +9,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{Edge, Expansion, ROOT, Route, find, gateway::Gateway, has, known_entries};
-use crate::definition::sections::{add_depends_on, platform};
+use crate::definition::{
+    composition::modules::MARK,
+    sections::{add_depends_on, platform},
+};
 
 /// The component that registers pods.
 const CONTROLLER: &str = "helm_release.aws-load-balancer-controller";
@@ -131,7 +134,7 @@ fn listener_positions(out: &Expansion<'_, '_>, balancer: &str) -> Vec<usize> {
             let text = |field: &str| draft.spec.get(field).and_then(Value::as_str);
             let redirects = draft.spec.get("default_action").is_some_and(|action| action.get("redirect").is_some());
             draft.resource_type.name == "listener"
-                && text("load_balancer") == Some(balancer)
+                && draft.complete_field("load_balancer").is_some_and(|name| name == balancer)
                 && text("protocol") == Some(protocol)
                 && !redirects
         });
@@ -189,7 +192,10 @@ fn add_rules(out: &mut Expansion<'_, '_>, listener: usize, host: &str, backends:
         while !taken.insert(priority) {
             priority += 1;
         }
-        let action = json!({ "forward": { "target_groups": [{ "target_group": backend.name }] } });
+        // In a listener of a module, names are those of the module, and this one belongs to the stack.
+        let target_group =
+            if draft.prefix.is_empty() { backend.name.clone() } else { format!("${{target_group.{MARK}{}.arn}}", backend.name) };
+        let action = json!({ "forward": { "target_groups": [{ "target_group": target_group }] } });
         let mut rule = json!({ "priority": priority, "hosts": [host], "action": action });
         if backend.path != "/" {
             rule["paths"] = json!([backend.path, format!("{}/*", backend.path)]);
@@ -210,8 +216,9 @@ fn first_priority(path: &str) -> u64 {
 
 /// Lets the load balancer reach the ports of the pods, whose network interfaces have the cluster's security group.
 fn open(out: &mut Expansion<'_, '_>, balancer: &str, backends: &[Backend], at: &str) {
-    let groups = find(out, &format!("load_balancer.{balancer}")).and_then(|draft| draft.spec.get("security_groups"));
-    let Some(group) = groups.and_then(Value::as_array).and_then(|groups| groups.first()).cloned() else { return };
+    let Some(draft) = find(out, &format!("load_balancer.{balancer}")) else { return };
+    let groups = draft.spec.get("security_groups").and_then(Value::as_array);
+    let Some(group) = groups.and_then(|groups| groups.first()).map(|group| draft.complete_value(group)) else { return };
     let ports: BTreeSet<u16> = backends.iter().flat_map(|backend| [backend.pod_port, backend.health_port]).collect();
     for port in ports {
         let description = format!("From the load balancer {balancer}");

@@ -11,7 +11,7 @@ const RATE_LIMIT: u32 = 2000;
 pub fn add(out: &mut Expansion<'_, '_>, balancer: &str, at: &str) {
     let arn = format!("${{load_balancer.{balancer}.arn}}");
     let mut associations = out.drafts.iter().filter(|draft| draft.resource_type.name == "waf_association");
-    if associations.any(|draft| draft.spec.get("resource").is_some_and(|resource| *resource == arn)) {
+    if associations.any(|draft| draft.complete_field("resource").is_some_and(|resource| resource == arn)) {
         return;
     }
     let acls = out.drafts.iter().filter(|draft| draft.resource_type.name == "waf_web_acl");

@@ -52,37 +52,39 @@ pub fn variable(name: &str, suffix: &str) -> String {
     format!("{upper}_{suffix}")
 }
 
-/// Reads the links of a service; reports entries that don't exist.
-pub fn read(out: &mut Expansion<'_, '_>, service: &Service, at: &str) -> Links {
+/// Reads the links of a service; reports entries that don't exist. `prefix` is that of the names in its module.
+pub fn read(out: &mut Expansion<'_, '_>, service: &Service, prefix: &str, at: &str) -> Links {
     let mut links = Links { statements: service.permissions.clone(), ..Links::default() };
-    if let Some(draft) = find(out, service.database.as_deref(), "databases", &["rds_instance", "aurora_cluster"], &format!("{at}/database"))
+    if let Some(draft) =
+        find(out, service.database.as_deref(), "databases", &["rds_instance", "aurora_cluster"], &format!("{at}/database"), prefix)
     {
         add_database(&mut links, draft);
     }
     let stores = ["cache_replication_group", "cache_cluster"];
-    if let Some(draft) = find(out, service.cache.as_deref(), "caches", &stores, &format!("{at}/cache")) {
-        let (name, spec) = (draft.name.clone(), draft.spec.clone());
-        add_cache(&mut links, draft.resource_type.name, &name, &spec, out.drafts);
+    if let Some(draft) = find(out, service.cache.as_deref(), "caches", &stores, &format!("{at}/cache"), prefix) {
+        let (name, spec, token) = (draft.name.clone(), draft.spec.clone(), draft.complete_field("auth_token"));
+        add_cache(&mut links, draft.resource_type.name, &name, &spec, token, out.drafts);
     }
-    if let Some(draft) = find(out, service.table.as_deref(), "tables", &["dynamodb_table"], &format!("{at}/table")) {
+    if let Some(draft) = find(out, service.table.as_deref(), "tables", &["dynamodb_table"], &format!("{at}/table"), prefix) {
         let name = &draft.name;
         let arn = format!("${{dynamodb_table.{name}.arn}}");
         links.env.insert("TABLE_NAME".to_owned(), format!("${{dynamodb_table.{name}.id}}").into());
         links.statements.push(json!({ "Effect": "Allow", "Action": TABLE_ACTIONS, "Resource": [arn, format!("{arn}/index/*")] }));
-        let key = draft.spec.get("kms_key").cloned();
+        let key = draft.complete_field("kms_key");
         links.add_key(key.as_ref(), out.drafts);
     }
-    if let Some(draft) = find(out, service.bucket.as_deref(), "storage", &["s3_bucket"], &format!("{at}/bucket")) {
+    if let Some(draft) = find(out, service.bucket.as_deref(), "storage", &["s3_bucket"], &format!("{at}/bucket"), prefix) {
         let name = &draft.name;
         let arn = format!("${{s3_bucket.{name}.arn}}");
         links.env.insert("BUCKET_NAME".to_owned(), format!("${{s3_bucket.{name}.id}}").into());
         links.statements.push(json!({ "Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn }));
         let actions = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"];
         links.statements.push(json!({ "Effect": "Allow", "Action": actions, "Resource": format!("{arn}/*") }));
-        let key = draft.spec.get("encryption").and_then(|encryption| encryption.get("kms_key")).cloned();
+        let key = draft.spec.get("encryption").and_then(|encryption| encryption.get("kms_key"));
+        let key = key.map(|key| draft.complete_value(key));
         links.add_key(key.as_ref(), out.drafts);
     }
-    if let Some(draft) = find(out, service.queue.as_deref(), "queues", &["sqs_queue"], &format!("{at}/queue")) {
+    if let Some(draft) = find(out, service.queue.as_deref(), "queues", &["sqs_queue"], &format!("{at}/queue"), prefix) {
         let name = &draft.name;
         links.env.insert("QUEUE_URL".to_owned(), format!("${{sqs_queue.{name}.id}}").into());
         let actions = [
@@ -95,12 +97,14 @@ pub fn read(out: &mut Expansion<'_, '_>, service: &Service, at: &str) -> Links {
         ];
         let statement = json!({ "Effect": "Allow", "Action": actions, "Resource": format!("${{sqs_queue.{name}.arn}}") });
         links.statements.push(statement);
-        let key = draft.spec.get("kms_key").cloned();
+        let key = draft.complete_field("kms_key");
         links.add_key(key.as_ref(), out.drafts);
     }
     for (index, name) in service.secrets.iter().enumerate() {
-        let Some(draft) = find(out, Some(name), "secrets", &["secret"], &format!("{at}/secrets/{index}")) else { continue };
-        links.add_file(&draft.name, &variable(&draft.name, "FILE"), format!("${{secret.{}.arn}}", draft.name), "");
+        let Some(draft) = find(out, Some(name), "secrets", &["secret"], &format!("{at}/secrets/{index}"), prefix) else { continue };
+        // The files of a module don't depend on its name in the stack.
+        let own = name.strip_prefix(prefix).unwrap_or(name);
+        links.add_file(own, &variable(own, "FILE"), format!("${{secret.{}.arn}}", draft.name), "");
     }
     links
 }
@@ -122,18 +126,36 @@ impl Links {
 }
 
 /// The draft of an entry of a section.
-fn find<'o>(out: &'o mut Expansion<'_, '_>, name: Option<&str>, section: &str, types: &[&str], at: &str) -> Option<&'o Draft> {
+fn find<'o>(
+    out: &'o mut Expansion<'_, '_>,
+    name: Option<&str>,
+    section: &str,
+    types: &[&str],
+    at: &str,
+    prefix: &str,
+) -> Option<&'o Draft> {
     let name = name?;
     let is_of_type = |draft: &&Draft| types.contains(&draft.resource_type.name);
     let Some(position) = out.drafts.iter().position(|draft| is_of_type(&draft) && draft.name == name) else {
         // What a section adds to its entries is not one of them.
         let below = child_pointer(&child_pointer("", section), "");
-        let entries = out.drafts.iter().filter(is_of_type).filter(|draft| draft.pointer.starts_with(&below));
-        let help = suggestion(name, "entries", entries.map(|draft| draft.name.as_str()).collect::<Vec<_>>());
+        let is_entry = |draft: &&Draft| draft.prefix == prefix && own_pointer(&draft.pointer).starts_with(&below);
+        let entries = out.drafts.iter().filter(is_of_type).filter(is_entry);
+        let own = |name: &'_ str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
+        let (name, names) = (own(name), entries.map(|draft| own(&draft.name)).collect::<Vec<_>>());
+        let help = suggestion(&name, "entries", names.iter().map(String::as_str).collect::<Vec<_>>());
         out.compiler.problem("services", at, format!("`{section}` has no entry `{name}`"), help);
         return None;
     };
     out.drafts.get(position)
+}
+
+/// Pointer within a module, or within the stack.
+fn own_pointer(pointer: &str) -> &str {
+    match pointer.strip_prefix("/~m").and_then(|rest| rest.find('/')) {
+        Some(slash) => own_pointer(&pointer["/~m".len() + slash..]),
+        None => pointer,
+    }
 }
 
 fn add_database(links: &mut Links, draft: &Draft) {
@@ -152,12 +174,13 @@ fn add_database(links: &mut Links, draft: &Draft) {
     if resource_type.name == "aurora_cluster" {
         links.env.insert("DATABASE_READER_HOST".to_owned(), output("reader_endpoint").into());
     }
-    add_password(links, spec, is_postgres, output("master_secret_arn"));
+    add_password(links, draft, is_postgres, output("master_secret_arn"));
 }
 
 /// The password is in the secret that RDS manages, or in that of the definition, which may lack the name of the user.
-fn add_password(links: &mut Links, spec: &Fields, is_postgres: bool, managed: String) {
-    let own = spec.get("password_secret").filter(|secret| !secret.is_null());
+fn add_password(links: &mut Links, draft: &Draft, is_postgres: bool, managed: String) {
+    let spec = &draft.spec;
+    let own = draft.complete_field("password_secret").filter(|secret| !secret.is_null());
     if let Some(own) = own {
         let usual = if is_postgres { "postgres" } else { "admin" };
         let user = spec.get("username").and_then(Value::as_str).unwrap_or(usual);
@@ -171,7 +194,7 @@ fn add_password(links: &mut Links, spec: &Fields, is_postgres: bool, managed: St
 }
 
 /// A cache of ElastiCache: Memcached, whose clients find the nodes by one address, or Valkey and Redis OSS with a primary node, or with shards.
-fn add_cache(links: &mut Links, kind: &str, name: &str, spec: &Fields, drafts: &[Draft]) {
+fn add_cache(links: &mut Links, kind: &str, name: &str, spec: &Fields, token: Option<Value>, drafts: &[Draft]) {
     let output = |output: &str| Value::from(format!("${{{kind}.{name}.{output}}}"));
     let is_memcached = kind == "cache_cluster";
     let text = |field: &str| spec.get(field).and_then(Value::as_str);
@@ -194,7 +217,7 @@ fn add_cache(links: &mut Links, kind: &str, name: &str, spec: &Fields, drafts: &
         false => text("transit_encryption") != Some("disabled"),
     };
     links.env.insert("CACHE_TLS".to_owned(), is_encrypted.to_string().into());
-    if let Some(secret) = text("auth_token") {
+    if let Some(secret) = token.as_ref().and_then(Value::as_str) {
         let is_outside = secret.contains("${") || secret.starts_with("arn:");
         // A generated secret with a user name is a JSON object.
         let is_json = drafts.iter().any(|draft| {
