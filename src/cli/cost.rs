@@ -1,6 +1,6 @@
 //! `--cost` and `--max-monthly`: the monthly cost of a plan.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -31,6 +31,18 @@ fn parse_amount(text: &str) -> Result<f64, String> {
     amount.ok_or_else(|| "an amount is a number, such as `500`".to_owned())
 }
 
+/// Estimates the cost of a plan, from recorded answers in a folder or from calls.
+///
+/// # Errors
+/// Fails if the folder can't be read. Calls that fail are notes.
+pub async fn estimate_from(prices: Option<&Path>, session: &Session, plan: &Plan) -> Result<Costs> {
+    let source = match prices {
+        Some(folder) => PriceSource::recorded(folder).with_context(|| format!("can't read recorded prices in `{}`", folder.display()))?,
+        None => PriceSource::of_cloud(session.cloud(), Cache::default_folder()),
+    };
+    Ok(estimate(plan, session.stack(), &source).await)
+}
+
 impl CostArguments {
     /// Estimates the cost of a plan, if it is asked for.
     ///
@@ -40,13 +52,7 @@ impl CostArguments {
         if !self.cost && self.max_monthly.is_none() {
             return Ok(None);
         }
-        let source = match &self.prices {
-            Some(folder) => {
-                PriceSource::recorded(folder).with_context(|| format!("can't read recorded prices in `{}`", folder.display()))?
-            }
-            None => PriceSource::of_cloud(session.cloud(), Cache::default_folder()),
-        };
-        Ok(Some(estimate(plan, session.stack(), &source).await))
+        estimate_from(self.prices.as_deref(), session, plan).await.map(Some)
     }
 
     /// Refuses a cost above the limit.

@@ -2,6 +2,8 @@
 
 mod serve;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
@@ -33,6 +35,12 @@ pub struct Arguments {
     /// Port of the page. Default: any free one.
     #[arg(long, requires = "serve", default_value_t = 0, hide_default_value = true)]
     port: u16,
+    /// Show the monthly cost on the page, its change by the plan, and that of each resource.
+    #[arg(long, requires = "serve")]
+    cost: bool,
+    /// Folder of recorded answers of the price list (`aws pricing get-products`), instead of calls.
+    #[arg(long, value_name = "DIR", env = "ACME_PRICES", hide_env_values = true)]
+    prices: Option<PathBuf>,
     #[command(flatten)]
     global: GlobalArguments,
 }

@@ -55,6 +55,7 @@ fn type_page(resource_type: &ResourceType) -> String {
     for (field, risk) in &resource_type.risky {
         facts.push(format!("Plans highlight `{}: {}` as risky: {}.", field.trim_start_matches('/'), (risk.value)(), risk.reason));
     }
+    facts.extend(resource_type.free.map(|reason| format!("AWS charges nothing for it: {reason}.")));
     for key in resource_type.operations.usage_keys() {
         facts.push(format!("For the estimate of costs, `usage` can state its `{}`: {}.", key.name, key.about));
     }

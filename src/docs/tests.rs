@@ -10,7 +10,7 @@ use super::schema::{EXAMPLES_TEXT, type_schema};
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     core::{
-        DataProtection, GrantTarget,
+        Address, DataProtection, GrantTarget, PriceComponent, PriceContext, Pricing, Usage,
         rules::{Rules, anchored_regex},
     },
     definition::{LoadOptions, Source, default_name, load},
@@ -271,4 +271,37 @@ fn specs_that_aws_reported_need_not_pass_the_checks_of_a_definition() {
             assert_eq!(&canonical[field], value, "{name}: {field}");
         }
     }
+}
+
+/// A new type says what it costs, why it costs nothing, or why its price is not known.
+#[test]
+fn every_type_is_priced_free_or_not_priced_with_a_reason() {
+    let usage = Usage::default();
+    let examples = examples();
+    let mut wrong = Vec::new();
+    for kind in RESOURCE_TYPES.iter() {
+        let Some(spec) = examples.get(kind.name) else { continue };
+        let address = Address::new(kind.name, "example");
+        let context = PriceContext { address: &address, usage: &usage, find: &|_, _| None };
+        // As its type says it, without the fact that it is free.
+        let pricing = kind.operations.price(spec, &context);
+        match kind.free {
+            Some(reason) if reason.is_empty() || pricing != Pricing::unknown() => {
+                wrong.push(format!("{}: free, and with a price", kind.name))
+            }
+            None if pricing == Pricing::unknown() => wrong.push(format!("{}: no price, and not free", kind.name)),
+            None if pricing.unpriced.iter().any(|reason| !reason.contains(' ')) => {
+                wrong.push(format!("{}: {:?}", kind.name, pricing.unpriced))
+            }
+            _ => {}
+        }
+        let stated =
+            |part: &PriceComponent| part.usage.is_none_or(|usage| kind.operations.usage_keys().iter().any(|key| key.name == usage));
+        let unknown = pricing.components.iter().filter(|part| !stated(part));
+        wrong.extend(unknown.map(|part| format!("{}: `{}` depends on a usage that it does not declare", kind.name, part.name)));
+        // AWS compares attributes: without one, the answer would be all products of a service.
+        let broad = pricing.components.iter().filter(|part| part.product.attributes.is_empty());
+        wrong.extend(broad.map(|part| format!("{}: `{}` asks for all products", kind.name, part.name)));
+    }
+    assert_none(wrong);
 }

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::backend::{Backend, Key, WriteCondition, WriteResult, with_patience};
+use super::backend::{Backend, DocumentFormat, Key};
 use crate::core::{EnvironmentName, Error, ErrorKind, Result, StackName};
 
-/// Name and version of the format.
-pub const FORMAT: &str = "acme-procedure/1";
+/// Format of the record.
+const FORMAT: DocumentFormat = DocumentFormat { name: "acme-procedure/1", code: "ProcedureRecord" };
 
 /// A procedure that moves values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,13 +92,6 @@ pub struct StoredRecord {
     version: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Document {
-    format: String,
-    #[serde(flatten)]
-    record: ProcedureRecord,
-}
-
 impl ProcedureRecord {
     /// Values that procedures have moved. `defined` are those of the definition.
     pub fn moved_values(&self, defined: &BTreeMap<String, Value>) -> BTreeMap<String, MovedValue> {
@@ -133,13 +126,8 @@ impl StoredRecord {
     /// Fails if it can't be read, or if another version of acme wrote it.
     pub async fn read(backend: &Backend, stack: &StackName, environment: &EnvironmentName) -> Result<StoredRecord> {
         let key = Key::procedures(stack, environment);
-        let Some(object) = backend.get(&key).await? else { return Ok(StoredRecord::default()) };
-        let document = serde_json::from_slice::<Document>(&object.bytes).ok().filter(|document| document.format == FORMAT);
-        let document = document.ok_or_else(|| {
-            let message = format!("`{key}` in the backend is damaged, or another version of acme wrote it");
-            Error::new(ErrorKind::Rejected, "ProcedureRecord", message)
-        })?;
-        Ok(StoredRecord { record: document.record, version: Some(object.version) })
+        let found = FORMAT.read(backend, &key).await?;
+        Ok(found.map_or_else(StoredRecord::default, |(record, version)| StoredRecord { record, version: Some(version) }))
     }
 
     /// Writes another record, if this one is still the stored one.
@@ -154,16 +142,11 @@ impl StoredRecord {
         record: ProcedureRecord,
     ) -> Result<StoredRecord> {
         let key = Key::procedures(stack, environment);
-        let document = Document { format: FORMAT.to_owned(), record };
-        let bytes = serde_json::to_vec_pretty(&document)?;
-        let condition = self.version.clone().map_or(WriteCondition::IfAbsent, WriteCondition::IfVersion);
-        match with_patience(|| backend.put(&key, &bytes, &condition)).await? {
-            WriteResult::Done(version) => Ok(StoredRecord { record: document.record, version: Some(version) }),
-            WriteResult::Conflict => {
-                let message = "another run has changed the record of the procedures: run the command again";
-                Err(Error::new(ErrorKind::Conflict, "ProcedureRecord", message))
-            }
-        }
+        let version = FORMAT.write(backend, &key, &record, self.version.as_deref()).await?;
+        version.map(|version| StoredRecord { record, version: Some(version) }).ok_or_else(|| {
+            let message = "another run has changed the record of the procedures: run the command again";
+            Error::new(ErrorKind::Conflict, "ProcedureRecord", message)
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Style;
 use crate::{
-    core::printable_line,
+    core::{Address, printable_line},
     definition::sections::SECTION_NAMES,
     engine::cost::{CostLine, Costs, Sums, Tier},
 };
@@ -17,6 +17,8 @@ const AMOUNT_WIDTH: usize = 12;
 const NAME_WIDTH: usize = 24;
 /// Addresses that are named with a reason; the others are counted.
 const MAX_ADDRESSES: usize = 3;
+/// Quantities of a resource that are named; the others are counted.
+const MAX_KEYS: usize = 3;
 
 /// The sum and its change in a sentence: `Cost: 512.33 USD a month (+512.33)`.
 pub fn headline(costs: &Costs) -> String {
@@ -47,9 +49,7 @@ pub fn render(costs: &Costs, full: bool) -> String {
     for note in &costs.notes {
         out += &format!("  {} {}\n", Style::Changed.paint("Note:"), printable_line(note));
     }
-    let counted =
-        costs.not_counted.iter().map(|part| (format!("`{}` of {}", part.usage, part.address.type_name), part.address.to_string()));
-    out += &missing("Not counted, because `usage:` does not state", counted, full);
+    out += &missing("Not counted, because `usage:` does not state", not_counted(costs, full).into_iter(), full);
     let priced = costs.not_priced.iter().map(|part| (part.reason.clone(), part.address.to_string()));
     out += &missing("Not priced:", priced, full);
     out
@@ -100,6 +100,24 @@ fn signed(amount: f64) -> String {
     if cents == 0.0 { "+0.00".to_owned() } else { format!("{cents:+.2}") }
 }
 
+/// Quantities that nobody has stated, those of a resource together: some types have one for each area of the world.
+fn not_counted(costs: &Costs, full: bool) -> Vec<(String, String)> {
+    let mut keys: BTreeMap<&Address, BTreeSet<&str>> = BTreeMap::new();
+    for part in &costs.not_counted {
+        keys.entry(&part.address).or_default().insert(part.usage);
+    }
+    let line = |(address, keys): (&Address, BTreeSet<&str>)| {
+        let shown = if full { keys.len() } else { MAX_KEYS };
+        let more = match keys.len().saturating_sub(shown) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let list: Vec<String> = keys.iter().take(shown).map(|key| format!("`{key}`")).collect();
+        (format!("{}{more} of {}", list.join(", "), address.type_name), address.to_string())
+    };
+    keys.into_iter().map(line).collect()
+}
+
 /// Parts that are not in the sums, by reason.
 fn missing(words: &str, parts: impl Iterator<Item = (String, String)>, full: bool) -> String {
     let mut reasons: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -122,6 +140,17 @@ fn missing(words: &str, parts: impl Iterator<Item = (String, String)>, full: boo
     out
 }
 
+/// The sums of each resource, the most expensive one first.
+fn by_resource(costs: &Costs) -> Vec<Value> {
+    let mut sums: BTreeMap<&Address, Sums> = BTreeMap::new();
+    costs.before.iter().for_each(|line| sums.entry(&line.address).or_default().before += line.monthly);
+    costs.after.iter().for_each(|line| sums.entry(&line.address).or_default().after += line.monthly);
+    let mut sums: Vec<(&Address, Sums)> = sums.into_iter().collect();
+    sums.sort_by(|(_, one), (_, other)| other.after.total_cmp(&one.after).then(other.before.total_cmp(&one.before)));
+    let resource = |(address, sums): (&Address, Sums)| json!({ "address": address, "before": sums.before, "monthly": sums.after, "change": sums.change() });
+    sums.into_iter().map(resource).collect()
+}
+
 /// The cost in the format of a plan.
 pub fn json(costs: &Costs) -> Value {
     let total = costs.total();
@@ -135,6 +164,7 @@ pub fn json(costs: &Costs) -> Value {
         "monthly": total.after,
         "change": total.change(),
         "sections": sections.collect::<Vec<_>>(),
+        "resources": by_resource(costs),
         "lines": costs.after,
         "lines_before": costs.before,
         "not_counted": costs.not_counted,

@@ -11,6 +11,16 @@ nav .faint { color: var(--faint); }
 nav .bad, nav .problem { color: #dc2626; }
 nav .good { color: #16a34a; }
 nav code { font-size: 12px; overflow-wrap: anywhere; }
+nav .sum strong { font-size: 15px; }
+nav table { width: 100%; border-collapse: collapse; font-size: 12px; }
+nav th { color: var(--faint); font-weight: 600; text-align: left; }
+nav th, nav td { padding: .12rem .25rem; border-bottom: 1px solid var(--line); vertical-align: top; }
+nav td:first-child { overflow-wrap: anywhere; }
+nav th + th, nav td + td { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+nav .more td:last-child { color: var(--critical); }
+nav .less td:last-child { color: #16a34a; }
+nav details { margin: .3rem 0; color: var(--faint); font-size: 12px; }
+nav summary { cursor: pointer; }
 nav .bar { height: 6px; border-radius: 3px; background: var(--line); overflow: hidden; margin: .4rem 0; }
 nav .bar i { display: block; height: 100%; background: #16a34a; transition: width .3s; }
 .node .mark { font-size: 15px; font-weight: 700; text-anchor: end; }
@@ -79,7 +89,7 @@ function showStack(stack) {
     planPart.prepend(line(problem.message, 'problem'), ...problem.problems.map(one => line(`${one.file ?? ''}:${one.line ?? ''}: ${one.message}`, 'problem')));
   }
   costPart.hidden = costPart.previousSibling.hidden = !plan.cost;
-  if (plan.cost) costPart.replaceChildren(html('pre', JSON.stringify(plan.cost, null, 2)));
+  if (plan.cost) showCost(plan.cost);
   const list = html('ul', null);
   for (const past of history) {
     const a = html('a', `#${past.revision}`);
@@ -93,6 +103,41 @@ function showStack(stack) {
   }
   historyPart.replaceChildren(history.length ? list : line('No runs yet.', 'faint'));
   showProgress(run);
+}
+
+// The monthly cost, its change, and the sums by resource.
+const amount = value => value.toFixed(2);
+const signed = value => Math.abs(value) < .005 ? '+0.00' : (value > 0 ? '+' : '') + amount(value);
+function showCost(cost) {
+  if (!cost.resources.length && cost.notes.length) {
+    costPart.replaceChildren(line('Not known.', ''), ...cost.notes.map(note => line(note, 'faint')));
+    return;
+  }
+  const sum = line(null, 'sum');
+  sum.append(html('strong', `${amount(cost.monthly)} ${cost.currency}`), ` a month (${signed(cost.change)})`);
+  const rows = cost.resources.map(({ address, monthly, change }) => {
+    const row = html('tr', null, html('td', null, link(address)), html('td', amount(monthly)), html('td', signed(change)));
+    if (Math.abs(change) >= .005) row.className = change > 0 ? 'more' : 'less';
+    return row;
+  });
+  const head = html('tr', null, html('th', 'Resource'), html('th', cost.currency), html('th', 'Change'));
+  const table = html('table', null, html('thead', null, head), html('tbody', null, ...rows));
+  costPart.replaceChildren(sum, table);
+  // The sum is a lower bound: what is missing, by reason.
+  const missing = new Map();
+  const add = (reason, address) => missing.set(reason, (missing.get(reason) ?? new Set()).add(address));
+  for (const { usage, address } of cost.not_counted) add(`${usage} of ${address.slice(0, address.indexOf('.'))} is not stated`, address);
+  for (const { reason, address } of cost.not_priced) add(reason, address);
+  if (missing.size) {
+    const list = html('ul', null, ...[...missing].map(([reason, addresses]) => {
+      const item = html('li', reason);
+      item.title = [...addresses].join('\n');
+      return item;
+    }));
+    const details = html('details', null, html('summary', `Not counted or not priced: ${missing.size}`), list);
+    costPart.append(details);
+  }
+  for (const note of cost.notes) costPart.append(line(note, 'faint'));
 }
 
 // The record of a past run, in the panel.

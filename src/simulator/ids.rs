@@ -55,6 +55,17 @@ impl IdGenerator<'_> {
         properties.map(|(name, property)| (name.clone(), self.output_value(schema, property, name, 0))).collect()
     }
 
+    /// Outputs of this schema that follow from the resources to which the spec refers, as far as these are known.
+    pub fn outputs_of_references(&self, schema: &Value) -> Vec<(String, Value)> {
+        let names = schema.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name);
+        let known = names.filter_map(|name| {
+            let pattern = self.resource_type.outputs().pattern(name).filter(|pattern| pattern.uses_references())?;
+            let text = self.fill_output_pattern(pattern.determined.as_deref()?, name)?;
+            Some((name.clone(), Value::String(text)))
+        });
+        known.collect()
+    }
+
     /// Text for a pattern of an id or ARN. An unset field becomes digits.
     fn fill_id_pattern(&self, pattern: &str) -> String {
         let text = expand_pattern(pattern, self.region, |placeholder, position| {

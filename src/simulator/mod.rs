@@ -284,6 +284,7 @@ impl Simulator {
                 copy_at(&mut version.spec, spec, pointer);
             }
             entry.push_version(version, time.visible_until);
+            entry.outputs = self.updated_outputs(state, kind, entry);
             if kind.permanent_id.is_some() && pointers.iter().any(|pointer| pointer == "/name") {
                 *entry = self.renamed(state, time, kind, entry)?;
             }

@@ -1,11 +1,27 @@
-//! Updates that change the name of a resource, and with it id, ARN and some outputs.
+//! Updates that change outputs: those that follow from the spec, and with the name of a resource its id and ARN.
 
 use serde_json::Value;
 
 use super::{CallTime, Simulator, constraints, resource::SimulatedResource, store::CloudState};
-use crate::core::{ResourceType, Result};
+use crate::core::{ResourceType, Result, Shared};
 
 impl Simulator {
+    /// Outputs after an update: those that follow from resources to which the latest version refers, such as the VPC of its subnets, are
+    /// those of its present ones.
+    pub(super) fn updated_outputs(&self, state: &mut CloudState, kind: &'static ResourceType, entry: &SimulatedResource) -> Shared<Value> {
+        let region = Some(entry.region.as_str()).filter(|region| !region.is_empty());
+        let seed = format!("{}/{}", entry.created_for, entry.ordinal);
+        let spec = entry.latest().spec.clone();
+        let present = self.with_generator(state, kind, (region, String::new()), seed, &spec, |maker, schema| {
+            schema.map(|schema| maker.outputs_of_references(schema)).unwrap_or_default()
+        });
+        let mut outputs = entry.outputs.clone().into_inner();
+        if let Value::Object(outputs) = &mut outputs {
+            outputs.extend(present);
+        }
+        outputs.into()
+    }
+
     /// The resource, whose latest version has a new name, under that name. Lagging reads don't show it.
     ///
     /// # Errors

@@ -73,10 +73,29 @@ impl Simulator {
         &self,
         state: &mut CloudState,
         kind: &'static ResourceType,
-        (region, iam_path): (Option<&str>, String),
+        place: (Option<&str>, String),
         seed: String,
         spec: &Value,
     ) -> (String, Value) {
+        self.with_generator(state, kind, place, seed, spec, |maker, schema| {
+            let mut outputs = schema.map_or(Value::Null, |schema| maker.generate_outputs(schema));
+            if let (Some(facts), Value::Object(outputs)) = (kind.own_facts(spec), &mut outputs) {
+                outputs.retain(|name, _| facts.outputs.contains(name));
+            }
+            (maker.id.clone(), outputs)
+        })
+    }
+
+    /// Calls a function with the generator of a resource in this region and IAM path, and the schema of its outputs.
+    pub(super) fn with_generator<T>(
+        &self,
+        state: &mut CloudState,
+        kind: &'static ResourceType,
+        (region, iam_path): (Option<&str>, String),
+        seed: String,
+        spec: &Value,
+        act: impl FnOnce(&IdGenerator<'_>, Option<&Value>) -> T,
+    ) -> T {
         let shape = state.type_schema(kind.name);
         let references = shape.as_ref().map(|shape| shape.references(spec)).unwrap_or_default();
         let place = state.region_of(kind, region);
@@ -92,12 +111,7 @@ impl Simulator {
             id: String::new(),
             arn: String::new(),
         };
-        let maker = maker.generate_ids();
-        let mut outputs = shape.map_or(Value::Null, |shape| maker.generate_outputs(&shape.outputs));
-        if let (Some(facts), Value::Object(outputs)) = (kind.own_facts(spec), &mut outputs) {
-            outputs.retain(|name, _| facts.outputs.contains(name));
-        }
-        (maker.id, outputs)
+        act(&maker.generate_ids(), shape.as_ref().map(|shape| &shape.outputs))
     }
 
     /// Time of a deletion: none for types with a short typical duration.

@@ -96,16 +96,27 @@ fn costs_of_the_stacks_are_the_sums_computed_by_hand() {
         + 3.0 * 2.0 * 730.0 * 0.14
         + (3.0 + 2.0) * 730.0 * 0.036
         + (key + 5.0 * secret + zone + objectives + 2.0 * metric);
-    for (name, expected) in [
-        ("gitops", gitops),
-        ("microservices", microservices),
-        ("alb-eks-rds", alb_eks_rds),
-        ("devops-platform", devops),
-        ("highly-available", available),
+    // 100 GB through each of three gateways, 120,000 requests with the key, of which 20,000 are free, and 10,000 for each secret.
+    let metered = |secrets: f64| 3.0 * 100.0 * 0.048 + 100_000.0 * 0.000003 + secrets * 10_000.0 * 0.000005;
+    for (name, expected, metered) in [
+        ("gitops", gitops, metered(3.0)),
+        ("microservices", microservices, metered(3.0)),
+        ("alb-eks-rds", alb_eks_rds, metered(1.0)),
+        ("devops-platform", devops, metered(4.0)),
+        // Two pipelines and a distribution.
+        ("highly-available", available, metered(5.0) + 2.0 * 600.0 * 0.002 + 1000.0 * 0.085),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--env", "production"]);
-        let plan = plan_with_cost(&acme, &repository_stack(&format!("{name}.yaml")), &[]);
+        let path = repository_stack(&format!("{name}.yaml"));
+        let usage = "\nusage:\n  nat_gateway: { gb_processed: 100 }\n  kms_key: { requests: 120000 }\n  secret: { requests: 10000 }\n  \
+                     code_pipeline: { action_minutes: 600 }\n  cloudfront_distribution: { gb_europe: 1000 }\n";
+        let with_usage = write_file(folder.path(), "stack.yaml", &(fs::read_to_string(&path).unwrap() + usage));
+        let cost = &plan_with_cost(&acme, &with_usage, &[])["cost"];
+        check_lines(cost);
+        let sum = expected + metered;
+        assert!((amount(&cost["monthly"]) - sum).abs() < 0.005, "{name}: {} instead of {sum}: {cost:#}", cost["monthly"]);
+        let plan = plan_with_cost(&acme, &path, &[]);
         let cost = &plan["cost"];
         check_lines(cost);
         assert!((amount(&cost["monthly"]) - expected).abs() < 0.005, "{name}: {} instead of {expected}: {cost:#}", cost["monthly"]);
@@ -115,6 +126,81 @@ fn costs_of_the_stacks_are_the_sums_computed_by_hand() {
             cost["not_priced"].as_array().unwrap().iter().filter(|part| part["reason"].as_str().unwrap().contains("the price list of "));
         assert_eq!(unexpected.count(), 0, "{name}: {:#}", cost["not_priced"]);
     }
+}
+
+/// Usage of the parts that depend on it, and what they cost in a month, computed by hand from the prices in `tests/fixtures/prices`.
+const METERED: &[(&str, &str, &str, f64)] = &[
+    ("sqs_queue.orders", "{ requests: 5000000 }", "requests", 5_000_000.0 * 0.0000004),
+    // The first million is free.
+    ("sns_topic.orders", "{ publishes: 3000000, http_deliveries: 1000000, emails: 11000 }", "messages", 2_000_000.0 * 0.0000005),
+    ("sns_topic.orders", "", "messages to HTTP endpoints", 1_000_000.0 * 0.0000006),
+    ("sns_topic.orders", "", "e-mails", 10_000.0 * 0.00002),
+    ("s3_bucket.files", "{ gb_stored: 100, write_requests: 2000000, read_requests: 50000000 }", "objects", 100.0 * 0.023),
+    ("s3_bucket.files", "", "writing requests", 2_000_000.0 * 0.000005),
+    ("s3_bucket.files", "", "reading requests", 50_000_000.0 * 0.0000004),
+    ("kms_key.files", "{ requests: 1020000 }", "requests", 1_000_000.0 * 0.000003),
+    ("secret.token", "{ requests: 100000 }", "requests", 100_000.0 * 0.000005),
+    ("event_rule.nightly", "{ custom_events: 4000000 }", "events of applications", 4_000_000.0 * 0.000001),
+    ("dynamodb_table.carts", "{ read_units: 10000000, write_units: 2000000 }", "reads", 10_000_000.0 * 0.00000014),
+    ("dynamodb_table.carts", "", "writes", 2_000_000.0 * 0.0000007),
+    ("code_pipeline.shop", "{ action_minutes: 500 }", "actions", 500.0 * 0.002),
+    ("codebuild_project.shop", "{ build_minutes: 300 }", "builds", 300.0 * 0.005),
+    (
+        "backup_vault.files",
+        "{ gb_disks: 100, gb_file_systems: 200, gb_databases: 10, gb_aurora: 50, gb_buckets: 40 }",
+        "backups of disks",
+        100.0 * 0.05,
+    ),
+    ("backup_vault.files", "", "backups of file systems", 200.0 * 0.055),
+    ("backup_vault.files", "", "backups of databases", 10.0 * 0.095),
+    ("backup_vault.files", "", "backups of Aurora clusters", 50.0 * 0.022),
+    ("backup_vault.files", "", "backups of buckets", 40.0 * 0.0525),
+    ("rds_instance.catalog", "{ gb_backup: 20 }", "backups", 20.0 * 0.095),
+    // `db.t4g.medium` has two vCPUs.
+    ("rds_proxy.catalog", "", "vCPUs", 2.0 * 730.0 * 0.016),
+    ("eks_fargate_profile.batch", "{ vcpus: 2, memory_gb: 8 }", "vCPUs of pods", 2.0 * 730.0 * 0.04048),
+    ("eks_fargate_profile.batch", "", "memory of pods", 8.0 * 730.0 * 0.004445),
+    (
+        "cloudfront_distribution.shop",
+        "{ gb_europe: 11240, gb_north_america: 100, https_requests_europe: 20000000 }",
+        "transfer to viewers (EU)",
+        10240.0 * 0.085 + 1000.0 * 0.08,
+    ),
+    ("cloudfront_distribution.shop", "", "transfer to viewers (US)", 100.0 * 0.09),
+    ("cloudfront_distribution.shop", "", "requests (EU)", 20_000_000.0 * 0.0000012),
+    ("cloudfront_function.pages", "{ calls: 12000000 }", "calls", 10_000_000.0 * 0.0000001),
+    ("accelerator.shop", "{ gb_north_america: 1000 }", "premium for traffic from EU to NA", 1000.0 * 0.015),
+    ("trail.audit", "{ management_events: 500000, analyzed_events: 2000000 }", "further copies of management events", 500_000.0 * 0.00002),
+    ("trail.audit", "", "insights", 2_000_000.0 * 0.0000035),
+    ("flow_log.rejected", "{ gb_delivered: 10 }", "logs delivered", 10.0 * 0.28),
+    ("aurora_global.catalog", "{ replicated_writes: 10000000 }", "replicated writes", 10_000_000.0 * 0.00000022),
+];
+
+#[test]
+fn parts_that_depend_on_the_usage_cost_what_is_stated() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let examples = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs/examples.yaml")).unwrap();
+    let usage: String =
+        METERED.iter().filter(|(_, usage, ..)| !usage.is_empty()).map(|(of, usage, ..)| format!("  {of}: {usage}\n")).collect();
+    let stack = write_file(folder.path(), "stack.yaml", &format!("{examples}\nusage:\n{usage}"));
+    let plan = plan_with_cost(&acme, &stack, &[]);
+    check_lines(&plan["cost"]);
+    let lines = plan["cost"]["lines"].as_array().unwrap();
+    for (address, _, component, expected) in METERED {
+        let line = lines.iter().find(|line| line["address"] == *address && line["component"] == *component);
+        let line = line.unwrap_or_else(|| panic!("no line `{component}` of {address}: {:#}", plan["cost"]["not_priced"]));
+        assert!((amount(&line["monthly"]) - expected).abs() < 0.005, "{address} {component}: {} instead of {expected}", line["monthly"]);
+    }
+    // The sums of the resources are those of the lines.
+    let resources = plan["cost"]["resources"].as_array().unwrap();
+    assert_amount(&plan["cost"]["monthly"], resources.iter().map(|resource| amount(&resource["monthly"])).sum());
+    let reason = |address: &str| {
+        let all = plan["cost"]["not_priced"].as_array().unwrap().iter().filter(|part| part["address"] == address);
+        all.map(|part| part["reason"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join("; ")
+    };
+    assert!(reason("accelerator.shop").contains("hourly fee"), "{:#}", plan["cost"]["not_priced"]);
+    assert!(reason("eks_capability.ack").contains("does not document"), "{:#}", plan["cost"]["not_priced"]);
 }
 
 const STACK: &str = "

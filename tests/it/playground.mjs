@@ -16,6 +16,7 @@ await inTab(executablePath, url, async (tab, seen) => {
 
   await until(() => document.getElementById('plan').innerText !== '' && document.getElementById('status').className === 'good');
   seen.before = { plan: await text('#plan'), run: await text('#run'), history: await text('#history') };
+  seen.costs = { sum: await text('#costs .sum'), rows: await tab.$$eval('#costs tbody tr', all => all.map(row => row.innerText)), wide: await tab.$eval('nav', nav => nav.scrollWidth > nav.clientWidth) };
   await tab.screenshot({ path: `${folder}/playground-before.png` });
   console.log('ready');
 

@@ -36,7 +36,10 @@ struct Playground {
 
 impl Playground {
     fn start(acme: &Acme, stack: &Path) -> Playground {
-        let mut command = acme.command("graph", stack, &["--serve"]);
+        Playground::start_with(acme, stack, &[])
+    }
+    fn start_with(acme: &Acme, stack: &Path, more: &[&str]) -> Playground {
+        let mut command = acme.command("graph", stack, &[&["--serve"], more].concat());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("acme starts");
         let mut url = String::new();
         BufReader::new(process.stdout.take().expect("its output")).read_line(&mut url).expect("a line");
@@ -128,6 +131,8 @@ fn only_the_page_of_this_machine_is_served() {
     }
     let refused = acme.run("graph", &stack, &["--serve", "--plan"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
+    let refused = acme.run("graph", &stack, &["--cost"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
 }
 
 #[test]
@@ -176,9 +181,11 @@ fn the_page_follows_an_apply_in_a_browser() {
     };
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--env", "production"]);
-    let text = fs::read_to_string(repository_stack("reference.yaml")).unwrap();
+    // The region of the recorded prices.
+    let text = fs::read_to_string(repository_stack("reference.yaml")).unwrap().replace("us-east-1", "eu-west-1");
     let stack = write_file(folder.path(), "stack.yaml", &text);
-    let playground = Playground::start(&acme, &stack);
+    let prices = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/prices").display().to_string();
+    let playground = Playground::start_with(&acme, &stack, &["--cost", "--prices", &prices]);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/playground.mjs");
     let url = format!("http://{}{}", playground.address, playground.path);
     let mut node = Command::new("node");
@@ -204,6 +211,11 @@ fn the_page_follows_an_apply_in_a_browser() {
     let requests = seen["requests"].as_array().unwrap();
     assert!(requests.iter().all(|request| request.as_str().unwrap().starts_with(&url)), "nothing from elsewhere: {requests:#?}");
     assert!(text("before", "plan").contains("to create") && text("before", "run").contains("No run yet"), "{seen:#}");
+    // Each of three gateways costs 730 × 0.048 USD, all of it new.
+    assert!(text("costs", "sum").contains(" USD a month (+"), "{seen:#}");
+    let rows: Vec<&str> = seen["costs"]["rows"].as_array().unwrap().iter().map(|row| row.as_str().unwrap()).collect();
+    assert!(rows.iter().any(|row| row.split_whitespace().eq(["nat_gateway.a", "35.04", "+35.04"])), "{rows:#?}");
+    assert_eq!(seen["costs"]["wide"], false, "the table fits");
     assert!(text("during", "run").contains("applying") && text("during", "run").contains("running"), "{seen:#}");
     assert!(seen["during"]["running"].as_u64().unwrap() > 0);
     assert!(text("after", "history").contains("#1 apply, done") && seen["left"] == 0, "{seen:#}");

@@ -143,6 +143,26 @@ resources:
     insta::assert_snapshot!(printed);
 }
 
+/// Global databases have ARNs without a region; the clusters that AWS names in the same call have one.
+#[test]
+fn clusters_of_a_global_database_have_a_region_in_the_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let definition = "stack: shop\nregion: eu-west-1\naccount: \"123456789012\"\nresources:\n  aurora_global:\n    \
+                      catalog: { engine: aurora-postgresql, version: \"16\" }\n";
+    let path = write_file(folder.path(), "stack.yaml", definition);
+    let documents = policy_documents(&Acme::without_cloud(), &path, "apply");
+    let creating =
+        statements(&documents).into_iter().filter(|statement| strings(&statement["Action"]).any(|one| one == "rds:CreateGlobalCluster"));
+    let arns: BTreeSet<String> = creating.flat_map(|statement| strings(&statement["Resource"])).collect();
+    let expected = ["arn:aws:rds::123456789012:global-cluster:shop-*", "arn:aws:rds:eu-west-1:123456789012:cluster:*"];
+    assert_eq!(arns, BTreeSet::from(expected.map(str::to_owned)));
+    // Prices are only for `--cost`, but a plan reads them.
+    let planning = policy_documents(&Acme::without_cloud(), &path, "plan");
+    let reads_prices = |statement: &&Value| strings(&statement["Action"]).any(|one| one == "pricing:GetProducts");
+    let statement = statements(&planning).into_iter().find(reads_prices).expect("prices");
+    assert_eq!((&statement["Resource"], statement.get("Condition")), (&json!(["*"]), None));
+}
+
 #[test]
 fn policy_allows_the_creation_of_the_service_linked_role_that_spot_instances_need() {
     let folder = tempfile::tempdir().expect("a folder");

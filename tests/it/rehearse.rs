@@ -163,6 +163,37 @@ fn replaces_a_resource_in_use_under_another_name() {
     acme.assert_no_changes(&write_file(folder.path(), "stack.yaml", SMALL));
 }
 
+const NETWORK: &str = "
+stack: small
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  internet_gateway: { main: { vpc: main } }
+  subnet:
+    a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: eu-west-1a }
+    b: { vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1b }
+  elastic_ip: { a: {} }
+  nat_gateway: { a: { subnet: a, elastic_ip: a, depends_on: [internet_gateway.main] } }
+  route_table: { a: { vpc: main, subnets: [a], routes: [{ destination: 0.0.0.0/0, nat_gateway: a }] } }
+  target_group: { web: { vpc: main, port: 80, protocol: HTTP, depends_on: [route_table.a] } }
+  rds_subnet_group: { main: { subnets: [a, b] } }
+  parameter: { network: { value: '{{ rds_subnet_group.main.vpc_id }}' } }
+  security_group:
+    web: { vpc: main, ingress: [{ port: 443, cidr: 0.0.0.0/0 }] }
+    database: { vpc: main, ingress: [{ port: 5432, security_group: web }] }
+";
+
+/// Everything is replaced, and an `apply` after a crash has both networks before it: the definition has the references of neither. A rollback
+/// creates the old network again, with another id, which the parameter has from the subnet group.
+#[test]
+fn rehearses_another_range_of_a_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    acme.apply(&write_file(folder.path(), "stack.yaml", NETWORK));
+    let path = write_file(folder.path(), "stack.yaml", &NETWORK.replace("10.0.", "10.9."));
+    check_rehearsal(&acme, &path, "another range", &["--modes", "crash"]);
+}
+
 /// A change that AWS can't reverse is not a failure of the rollback, and everything else is restored.
 #[test]
 fn rehearsal_accepts_irreversible_changes() {
@@ -261,7 +292,13 @@ fn rehearse_reference_stack() {
         }
     };
     let nat: Edit = |s| s.set("/environments/production/nat", json!("single"));
-    let edits: [(&str, &[Edit]); 5] = [
+    let network: Edit = |s| {
+        s.set("/network/cidr", json!("10.9.0.0/16"));
+        s.set("/network/security_groups/application/ingress/2/cidr", json!("10.9.0.0/16"));
+        s.set("/network/security_groups/database/ingress/1/cidr", json!("10.9.0.0/16"));
+    };
+    let edits: [(&str, &[Edit]); 6] = [
+        ("another range", &[network]),
         ("an update", &[update]),
         ("a replacement", &[replacement]),
         ("a deletion", &[deletion]),

@@ -11,7 +11,7 @@ use super::{
     AccountLimit, BackupSource, CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error,
     ErrorKind, ExchangePart, Existing, GateReport, GateSource, LeftoverRequest, Leftovers, LiveResource, Named, NewestBackup, Observed,
     OwnFacts, Phase, PlannedSpecs, PreflightContext, Prerequisite, PriceContext, Pricing, Problem, Questions, Resource, Result, Scope,
-    Stage, StageFields, TagChange, UsageKey, problem::parse,
+    Source, Stage, StageFields, TagChange, UsageKey, problem::parse,
 };
 
 /// Operations of a resource type.
@@ -346,13 +346,7 @@ impl<R: Resource> Operations for TypedOperations<R> {
         spec: &'a Value,
         planned: &'a PlannedSpecs,
     ) -> BoxFuture<'a, Result<GateReport>> {
-        Box::pin(async move {
-            let source = match source {
-                GateSource::Api(to) => GateSource::Api(api(to)?),
-                GateSource::Simulated(facts) => GateSource::Simulated(facts),
-            };
-            deserialize_spec::<R>(spec)?.gates(&source, &to_existing(live)?, planned).await
-        })
+        Box::pin(async move { deserialize_spec::<R>(spec)?.gates(&connected(source)?, &to_existing(live)?, planned).await })
     }
     fn risks(&self, spec: &Value) -> Vec<(String, &'static str)> {
         let found = deserialize_spec::<R>(spec).map(|spec| spec.risks()).unwrap_or_default();
@@ -430,13 +424,7 @@ impl<R: Resource> Operations for TypedOperations<R> {
         spec: &'a Value,
         source: &'a LiveResource,
     ) -> BoxFuture<'a, Result<NewestBackup>> {
-        Box::pin(async move {
-            let backups = match backups {
-                BackupSource::Api(to) => BackupSource::Api(api(to)?),
-                BackupSource::Simulated(time) => BackupSource::Simulated(time),
-            };
-            deserialize_spec::<R>(spec)?.newest_backup(&backups, &to_existing(source)?).await
-        })
+        Box::pin(async move { deserialize_spec::<R>(spec)?.newest_backup(&connected(backups)?, &to_existing(source)?).await })
     }
     fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>> {
         Box::pin(async move { R::blockers(api(to)?, &to_existing(live)?).await })
@@ -451,6 +439,14 @@ impl<R: Resource> Named for R {
 fn api<A: Any>(to: &dyn Connections) -> Result<&A> {
     let found = to.backends().into_iter().find_map(|one| one.downcast_ref::<A>());
     found.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotConnected", "not connected to the back end of this resource type"))
+}
+
+/// The same source with the back end of this type.
+fn connected<'a, A: Any, S>(source: Source<'a, dyn Connections, S>) -> Result<Source<'a, A, S>> {
+    Ok(match source {
+        Source::Api(to) => Source::Api(api(to)?),
+        Source::Simulated(facts) => Source::Simulated(facts),
+    })
 }
 
 fn deserialize_spec<R: DeserializeOwned>(value: &Value) -> Result<R> {

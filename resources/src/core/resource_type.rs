@@ -271,7 +271,7 @@ impl ResourceType {
 
     /// What a resource with this spec costs in a month, see [`Resource::price`].
     pub fn price(&self, spec: &Value, context: &PriceContext<'_>) -> Pricing {
-        if self.is_free { Pricing::default() } else { self.operations.price(spec, context) }
+        if self.free.is_some() { Pricing::default() } else { self.operations.price(spec, context) }
     }
 
     /// Checks a canonical spec against the facts of its fields: limits, lengths, patterns and closed lists.

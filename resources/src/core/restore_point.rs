@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Problem, Result};
+use super::{Problem, Result, Source};
 
 /// Newest backup of a resource, and how a new one of the same type gets its data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,10 +41,5 @@ pub enum NewestBackup {
     Missing(Problem),
 }
 
-/// Where the time of the newest backup comes from.
-pub enum BackupSource<'a, A: ?Sized> {
-    /// The back end.
-    Api(&'a A),
-    /// The simulated cloud: the time, in milliseconds since 1970; `None` while there is no backup.
-    Simulated(Option<u64>),
-}
+/// Where the time of the newest backup comes from; that of the simulated cloud is in milliseconds since 1970, `None` while there is no backup.
+pub type BackupSource<'a, A> = Source<'a, A, Option<u64>>;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Address, LiveResource};
+use super::{Address, LiveResource, Source};
 
 /// One of the steps in which an update reaches its goal: a version of Kubernetes that AWS does not skip.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,12 +56,7 @@ pub struct ReachedVersion {
 }
 
 /// Where the facts come from that decide whether a step may start.
-pub enum GateSource<'a, A: ?Sized> {
-    /// The back end.
-    Api(&'a A),
-    /// The simulated cloud.
-    Simulated(&'a SimulatedFacts<'a>),
-}
+pub type GateSource<'a, A> = Source<'a, A, &'a SimulatedFacts<'a>>;
 
 /// What the simulated cloud knows about a step.
 pub struct SimulatedFacts<'a> {

@@ -47,8 +47,8 @@ pub struct TypeInfo {
     pub handover: &'static str,
     /// Data lost by a deletion, which determines the values of `on_delete`.
     pub data_protection: DataProtection,
-    /// Whether AWS charges nothing for it, see [`super::Resource::price`].
-    pub is_free: bool,
+    /// Reason why AWS charges nothing for it, or only for what others do with it; `None`: it costs, see [`super::Resource::price`].
+    pub free: Option<&'static str>,
     /// Output that identifies one for good, if an update changes its name, and with it id and ARN; `None`: another name replaces it. The id is
     /// the name.
     pub permanent_id: Option<&'static str>,
@@ -184,7 +184,7 @@ impl TypeInfo {
             longest_duration: Duration::from_secs(2 * 3600),
             handover: "",
             data_protection: DataProtection::None,
-            is_free: false,
+            free: None,
             permanent_id: None,
             is_restorable: false,
             lost_on_recreation: "",
@@ -265,9 +265,9 @@ impl TypeInfo {
     pub const fn data_protection(self, data: DataProtection) -> TypeInfo {
         TypeInfo { data_protection: data, ..self }
     }
-    /// AWS charges nothing for it, or only for what others do with it.
-    pub const fn without_charge(self) -> TypeInfo {
-        TypeInfo { is_free: true, ..self }
+    /// See [`TypeInfo::free`].
+    pub const fn without_charge(self, reason: &'static str) -> TypeInfo {
+        TypeInfo { free: Some(reason), ..self }
     }
     /// See [`TypeInfo::permanent_id`].
     pub const fn permanent_id(self, output: &'static str) -> TypeInfo {

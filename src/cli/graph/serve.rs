@@ -29,7 +29,7 @@ use tokio::{
 
 use super::Arguments;
 use crate::{
-    cli::{DONE, OutputFormat, advice, apply, failure, open, refusal},
+    cli::{DONE, OutputFormat, advice, apply, cost, failure, open, refusal},
     engine::{
         graph::Graph,
         history::{History, ProgressPhase, RunProgress},
@@ -283,7 +283,10 @@ async fn read(arguments: &Arguments) -> Result<(Graph, Value, History)> {
     let mut session = open::open(&arguments.target, &arguments.global).await?;
     let state = session.discover_with_history().await?;
     session.choose_values(&state, Goal::Apply).await?;
-    let plan = session.plan(&state, Goal::Apply).await?;
+    let mut plan = session.plan(&state, Goal::Apply).await?;
+    if arguments.cost {
+        plan.costs = Some(cost::estimate_from(arguments.prices.as_deref(), &session, &plan).await?);
+    }
     let graph = Graph::new(session.stack(), Some(state.live_state()), Some(&plan));
     let history = session.history(&state).await?;
     let (entries, _) = history.recent_runs(LISTED_RUNS).await?;

@@ -17,6 +17,7 @@ mod network;
 mod pipelines;
 mod platform;
 mod policies;
+mod scalar;
 pub mod section_schema;
 mod services;
 mod simple;

@@ -162,8 +162,8 @@ fn reports_mistakes_in_rules_at_their_lines() {
             "`11.0.0.0/24` of `except` is not inside any of `to_cidrs`",
             "remove it",
         ),
-        ("    shop: { network: { egress: [{ to_namespaces: [a], ports: [80/HTTP] }] } }\n", "`80/HTTP` is not a port", ""),
-        ("    shop: { quota: { memory: 2GB } }\n", "`2GB` is not a quantity", ""),
+        ("    shop: { network: { egress: [{ to_namespaces: [a], ports: [80/HTTP] }] } }\n", "`80/HTTP` is not valid: write a port", ""),
+        ("    shop: { quota: { memory: 2GB } }\n", "`2GB` is not valid: write a quantity", ""),
         ("    shop: { pod_security: strict }\n", "strict", ""),
         ("    shop: { quotas: {} }\n", "`shop` has no field `quotas`", "did you mean `quota`?"),
     ] {

@@ -2,6 +2,7 @@
 //!
 //! Keys are paths: `<stack>/<environment>/lease.json`, `<stack>/<environment>/revisions/000007/journal`; see [`Key`].
 
+mod document;
 mod folder;
 mod holder;
 mod key;
@@ -16,6 +17,7 @@ use crate::core::{EnvironmentName, Error, ErrorKind, Result, StackName};
 use folder::Folder;
 use s3::S3;
 pub use {
+    document::DocumentFormat,
     holder::{Holder, actor},
     key::Key,
     lease::{HeldLease, Lease, LeaseWait, LeasedCall, TAKEOVER_DELAY, TERM},

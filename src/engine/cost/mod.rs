@@ -98,7 +98,8 @@ impl Sums {
 impl Costs {
     /// Sums of everything.
     pub fn total(&self) -> Sums {
-        let sum = |lines: &[CostLine]| lines.iter().map(|line| line.monthly).sum();
+        // The sum of nothing would be -0.
+        let sum = |lines: &[CostLine]| lines.iter().map(|line| line.monthly).fold(0.0, |sum, cost| sum + cost);
         Sums { before: sum(&self.before), after: sum(&self.after) }
     }
     /// Sums by section; `None` for resources that no section declares.

@@ -61,11 +61,15 @@ impl ArnScope<'_> {
         let (service, resource) = pattern.split_once(':').unwrap_or((pattern, "*"));
         // Services without resource types, such as CloudWatch Logs, have ARNs with region and account.
         let known = SERVICES.iter().find(|known| known.name == service);
+        // Some types have ARNs without a region, such as dashboards; what they use may have one, such as the clusters of a global database.
+        let has_no_region = known == Some(&kind.service) && {
+            let own = kind.arn.splitn(6, ':').collect::<Vec<_>>();
+            matches!(own.as_slice(), [_, _, _, "", _, own] if resource_type_of_arn(own) == resource_type_of_arn(resource))
+        };
         let (region, account) = match known.map_or(ArnParts::RegionAndAccount, |known| known.arn_parts) {
             ArnParts::Neither => ("", ""),
             ArnParts::Account => ("", self.account()),
-            // Some types have ARNs without a region, such as dashboards.
-            ArnParts::RegionAndAccount if known == Some(&kind.service) && kind.arn.split(':').nth(3) == Some("") => ("", self.account()),
+            ArnParts::RegionAndAccount if has_no_region => ("", self.account()),
             ArnParts::RegionAndAccount => (self.region, self.account()),
         };
         let resource = resource
@@ -102,6 +106,11 @@ impl ArnScope<'_> {
         // A resource referenced by its id has an unknown name.
         if of_kind.any(|declared| !declared.spec.to_string().contains(&own)) { ["*".to_owned()].into() } else { self.name_patterns(parent) }
     }
+}
+
+/// The resource type in the last part of an ARN: `cluster` of `cluster:orders`, `dashboard` of `dashboard/orders`.
+fn resource_type_of_arn(resource: &str) -> &str {
+    resource.split([':', '/']).next().unwrap_or(resource)
 }
 
 /// Text with wildcards for values known only after apply.

@@ -45,6 +45,8 @@ pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Polici
     let scope = ArnScope { stack, region: home };
     let mut builder = PolicyBuilder { scope, purpose, allowed: AllowedActions::default(), missing: BTreeSet::new() };
     builder.allow_on_all_resources(&["sts:GetCallerIdentity", "tag:GetResources"]);
+    // For `--cost` only, which reports a denied call as a note.
+    builder.allow_on_all_resources(&["pricing:GetProducts"]);
     for kind in RESOURCE_TYPES.iter() {
         let declared: Vec<&DesiredResource> =
             stack.resources.values().filter(|declared| declared.resource_type.name == kind.name).collect();

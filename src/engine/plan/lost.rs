@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Action, Change, matching, removal::on_delete_tag, restore::RestoreTarget};
+use super::{Action, Change, matching, references::is_generated, removal::on_delete_tag, restore::RestoreTarget};
 use crate::{
     aws::types,
     core::{Address, DataProtection, LiveResource, OnDelete, expression},
@@ -42,7 +42,8 @@ impl<'a> Referrer<'a> {
     fn can_refer_to(&self, text: &str, other: &Address) -> bool {
         match self.referenced.get(text) {
             Some(types) => types.contains(&other.type_name),
-            None => self.depends_on.is_empty() || self.depends_on.contains(other),
+            // A generated id means the same wherever it stands, also as an output of what refers to the resource.
+            None => self.depends_on.is_empty() || self.depends_on.contains(other) || is_generated(text),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{moves, taken_keys::TakenKeys};
+use super::{moves, order::topological_order, taken_keys::TakenKeys};
 use crate::{
     aws::types::resource_type,
     core::{Address, DataProtection, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, STACK_TAG, Tags, expression},
@@ -72,23 +72,17 @@ fn match_and_move<'a>(
     let mut matched = MatchedResources { live: BTreeMap::new(), left_over: Vec::new(), foreign: Vec::new(), dormant: BTreeMap::new() };
     matched.dormant = dormant_resources(stack, live_state);
     let mut untagged = Vec::new();
+    let mut tagged: BTreeMap<Address, Vec<&LiveResource>> = BTreeMap::new();
     for live in live_state.iter().filter(|live| live.phase != Phase::Deleting) {
         let ours = stack.owns(&live.tags) && !is_made_by_controller(live);
         match address_of(live).filter(|address| ours && address.type_name == live.type_name) {
-            Some(address) => match matched.live.get(&address) {
-                None => drop(matched.live.insert(address, live)),
-                Some(other) => {
-                    let wanted = stack.resources.get(&address);
-                    let known = live_state.hints.known_ids.get(&address);
-                    let rank = |live: &LiveResource| (known != Some(&live.id), distance(wanted, live));
-                    let (keep, drop_it) = if rank(live) < rank(other) { (live, *other) } else { (*other, live) };
-                    matched.left_over.push(drop_it);
-                    matched.live.insert(address, keep);
-                }
-            },
+            Some(address) => tagged.entry(address).or_default().push(live),
             None => untagged.push((live, ours)),
         }
     }
+    let (several, single): (BTreeMap<_, _>, BTreeMap<_, _>) = tagged.into_iter().partition(|(_, found)| found.len() > 1);
+    matched.live.extend(single.into_iter().filter_map(|(address, found)| Some((address, found.into_iter().next()?))));
+    match_duplicates(stack, live_state, several, &mut matched);
     apply_moves(stack, &mut matched);
     untagged.retain(|(live, _)| match find_by_identity(stack, &matched.live, live) {
         Some(declared) => matched.live.insert(declared.address.clone(), live).is_some(),
@@ -124,6 +118,29 @@ fn match_and_move<'a>(
         ForeignResource { address: declared.address.clone(), id: live.id.clone(), owner, is_in_other_region: true }
     }));
     matched
+}
+
+/// Keeps one of several resources at an address, dependencies first: of those that a replaced resource and its replacement have, it is the one
+/// that refers to what is kept.
+fn match_duplicates<'a>(
+    stack: &Stack,
+    live_state: &'a LiveState,
+    mut several: BTreeMap<Address, Vec<&'a LiveResource>>,
+    matched: &mut MatchedResources<'a>,
+) {
+    if several.is_empty() {
+        return;
+    }
+    let declared = topological_order(stack).addresses.into_iter().filter_map(|address| several.remove_entry(&address));
+    let declared: Vec<(Address, Vec<&LiveResource>)> = declared.collect();
+    for (address, mut found) in declared.into_iter().chain(several) {
+        let wanted = stack.resources.get(&address);
+        let known = live_state.hints.known_ids.get(&address);
+        let ranks = found.iter().map(|live| (known != Some(&live.id), distance(wanted, live, &matched.live)));
+        let Some((kept, _)) = ranks.enumerate().min_by_key(|(_, rank)| *rank) else { continue };
+        matched.live.insert(address, found.remove(kept));
+        matched.left_over.extend(found);
+    }
 }
 
 /// A declared resource that does not exist, with its spec as far as it is known.
@@ -201,17 +218,19 @@ pub fn owner(tags: &Tags) -> Option<String> {
     tags.get(STACK_TAG).map(|stack| format!("{stack}{environment}"))
 }
 
-/// Distance of a live resource from the desired one: of two with the same ownership tags, the nearer one is kept. A resource that can
-/// be changed in place is nearer than one that must be replaced.
-fn distance(wanted: Option<&DesiredResource>, live: &LiveResource) -> usize {
+/// Distance of a live resource from the desired one, whose references are resolved as far as they are known: of several with the same
+/// ownership tags, the nearest one is kept. A resource that can be changed in place is nearer than one that must be replaced.
+fn distance(wanted: Option<&DesiredResource>, live: &LiveResource, known: &BTreeMap<Address, &LiveResource>) -> usize {
     let failed = if matches!(live.phase, Phase::Failed(_)) { 10_000 } else { 0 };
     failed
         + wanted.map_or(0, |declared| {
             let kind = declared.resource_type;
             let moves = if declared.region == live.region { 0 } else { 100 };
-            let wanted = super::replacement_name::current_suffixed_name(declared, live).map(|name| declared.spec_with_name(&name));
-            let wanted = wanted.as_ref().unwrap_or(&declared.spec);
-            let fields = super::diff(wanted, &kind.comparable(wanted, &live.spec), &kind.replaces, super::NullMeans::Unmanaged);
+            let renamed = super::replacement_name::current_suffixed_name(declared, live).map(|name| declared.spec_with_name(&name));
+            let wanted = resolve(renamed.as_ref().unwrap_or(&declared.spec), known);
+            // A set of references has another order once they are resolved.
+            let wanted = kind.operations.parse(&wanted).unwrap_or(wanted);
+            let fields = super::diff(&wanted, &kind.comparable(&wanted, &live.spec), &kind.replaces, super::NullMeans::Unmanaged);
             fields
                 .iter()
                 .filter(|field| !field.known_after_apply)
@@ -267,3 +286,6 @@ pub fn resolve(spec: &Value, known: &BTreeMap<Address, &LiveResource>) -> Value 
         known.get(&Address::new(reference.type_name, reference.name)).and_then(|live| live.output(reference.output))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,7 @@ use super::{
     stages::divide_updates,
 };
 use crate::{
+    aws::types::resource_type,
     core::{Address, ChangedFields, DataProtection, Direction, LiveResource, OnDelete, OneWay, Phase, ResourceType, iam_path},
     definition::{DesiredResource, Stack},
     engine::discover::{LiveState, has_visible_tags, visible_tags},
@@ -53,13 +54,47 @@ pub fn plan_selected(
     leftovers: &[OwnedLeftovers],
     selection: &Selection,
     goal: Goal,
+    location: (&str, &str),
+) -> Plan {
+    let plan = plan_replacing(stack, live_state, leftovers, selection, goal, location, &BTreeSet::new());
+    let deleted_first = renamed_but_deleted_first(&plan);
+    if deleted_first.is_empty() {
+        return plan;
+    }
+    let same_names = plan_replacing(stack, live_state, leftovers, selection, goal, location, &deleted_first);
+    // Others may have to make way for the name.
+    if same_names.obstacles.iter().all(|obstacle| plan.obstacles.contains(obstacle)) { same_names } else { plan }
+}
+
+/// Resources with another name than the declared one that are deleted before their replacements exist. These don't need it, and a plan after
+/// the deletion would not know of it.
+fn renamed_but_deleted_first(plan: &Plan) -> BTreeSet<Address> {
+    let is_deleted_first = |change: &&Change| {
+        change.action == Action::Replace
+            && change.replacement_order == Some(ReplacementOrder::DestroyBeforeCreate)
+            && plan.name_overrides.contains_key(&change.address)
+            // AWS reserves the name of a secret until its recovery window is over.
+            && resource_type(&change.address.type_name).is_some_and(|kind| kind.data_protection == DataProtection::None)
+    };
+    plan.changes.iter().filter(is_deleted_first).map(|change| change.address.clone()).collect()
+}
+
+/// Same as [`plan_selected`]; resources in `deleted_first` are deleted before their replacements exist, which get the declared names.
+fn plan_replacing(
+    stack: &Stack,
+    live_state: &LiveState,
+    leftovers: &[OwnedLeftovers],
+    selection: &Selection,
+    goal: Goal,
     (region, account): (&str, &str),
+    deleted_first: &BTreeSet<Address>,
 ) -> Plan {
     let mut matched = matching::match_resources(stack, live_state);
     let lost = if goal == Goal::Apply { matched.find_lost(stack, live_state) } else { Vec::new() };
     let location = Location { region, account, iam_path: &iam_path(&stack.name, &stack.environment) };
     let mut planner = Planner::new(stack, &matched, location, NullMeans::Unmanaged, BTreeSet::new());
     planner.replacing.clone_from(&selection.replace);
+    planner.deleted_first.clone_from(deleted_first);
     if goal == Goal::Apply {
         planner.obstacles.extend(matched.foreign.iter().map(foreign_resource_obstacle));
         planner.obstacles.extend(lost.iter().map(|(address, live)| lost_resource_obstacle(address, live)));
@@ -123,6 +158,8 @@ pub(super) struct Planner<'a> {
     pub(super) created_by_undone_run: BTreeSet<Address>,
     /// Resources to replace, even if they match.
     pub(super) replacing: BTreeSet<Address>,
+    /// Resources that are deleted before their replacements exist, which get the declared names.
+    deleted_first: BTreeSet<Address>,
 }
 
 impl<'a> Planner<'a> {
@@ -144,6 +181,7 @@ impl<'a> Planner<'a> {
             null_means,
             created_by_undone_run,
             replacing: BTreeSet::new(),
+            deleted_first: BTreeSet::new(),
         }
     }
 
@@ -234,6 +272,9 @@ impl<'a> Planner<'a> {
     }
 
     fn plan_existing(&mut self, declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> Change {
+        if self.deleted_first.contains(&declared.address) {
+            return self.plan_existing_as(declared, wanted, live);
+        }
         let Some(name) = replacement_name::current_suffixed_name(declared, live).or_else(|| replacement_name::kept_name(declared, live))
         else {
             return self.plan_existing_as(declared, wanted, live);
@@ -249,6 +290,11 @@ impl<'a> Planner<'a> {
         let compare =
             |wanted: &Value| moved.clone().into_iter().chain(compare_fields(declared, wanted, live, self.null_means)).collect::<Vec<_>>();
         let mut fields = compare(wanted);
+        let is_deleted_first = self.deleted_first.contains(&declared.address);
+        if is_deleted_first {
+            // The name is a consequence of the replacement, not a reason for it.
+            fields.iter_mut().filter(|field| field.pointer == "/name").for_each(|field| field.forces_replacement = false);
+        }
         let recreated = self.fields_of_recreated(declared, live, &fields);
         let differ = kind.is_taggable() && !has_visible_tags(&live.tags, &declared.tags);
         let tags = differ.then(|| (visible_tags(&live.tags, &declared.tags), declared.tags.clone()));
@@ -261,10 +307,12 @@ impl<'a> Planner<'a> {
             Phase::Waiting(instruction) => (Action::Update, Reason::Waiting { instruction: instruction.clone() }),
             _ => (Action::None, Reason::UpToDate),
         };
-        let mut create_first = action == Action::Replace && recreated.is_empty() && can_coexist(kind, wanted, &live.spec, &fields);
+        let mut create_first =
+            action == Action::Replace && !is_deleted_first && recreated.is_empty() && can_coexist(kind, wanted, &live.spec, &fields);
         // A failed resource has no data, and its replacement takes its name. So does one that is recreated with another.
         if action == Action::Replace
             && !create_first
+            && !is_deleted_first
             && recreated.is_empty()
             && !matches!(live.phase, Phase::Failed(_))
             && let Some(name) = replacement_name::new_suffixed_name(declared, live)
@@ -293,7 +341,7 @@ impl<'a> Planner<'a> {
             self.check_deletion_protection(&change, kind, live, true);
             change.replacement_order = Some(match create_first {
                 true => ReplacementOrder::CreateBeforeDestroy,
-                false if kind.exchangeable && recreated_fields == 0 => ReplacementOrder::Exchange,
+                false if kind.exchangeable && recreated_fields == 0 && !is_deleted_first => ReplacementOrder::Exchange,
                 false => ReplacementOrder::DestroyBeforeCreate,
             });
             if change.replacement_order == Some(ReplacementOrder::Exchange) {

@@ -7,17 +7,15 @@ use serde::{Deserialize, Serialize};
 use super::goals::Measured;
 use crate::{
     core::{Address, EnvironmentName, Error, ErrorKind, RestorePoint, Result, StackName},
-    engine::backend::{Backend, Key, WriteCondition, WriteResult, with_patience},
+    engine::backend::{Backend, DocumentFormat, Key, with_patience},
 };
 
-/// Name and version of the format.
-const FORMAT: &str = "acme-drill/1";
+/// Format of the record.
+const FORMAT: DocumentFormat = DocumentFormat { name: "acme-drill/1", code: "DrillRecord" };
 
 /// A drill that has started, and is not over until its environment is deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DrillRecord {
-    /// Name and version of the format.
-    pub format: String,
     /// Environment whose backups are restored.
     pub source: String,
     /// Time at which the newest backups were looked up, in milliseconds since 1970.
@@ -60,14 +58,7 @@ pub enum DrillPhase {
 impl DrillRecord {
     /// Creates the record of a drill that starts.
     pub fn new(source: impl Into<String>, looked_up_at: u64, restored: BTreeMap<Address, RestoredBackup>) -> DrillRecord {
-        DrillRecord {
-            format: FORMAT.to_owned(),
-            source: source.into(),
-            looked_up_at,
-            started_at: looked_up_at,
-            restored,
-            phase: DrillPhase::Restoring,
-        }
+        DrillRecord { source: source.into(), looked_up_at, started_at: looked_up_at, restored, phase: DrillPhase::Restoring }
     }
     /// Result, once there is one.
     pub fn measured(&self) -> Option<&Measured> {
@@ -98,9 +89,8 @@ impl RecordStore {
     /// Fails if the backend can't be read, or if the record is from a newer acme.
     pub async fn open(backend: Backend, stack: &StackName, environment: &EnvironmentName) -> Result<(RecordStore, Option<DrillRecord>)> {
         let key = Key::drill(stack, environment);
-        let object = backend.get(&key).await?;
-        let record = object.as_ref().map(|object| parse(&object.bytes, &key)).transpose()?;
-        Ok((RecordStore { backend, key, version: object.map(|object| object.version) }, record))
+        let (record, version) = FORMAT.read(&backend, &key).await?.unzip();
+        Ok((RecordStore { backend, key, version }, record))
     }
 
     /// Writes the record; retries while the backend is unreachable.
@@ -108,15 +98,11 @@ impl RecordStore {
     /// # Errors
     /// Fails if the backend can't be written, or if another process has written it since.
     pub async fn write(&mut self, record: &DrillRecord) -> Result<()> {
-        let text = serde_json::to_vec(record)?;
-        let condition = self.version.clone().map_or(WriteCondition::IfAbsent, WriteCondition::IfVersion);
-        match with_patience(|| self.backend.put(&self.key, &text, &condition)).await? {
-            WriteResult::Done(version) => self.version = Some(version),
-            WriteResult::Conflict => {
-                let message = format!("another process has changed `{}`: run the drill again", self.key);
-                return Err(Error::new(ErrorKind::Conflict, "RecordChanged", message));
-            }
-        }
+        let Some(version) = FORMAT.write(&self.backend, &self.key, record, self.version.as_deref()).await? else {
+            let message = format!("another process has changed `{}`: run the drill again", self.key);
+            return Err(Error::new(ErrorKind::Conflict, "RecordChanged", message));
+        };
+        self.version = Some(version);
         Ok(())
     }
 
@@ -133,15 +119,6 @@ impl RecordStore {
         with_patience(|| self.backend.delete(&self.key)).await?;
         self.version = None;
         Ok(())
-    }
-}
-
-fn parse(bytes: &[u8], key: &Key) -> Result<DrillRecord> {
-    let wrong = |reason: String| Error::new(ErrorKind::Rejected, "DrillRecord", format!("can't read `{key}` in the backend: {reason}"));
-    let record: DrillRecord = serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
-    match record.format == FORMAT {
-        true => Ok(record),
-        false => Err(wrong(format!("it has the format {}, from a newer acme", record.format))),
     }
 }
 

@@ -56,14 +56,7 @@ pub(super) async fn find_classic(aws: &Aws, search: &Search) -> Result<Vec<Found
     let names: Vec<String> = in_network.keys().cloned().collect();
     let mut found = Vec::new();
     for some in names.chunks(PER_CALL) {
-        let call = |names: &[String]| aws.elb.describe_tags().set_load_balancer_names(Some(names.to_vec())).send();
-        let mut replies: Vec<_> = ok_or_not_found(call(some).await)?.into_iter().collect();
-        if replies.is_empty() {
-            // One that was deleted after the first call fails the call for all.
-            for name in some {
-                replies.extend(ok_or_not_found(call(std::slice::from_ref(name)).await)?);
-            }
-        }
+        let replies = for_all(some, |names| aws.elb.describe_tags().set_load_balancer_names(Some(names)).send()).await?;
         for description in replies.into_iter().flat_map(|reply| reply.tag_descriptions.unwrap_or_default()) {
             let tags = services::elb::from_tags(description.tags());
             let Some((name, maker)) = description.load_balancer_name.zip(search.maker(&tags)) else { continue };
@@ -79,17 +72,25 @@ pub(super) async fn find_classic(aws: &Aws, search: &Search) -> Result<Vec<Found
     Ok(found)
 }
 
+/// Replies to a call about these resources. One that was deleted since they were listed fails the call for all, so each is then asked for alone.
+async fn for_all<T, E: Into<Error>, F>(names: &[String], call: impl Fn(Vec<String>) -> F) -> Result<Vec<T>>
+where
+    F: Future<Output = std::result::Result<T, E>>,
+{
+    if let Some(reply) = ok_or_not_found(call(names.to_vec()).await)? {
+        return Ok(vec![reply]);
+    }
+    let mut replies = Vec::new();
+    for name in names {
+        replies.extend(ok_or_not_found(call(vec![name.clone()]).await)?);
+    }
+    Ok(replies)
+}
+
 async fn tags(aws: &Aws, arns: Vec<String>) -> Result<BTreeMap<String, Tags>> {
     let mut all = BTreeMap::new();
     for some in arns.chunks(PER_CALL) {
-        let call = |arns: &[String]| aws.elbv2.describe_tags().set_resource_arns(Some(arns.to_vec())).send();
-        let mut replies: Vec<_> = ok_or_not_found(call(some).await)?.into_iter().collect();
-        if replies.is_empty() {
-            // One that was deleted after the first call fails the call for all.
-            for arn in some {
-                replies.extend(ok_or_not_found(call(std::slice::from_ref(arn)).await)?);
-            }
-        }
+        let replies = for_all(some, |arns| aws.elbv2.describe_tags().set_resource_arns(Some(arns)).send()).await?;
         for description in replies.into_iter().flat_map(|reply| reply.tag_descriptions.unwrap_or_default()) {
             let tags = services::elbv2::from_tags(description.tags());
             all.extend(description.resource_arn.map(|arn| (arn, tags)));

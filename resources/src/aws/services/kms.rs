@@ -4,7 +4,7 @@ use aws_sdk_kms::types::Tag;
 
 use crate::{
     aws::Aws,
-    core::{ErrorCodes, ErrorKind, ErrorRule, PriceComponent, PriceContext, Product, Result, ServiceInfo, TagChange},
+    core::{ErrorCodes, ErrorKind, ErrorRule, PriceContext, Pricing, Product, Result, ServiceInfo, TagChange, UsageKey},
 };
 
 /// The facts of the service.
@@ -33,7 +33,13 @@ pub(super) async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
 }
 
 /// A key of one region.
-pub fn key_price(context: &PriceContext<'_>) -> PriceComponent {
-    let product = Product::new("awskms").family("Encryption Key").usage_type("KMS-Keys");
-    context.monthly("key", 1.0, "key-months", product).assuming("not rotated yet")
+pub fn key_price(context: &PriceContext<'_>) -> Pricing {
+    let product = |family, usage_type| Product::new("awskms").family(family).usage_type(usage_type);
+    Pricing::of(vec![
+        context.monthly("key", 1.0, "key-months", product("Encryption Key", "KMS-Keys")).assuming("not rotated yet"),
+        context.metered("requests", &KEY_USAGE[0], "requests", product("API Request", "KMS-Requests")),
+    ])
 }
+
+/// Quantities of a key that depend on the usage.
+pub const KEY_USAGE: &[UsageKey] = &[UsageKey::new("requests", "requests with a symmetric key in a month")];

@@ -3,6 +3,7 @@
 mod check;
 mod group;
 mod listener;
+mod price;
 mod reconcile;
 #[cfg(test)]
 mod tests;
@@ -156,11 +157,12 @@ impl Resource for Accelerator {
                     .needed_for(|| Accelerator::POINTERS.flow_log),
             ]),
     );
+    const USAGE: &'static [UsageKey] = price::USAGE;
     type Api = Aws;
     type Outputs = Outputs;
 
-    fn price(&self, _: &PriceContext<'_>) -> Pricing {
-        Pricing::default().without("the hourly fee and the transfer premium, for which AWS's price list has no products")
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        price::of(self, context)
     }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -69,6 +69,9 @@ pub struct Outputs {
     pub resource_id: Option<String>,
 }
 
+/// Writes to other regions.
+const REPLICATED_WRITES: UsageKey = UsageKey::new("replicated_writes", "writes that are replicated to other regions in a month");
+
 impl Resource for AuroraGlobal {
     const TYPE: TypeInfo =
         TypeInfo::new("aurora_global", &services::rds::SERVICE, "{name}", "arn:aws:rds::{account}:global-cluster:{name}")
@@ -96,11 +99,14 @@ impl Resource for AuroraGlobal {
                         IamGrant::change(&["rds:RemoveFromGlobalCluster"], GrantTarget::Referenced("aurora_cluster")),
                     ]),
             );
+    const USAGE: &'static [UsageKey] = &[REPLICATED_WRITES];
     type Api = Aws;
     type Outputs = Outputs;
 
-    fn price(&self, _: &PriceContext<'_>) -> Pricing {
-        Pricing::default().without("replicated writes, whose number depends on the usage")
+    /// <https://aws.amazon.com/rds/aurora/pricing/>
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = Product::new("AmazonRDS").family("System Operation").usage_type("Aurora:ReplicatedWriteIO");
+        Pricing::of(vec![context.metered("replicated writes", &REPLICATED_WRITES, "writes", product)])
     }
 
     /// The description contains everything, including tags.

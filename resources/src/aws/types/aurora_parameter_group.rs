@@ -37,7 +37,7 @@ pub struct AuroraParameterGroup {
 impl Resource for AuroraParameterGroup {
     const TYPE: TypeInfo =
         TypeInfo::new("aurora_parameter_group", &services::rds::SERVICE, "{name}", "arn:aws:rds:{region}:{account}:cluster-pg:{name}")
-            .without_charge()
+            .without_charge("settings of clusters cost nothing")
             .without_token()
             .not_found("DBParameterGroupNotFound")
             .already_exists("DBParameterGroupAlreadyExists")

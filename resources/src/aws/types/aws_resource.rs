@@ -145,6 +145,10 @@ impl Resource for AwsResource {
     type Api = Aws;
     type Outputs = AwsResourceOutputs;
 
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        Pricing::default().without("resources of Cloud Control, whose prices acme does not know")
+    }
+
     fn stands_for() -> Vec<&'static str> {
         digest::names()
     }

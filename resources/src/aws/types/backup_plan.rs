@@ -37,7 +37,7 @@ pub struct BackupPlan {
 impl Resource for BackupPlan {
     const TYPE: TypeInfo =
         TypeInfo::new("backup_plan", &services::backup::SERVICE, "{uuid}", "arn:aws:backup:{region}:{account}:backup-plan:{id}")
-            .without_charge()
+            .without_charge("the backups cost, in their vault")
             .deletable_while_in_use()
             .quota(300, "LimitExceededException")
             .iam_actions(

@@ -1,6 +1,7 @@
 //! `backup_vault`: a store of backups.
 
 mod contents;
+mod price;
 
 use std::collections::BTreeSet;
 
@@ -119,11 +120,12 @@ impl Resource for BackupVault {
                         ),
                     ]),
             );
+    const USAGE: &'static [UsageKey] = price::USAGE;
     type Api = Aws;
     type Outputs = ArnOutput;
 
-    fn price(&self, _: &PriceContext<'_>) -> Pricing {
-        Pricing::default().without("backups")
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        price::of(self, context)
     }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -125,6 +125,7 @@ pub struct AutoAdjust {
 
 impl Resource for Budget {
     const TYPE: TypeInfo = TypeInfo::new("budget", &services::budgets::SERVICE, "{name}", "arn:aws:budgets::{account}:budget/{name}")
+        .without_charge("budgets without actions cost nothing")
         .global()
         .deletable_while_in_use()
         .without_token()

@@ -48,7 +48,7 @@ impl Resource for CacheParameterGroup {
         "{name}",
         "arn:aws:elasticache:{region}:{account}:parametergroup:{name}",
     )
-    .without_charge()
+    .without_charge("settings of caches cost nothing")
     .without_token()
     .quota(300, "CacheParameterGroupQuotaExceeded")
     .not_found("CacheParameterGroupNotFound")

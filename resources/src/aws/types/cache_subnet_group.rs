@@ -33,7 +33,7 @@ impl Resource for CacheSubnetGroup {
         "{name}",
         "arn:aws:elasticache:{region}:{account}:subnetgroup:{name}",
     )
-    .without_charge()
+    .without_charge("a list of subnets costs nothing")
     .container()
     .without_token()
     .quota(150, "CacheSubnetGroupQuotaExceeded")

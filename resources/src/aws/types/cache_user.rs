@@ -64,7 +64,7 @@ const ACTIVE: &str = "active";
 impl Resource for CacheUser {
     const TYPE: TypeInfo =
         TypeInfo::new("cache_user", &services::elasticache::SERVICE, "{name}", "arn:aws:elasticache:{region}:{account}:user:{name}")
-            .without_charge()
+            .without_charge("users of caches cost nothing")
             .typical_seconds(10)
             .without_token()
             .quota(1000, "UserQuotaExceeded")

@@ -34,7 +34,7 @@ impl Resource for CacheUserGroup {
         "{name}",
         "arn:aws:elasticache:{region}:{account}:usergroup:{name}",
     )
-    .without_charge()
+    .without_charge("users of caches cost nothing")
     .typical_seconds(15)
     .without_token()
     .quota(100, "UserGroupQuotaExceeded")

@@ -75,7 +75,7 @@ pub struct Outputs {}
 
 impl Resource for CloudfrontAccessControl {
     const TYPE: TypeInfo = TypeInfo::new("cloudfront_access_control", &services::cloudfront::SERVICE, "E{upper14}", "")
-        .without_charge()
+        .without_charge("settings of distributions cost nothing")
         .global()
         .ownership_beside()
         .listed_with(&["cloudfront_distribution"])

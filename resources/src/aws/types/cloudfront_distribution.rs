@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod managed;
 mod origin;
+mod price;
 mod read;
 mod settings;
 #[cfg(test)]
@@ -146,11 +147,12 @@ impl Resource for CloudfrontDistribution {
                 IamGrant::change(&["lambda:EnableReplication", "lambda:GetFunction"], GrantTarget::NamedByArn("lambda")),
             ]),
     );
+    const USAGE: &'static [UsageKey] = price::USAGE;
     type Api = Aws;
     type Outputs = Outputs;
 
-    fn price(&self, _: &PriceContext<'_>) -> Pricing {
-        Pricing::default().without("requests and transfer, whose prices depend on where the viewers are")
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        price::of(self, context)
     }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -51,6 +51,9 @@ pub enum EdgeRuntime {
     Js2,
 }
 
+/// Calls.
+const CALLS: UsageKey = UsageKey::new("calls", "calls in a month");
+
 impl Resource for CloudfrontFunction {
     const TYPE: TypeInfo =
         TypeInfo::new("cloudfront_function", &services::cloudfront::SERVICE, "{name}", "arn:aws:cloudfront::{account}:function/{name}")
@@ -68,11 +71,14 @@ impl Resource for CloudfrontFunction {
                     .change(&["cloudfront:DeleteFunction", "cloudfront:PublishFunction", "cloudfront:UpdateFunction"])
                     .grants(&[IamGrant::change(&["cloudfront:CreateFunction"], GrantTarget::TagOnCreate)]),
             );
+    const USAGE: &'static [UsageKey] = &[CALLS];
     type Api = Aws;
     type Outputs = ArnOutput;
 
-    fn price(&self, _: &PriceContext<'_>) -> Pricing {
-        Pricing::default().without("calls")
+    /// <https://aws.amazon.com/cloudfront/pricing/>
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = Product::new("AmazonCloudFront").with("usagetype", "Executions-CloudFrontFunctions").global();
+        Pricing::of(vec![context.metered("calls", &CALLS, "calls", product)])
     }
 
     /// Every function has a version in development; distributions use the published one.

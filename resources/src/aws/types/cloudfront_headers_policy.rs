@@ -85,7 +85,7 @@ pub struct Outputs {}
 
 impl Resource for CloudfrontHeadersPolicy {
     const TYPE: TypeInfo = TypeInfo::new("cloudfront_headers_policy", &services::cloudfront::SERVICE, "{uuid}", "")
-        .without_charge()
+        .without_charge("settings of distributions cost nothing")
         .global()
         .ownership_beside()
         .listed_with(&["cloudfront_distribution"])

@@ -63,7 +63,7 @@ pub struct Outputs {}
 
 impl Resource for CloudfrontOriginRequestPolicy {
     const TYPE: TypeInfo = TypeInfo::new("cloudfront_origin_request_policy", &services::cloudfront::SERVICE, "{uuid}", "")
-        .without_charge()
+        .without_charge("settings of distributions cost nothing")
         .global()
         .ownership_beside()
         .listed_with(&["cloudfront_distribution"])

@@ -56,7 +56,7 @@ impl Resource for CodeConnection {
         "{arn}",
         "arn:aws:codeconnections:{region}:{account}:connection/{uuid}",
     )
-    .without_charge()
+    .without_charge("connections cost nothing; pipelines and builds that use them do")
     .deletable_while_in_use()
     .lost_on_recreation("a person must sign in to the provider again")
     .without_token()

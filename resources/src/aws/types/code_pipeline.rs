@@ -81,6 +81,9 @@ pub struct PipelineVariable {
     pub description: String,
 }
 
+/// Minutes of actions.
+const ACTION_MINUTES: UsageKey = UsageKey::new("action_minutes", "minutes that actions of a `V2` pipeline run in a month");
+
 impl Resource for CodePipeline {
     const TYPE: TypeInfo =
         TypeInfo::new("code_pipeline", &services::codepipeline::SERVICE, "{name}", "arn:aws:codepipeline:{region}:{account}:{name}")
@@ -99,8 +102,21 @@ impl Resource for CodePipeline {
                         IamGrant::change(&["codeconnections:PassConnection"], GrantTarget::Referenced("code_connection")),
                     ]),
             );
+    const USAGE: &'static [UsageKey] = &[ACTION_MINUTES];
     type Api = Aws;
     type Outputs = ArnOutput;
+
+    /// <https://aws.amazon.com/codepipeline/pricing/>
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = |family, usage_type| Product::new("AWSCodePipeline").family(family).usage_type(usage_type);
+        let part = match self.kind.as_str() {
+            "V1" => context
+                .monthly("pipeline", 1.0, "pipeline-months", product("Active Pipeline", "activePipeline"))
+                .assuming("it has a change in the month, and is not the account's first one"),
+            _ => context.metered("actions", &ACTION_MINUTES, "minutes", product("Action Execution Minutes", "actionExecutionMinute")),
+        };
+        Pricing::of(vec![part])
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         read::list(aws, scope).await

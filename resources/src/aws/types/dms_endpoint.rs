@@ -111,7 +111,7 @@ pub struct DmsEndpoint {
 impl Resource for DmsEndpoint {
     const TYPE: TypeInfo =
         TypeInfo::new("dms_endpoint", &services::dms::SERVICE, "{arn}", "arn:aws:dms:{region}:{account}:endpoint:{upper26}")
-            .without_charge()
+            .without_charge("the instance that connects to it costs")
             .typical_seconds(5)
             .without_token()
             .quota(1000, "ResourceQuotaExceededFault")

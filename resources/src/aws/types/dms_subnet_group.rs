@@ -29,7 +29,7 @@ pub struct DmsSubnetGroup {
 impl Resource for DmsSubnetGroup {
     const TYPE: TypeInfo =
         TypeInfo::new("dms_subnet_group", &services::dms::SERVICE, "{name}", "arn:aws:dms:{region}:{account}:subgrp:{name}")
-            .without_charge()
+            .without_charge("a list of subnets costs nothing")
             .container()
             .without_token()
             .quota(60, "ResourceQuotaExceededFault")

@@ -55,7 +55,7 @@ pub struct DmsTask {
 
 impl Resource for DmsTask {
     const TYPE: TypeInfo = TypeInfo::new("dms_task", &services::dms::SERVICE, "{arn}", "arn:aws:dms:{region}:{account}:task:{upper26}")
-        .without_charge()
+        .without_charge("the instance that runs it costs")
         .typical_seconds(120)
         .longest_hours(2)
         .without_token()

@@ -128,7 +128,7 @@ pub struct Outputs {
 
 impl Resource for DnsRecord {
     const TYPE: TypeInfo = TypeInfo::new("dns_record", &services::route53::SERVICE, "{zone}/{domain}/{type}/{set_identifier}", "")
-        .without_charge()
+        .without_charge("its zone and the queries cost")
         .ownership_beside()
         .global()
         .exchangeable()

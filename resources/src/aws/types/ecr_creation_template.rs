@@ -81,7 +81,7 @@ pub struct Outputs {}
 
 impl Resource for EcrCreationTemplate {
     const TYPE: TypeInfo = TypeInfo::new("ecr_creation_template", &services::ecr::SERVICE, "{prefix}", "")
-        .without_charge()
+        .without_charge("the images in the repositories cost")
         .ownership_beside()
         .listed_with(&[])
         .without_token()

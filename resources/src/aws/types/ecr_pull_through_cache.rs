@@ -98,7 +98,7 @@ impl Upstream {
 
 impl Resource for EcrPullThroughCache {
     const TYPE: TypeInfo = TypeInfo::new("ecr_pull_through_cache", &services::ecr::SERVICE, "{prefix}", "")
-        .without_charge()
+        .without_charge("the images in the repositories cost")
         .ownership_beside()
         .listed_with(&[])
         .without_token()

@@ -60,7 +60,7 @@ impl Default for EcrRegistry {
 
 impl Resource for EcrRegistry {
     const TYPE: TypeInfo = TypeInfo::new("ecr_registry", &services::ecr::SERVICE, "{registry}", "")
-        .without_charge()
+        .without_charge("the images in the repositories cost")
         .ownership_beside()
         .listed_with(&[])
         .already_exists("ParameterAlreadyExists")

@@ -23,7 +23,7 @@ impl Resource for EgressOnlyGateway {
         "eigw-{hex17}",
         "arn:aws:ec2:{region}:{account}:egress-only-internet-gateway/{id}",
     )
-    .without_charge()
+    .without_charge("the gateway costs nothing; transfer to the internet does")
     .quota(50, "EgressOnlyInternetGatewayLimitExceeded")
     .not_found("InvalidGatewayID.NotFound")
     .already_exists("Resource.AlreadyAssociated")

@@ -107,7 +107,7 @@ impl Resource for EksAccessEntry {
         "{cluster}/{principal_arn}",
         "arn:aws:eks:{region}:{account}:access-entry/{cluster}/{hex8}/{account}/{hex8}/{uuid}",
     )
-    .without_charge()
+    .without_charge("permissions cost nothing")
     .iam_actions(
         IamActions::new("eks:access-entry/{parent}/*")
             .read(&["eks:DescribeAccessEntry", "eks:ListAssociatedAccessPolicies"])

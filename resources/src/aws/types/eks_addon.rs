@@ -68,7 +68,7 @@ impl Resource for EksAddon {
         "{cluster}/{addon}",
         "arn:aws:eks:{region}:{account}:addon/{cluster}/{addon}/{uuid}",
     )
-    .without_charge()
+    .without_charge("it runs on the nodes, which cost")
     .typical_seconds(30)
     .longest_hours(3)
     .iam_actions(

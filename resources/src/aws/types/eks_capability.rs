@@ -18,8 +18,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        ArnRef, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource,
-        Result, Scope, TypeInfo, ok_or_not_found,
+        ArnRef, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, PriceContext, Pricing,
+        Problem, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -109,6 +109,10 @@ impl Resource for EksCapability {
     );
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+        Pricing::default().without("its hours and what it manages, whose products AWS does not document")
+    }
 
     /// Only the details have the tags; a cluster has three capabilities at most.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

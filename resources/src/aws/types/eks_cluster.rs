@@ -235,7 +235,7 @@ impl Resource for EksCluster {
 
     /// <https://aws.amazon.com/eks/pricing/>
     fn price(&self, context: &PriceContext<'_>) -> Pricing {
-        let product = |usage_type| Product::new("AmazonEKS").usage_type(usage_type);
+        let product = |usage_type| Product::new("AmazonEKS").family("Compute").usage_type(usage_type);
         let mut pricing = Pricing::of(vec![context.hourly("control plane", 1.0, product("AmazonEKS-Hours:perCluster"))]);
         if context.quantity(&EXTENDED_SUPPORT) > 0.0 {
             let product = product("AmazonEKS-Hours:extendedSupport");

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnOutput, ArnRef, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref,
-        Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
+        ArnOutput, ArnRef, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, PriceContext,
+        Pricing, Problem, Product, Ref, Resource, Result, Scope, TypeInfo, UsageKey, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -51,6 +51,11 @@ pub struct Selector {
     pub labels: BTreeMap<String, String>,
 }
 
+/// vCPUs of all pods.
+const VCPUS: UsageKey = UsageKey::new("vcpus", "vCPUs of all its pods, on average");
+/// Memory of all pods.
+const MEMORY_GB: UsageKey = UsageKey::new("memory_gb", "GB of memory of all its pods, on average");
+
 impl Resource for EksFargateProfile {
     // Creating one takes between half a minute and six minutes; a cluster creates one at a time, and the others wait.
     const TYPE: TypeInfo = TypeInfo::new(
@@ -72,8 +77,18 @@ impl Resource for EksFargateProfile {
                 IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("eks-fargate.amazonaws.com")),
             ]),
     );
+    const USAGE: &'static [UsageKey] = &[VCPUS, MEMORY_GB];
     type Api = Aws;
     type Outputs = ArnOutput;
+
+    /// <https://aws.amazon.com/fargate/pricing/>
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = |usage_type| Product::new("AmazonEKS").family("Compute").usage_type(usage_type);
+        Pricing::of(vec![
+            context.metered_hourly("vCPUs of pods", &VCPUS, "vCPU-hours", product("Fargate-vCPU-Hours:perCPU")),
+            context.metered_hourly("memory of pods", &MEMORY_GB, "GB-hours", product("Fargate-GB-Hours")),
+        ])
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| aws.eks.list_fargate_profiles().cluster_name(cluster).into_paginator().items().send().try_collect();

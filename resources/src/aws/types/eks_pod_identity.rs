@@ -64,7 +64,7 @@ impl Resource for EksPodIdentity {
         "{cluster}/a-{hex17}",
         "arn:aws:eks:{region}:{account}:podidentityassociation/{id}",
     )
-    .without_charge()
+    .without_charge("permissions cost nothing")
     .iam_actions(
         IamActions::new("eks:podidentityassociation/{parent}/*")
             .read(&["eks:DescribePodIdentityAssociation"])

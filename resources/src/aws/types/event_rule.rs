@@ -63,6 +63,10 @@ pub enum RuleState {
     EnabledWithAllCloudtrailManagementEvents,
 }
 
+/// Events of applications.
+const CUSTOM_EVENTS: UsageKey =
+    UsageKey::new("custom_events", "events of applications in a month, in units of 64 KiB; state them at one rule of a bus");
+
 impl Resource for EventRule {
     const TYPE: TypeInfo = TypeInfo::new(
         "event_rule",
@@ -81,11 +85,14 @@ impl Resource for EventRule {
             .change(&["events:DeleteRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets"])
             .grants(&[IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["events.amazonaws.com"]))]),
     );
+    const USAGE: &'static [UsageKey] = &[CUSTOM_EVENTS];
     type Api = Aws;
     type Outputs = ArnOutput;
 
-    fn price(&self, _: &PriceContext<'_>) -> Pricing {
-        Pricing::default().without("events of applications")
+    /// Events of AWS are free: <https://aws.amazon.com/eventbridge/pricing/>.
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let product = Product::new("AWSEvents").family("EventBridge").with("eventType", "Custom Event").usage_type("Event-64K-Chunks");
+        Pricing::of(vec![context.metered("events of applications", &CUSTOM_EVENTS, "events", product)])
     }
 
     /// Each event bus has a list of its own.

@@ -73,7 +73,7 @@ impl Resource for FileSystemAccessPoint {
         "fsap-{hex17}",
         "arn:aws:elasticfilesystem:{region}:{account}:access-point/{id}",
     )
-    .without_charge()
+    .without_charge("the files in the file system cost")
     .typical_seconds(5)
     .deletable_while_in_use()
     .quota(10_000, "AccessPointLimitExceeded")

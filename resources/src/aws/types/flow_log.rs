@@ -106,6 +106,9 @@ const DEFAULT_FIELDS: [&str; 14] = [
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {}
 
+/// Logs.
+const GB_DELIVERED: UsageKey = UsageKey::new("gb_delivered", "GB of logs in a month");
+
 impl Resource for FlowLog {
     const TYPE: TypeInfo =
         TypeInfo::new("flow_log", &services::ec2::SERVICE, "fl-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-flow-log/{id}")
@@ -124,11 +127,15 @@ impl Resource for FlowLog {
                         IamGrant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], GrantTarget::Referenced("s3_bucket")),
                     ]),
             );
+    const USAGE: &'static [UsageKey] = &[GB_DELIVERED];
     type Api = Aws;
     type Outputs = Outputs;
 
-    fn price(&self, _: &PriceContext<'_>) -> Pricing {
-        Pricing::default().without("the delivery of logs")
+    /// What the log group or bucket stores costs in addition: <https://aws.amazon.com/cloudwatch/pricing/>.
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let usage_type = if self.bucket.is_some() { "S3-Egress-Bytes" } else { "VendedLog-Bytes" };
+        let product = Product::new("AmazonCloudWatch").family("Data Payload").usage_type(usage_type);
+        Pricing::of(vec![context.metered("logs delivered", &GB_DELIVERED, "GB", product)])
     }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

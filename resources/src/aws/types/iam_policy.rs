@@ -45,7 +45,7 @@ const MAX_VERSIONS: usize = 5;
 
 impl Resource for IamPolicy {
     const TYPE: TypeInfo = TypeInfo::new("iam_policy", &services::iam::SERVICE, "{arn}", "arn:aws:iam::{account}:policy{path}{name}")
-        .without_charge()
+        .without_charge("IAM costs nothing")
         .global()
         .without_token()
         .quota(5_000, "LimitExceeded")

@@ -128,7 +128,7 @@ pub struct Outputs {
 impl Resource for IamRole {
     /// The typical duration is the time until other services accept a new role. The tagging API does not show roles.
     const TYPE: TypeInfo = TypeInfo::new("iam_role", &services::iam::SERVICE, "{name}", "arn:aws:iam::{account}:role{path}{name}")
-        .without_charge()
+        .without_charge("IAM costs nothing")
         .global()
         .always_listed()
         .typical_seconds(8)

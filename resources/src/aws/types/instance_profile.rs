@@ -40,7 +40,7 @@ impl Resource for InstanceProfile {
     /// The typical duration is the time until EC2 accepts a new profile.
     const TYPE: TypeInfo =
         TypeInfo::new("instance_profile", &services::iam::SERVICE, "{name}", "arn:aws:iam::{account}:instance-profile{path}{name}")
-            .without_charge()
+            .without_charge("IAM costs nothing")
             .global()
             .typical_seconds(8)
             .without_token()

@@ -15,7 +15,7 @@ pub struct InternetGateway {
 impl Resource for InternetGateway {
     const TYPE: TypeInfo =
         TypeInfo::new("internet_gateway", &services::ec2::SERVICE, "igw-{hex17}", "arn:aws:ec2:{region}:{account}:internet-gateway/{id}")
-            .without_charge()
+            .without_charge("the gateway costs nothing; transfer to the internet does")
             .without_token()
             .quota(50, "InternetGatewayLimitExceeded")
             .already_exists("Resource.AlreadyAssociated")

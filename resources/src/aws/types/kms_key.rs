@@ -18,7 +18,7 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
         Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Policy, PriceContext, Pricing,
-        Problem, Resource, Result, Scope, Tags, TypeInfo, ok_or_not_found,
+        Problem, Resource, Result, Scope, Tags, TypeInfo, UsageKey, ok_or_not_found,
     },
 };
 
@@ -201,12 +201,13 @@ impl Resource for KmsKey {
                     IamGrant::change(&["kms:CreateAlias", "kms:DeleteAlias"], GrantTarget::Arn("kms:{name}")),
                 ]),
         );
+    const USAGE: &'static [UsageKey] = services::kms::KEY_USAGE;
     type Api = Aws;
     type Outputs = Outputs;
 
     /// Rotation adds the price of a key for each of the first two rotations: <https://aws.amazon.com/kms/pricing/>.
     fn price(&self, context: &PriceContext<'_>) -> Pricing {
-        Pricing::of(vec![services::kms::key_price(context)])
+        services::kms::key_price(context)
     }
 
     /// Finds keys by alias, and by the tag index, the only source for a key without an alias yet. Without the index, the tags of all keys

@@ -82,12 +82,13 @@ impl Resource for KmsReplica {
                     IamGrant::change(&["kms:CreateAlias", "kms:DeleteAlias"], GrantTarget::Arn("kms:{name}")),
                 ]),
         );
+    const USAGE: &'static [UsageKey] = services::kms::KEY_USAGE;
     type Api = Aws;
     type Outputs = Outputs;
 
     /// Rotation adds the price of a key for each of the first two rotations: <https://aws.amazon.com/kms/pricing/>.
     fn price(&self, context: &PriceContext<'_>) -> Pricing {
-        Pricing::of(vec![services::kms::key_price(context)])
+        services::kms::key_price(context)
     }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -128,7 +128,7 @@ impl Resource for LaunchTemplate {
     /// AWS deletes it while others use it, which then start no instances.
     const TYPE: TypeInfo =
         TypeInfo::new("launch_template", &services::ec2::SERVICE, "lt-{hex17}", "arn:aws:ec2:{region}:{account}:launch-template/{id}")
-            .without_charge()
+            .without_charge("the instances that it starts cost")
             .spans_networks()
             .quota(5000, "LaunchTemplateLimitExceeded")
             .not_found("InvalidLaunchTemplateId.NotFound")

@@ -94,7 +94,7 @@ impl Resource for Listener {
         "{arn}",
         "arn:aws:elasticloadbalancing:{region}:{account}:listener/{family|app}/{hex8}/{hex16}/{hex16}",
     )
-    .without_charge()
+    .without_charge("its load balancer costs")
     .not_found("ListenerNotFound")
     .already_exists("DuplicateListener")
     .iam_actions(

@@ -55,7 +55,7 @@ macro_rules! with_entry {
 impl Resource for NetworkAcl {
     const TYPE: TypeInfo =
         TypeInfo::new("network_acl", &services::ec2::SERVICE, "acl-{hex17}", "arn:aws:ec2:{region}:{account}:network-acl/{id}")
-            .without_charge()
+            .without_charge("rules of networks cost nothing")
             .detached_by(&[Subnet::TYPE.name])
             .takes_over_entries()
             .quota(200, "NetworkAclLimitExceeded")

@@ -44,7 +44,7 @@ pub struct Outputs {
 
 impl Resource for OidcProvider {
     const TYPE: TypeInfo = TypeInfo::new("oidc_provider", &services::iam::SERVICE, "{arn}", "arn:aws:iam::{account}:oidc-provider/{url}")
-        .without_charge()
+        .without_charge("IAM costs nothing")
         .global()
         .without_token()
         .iam_actions(

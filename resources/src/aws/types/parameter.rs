@@ -154,10 +154,14 @@ impl Resource for Parameter {
     type Outputs = Outputs;
 
     /// <https://aws.amazon.com/systems-manager/pricing/>
-    fn price(&self, _: &PriceContext<'_>) -> Pricing {
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
         match self.tier {
             Tier::Standard => Pricing::default(),
-            Tier::Advanced | Tier::IntelligentTiering => Pricing::default().without("an advanced parameter"),
+            Tier::Advanced => {
+                let product = Product::new("AWSSystemsManager").family("AWS Systems Manager").usage_type("PS-Advanced-Param-Tier1");
+                Pricing::of(vec![context.hourly("advanced parameter", 1.0, product)])
+            }
+            Tier::IntelligentTiering => Pricing::default().without("a parameter that is advanced only if it must be"),
         }
     }
 

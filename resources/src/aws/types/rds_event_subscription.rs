@@ -38,7 +38,7 @@ pub struct RdsEventSubscription {
 impl Resource for RdsEventSubscription {
     const TYPE: TypeInfo =
         TypeInfo::new("rds_event_subscription", &services::rds::SERVICE, "{name}", "arn:aws:rds:{region}:{account}:es:{name}")
-            .without_charge()
+            .without_charge("the messages cost, at their topic")
             .typical_seconds(30)
             .without_token()
             .quota(20, "EventSubscriptionQuotaExceeded")

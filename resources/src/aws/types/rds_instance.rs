@@ -41,7 +41,7 @@ use crate::{
     aws::{Aws, Cx, services},
     core::{
         AccountLimit, ArnRef, BackupSource, Created, DataProtection, Declared, Deletion, Existing, GrantTarget, IamActions, IamGrant,
-        NewestBackup, Observed, Phase, PriceContext, Pricing, Problem, Questions, Ref, Resource, Result, Scope, Spec, TypeInfo,
+        NewestBackup, Observed, Phase, PriceContext, Pricing, Problem, Questions, Ref, Resource, Result, Scope, Spec, TypeInfo, UsageKey,
     },
 };
 
@@ -280,6 +280,7 @@ impl Resource for RdsInstance {
                     IamGrant::change(NETWORK_READS, GrantTarget::AllResources),
                 ]),
         );
+    const USAGE: &'static [UsageKey] = price::USAGE;
     type Api = Aws;
     type Outputs = Outputs;
 

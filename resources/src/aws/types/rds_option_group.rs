@@ -53,7 +53,7 @@ pub struct EngineFeature {
 
 impl Resource for RdsOptionGroup {
     const TYPE: TypeInfo = TypeInfo::new("rds_option_group", &services::rds::SERVICE, "{name}", "arn:aws:rds:{region}:{account}:og:{name}")
-        .without_charge()
+        .without_charge("settings of databases cost nothing")
         .without_token()
         .quota(20, "OptionGroupQuotaExceededFault")
         .not_found("OptionGroupNotFoundFault")

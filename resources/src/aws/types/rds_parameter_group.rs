@@ -41,7 +41,7 @@ pub struct RdsParameterGroup {
 impl Resource for RdsParameterGroup {
     const TYPE: TypeInfo =
         TypeInfo::new("rds_parameter_group", &services::rds::SERVICE, "{name}", "arn:aws:rds:{region}:{account}:pg:{name}")
-            .without_charge()
+            .without_charge("settings of databases cost nothing")
             .without_token()
             .not_found("DBParameterGroupNotFound")
             .already_exists("DBParameterGroupAlreadyExists")

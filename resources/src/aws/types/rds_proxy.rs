@@ -1,5 +1,6 @@
 //! `rds_proxy`: a pool of connections to a database.
 
+mod price;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -168,8 +169,13 @@ impl Resource for RdsProxy {
                         IamGrant::change(NETWORK_READS, GrantTarget::AllResources),
                     ]),
             );
+    const USAGE: &'static [UsageKey] = price::USAGE;
     type Api = Aws;
     type Outputs = Outputs;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        price::of(self, context)
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         read::list(aws, scope).await

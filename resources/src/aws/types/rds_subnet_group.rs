@@ -44,7 +44,7 @@ pub struct Outputs {
 impl Resource for RdsSubnetGroup {
     const TYPE: TypeInfo =
         TypeInfo::new("rds_subnet_group", &services::rds::SERVICE, "{name}", "arn:aws:rds:{region}:{account}:subgrp:{name}")
-            .without_charge()
+            .without_charge("a list of subnets costs nothing")
             .container()
             .without_token()
             .not_found("DBSubnetGroupNotFoundFault")

@@ -107,7 +107,7 @@ macro_rules! with_destination {
 impl Resource for RouteTable {
     const TYPE: TypeInfo =
         TypeInfo::new("route_table", &services::ec2::SERVICE, "rtb-{hex17}", "arn:aws:ec2:{region}:{account}:route-table/{id}")
-            .without_charge()
+            .without_charge("routes cost nothing; what they lead to does")
             .detached_by(&[Subnet::TYPE.name])
             .takes_over_entries()
             .iam_actions(

@@ -128,6 +128,10 @@ pub struct Outputs {
 
 /// GB stored.
 const GB_STORED: UsageKey = UsageKey::new("gb_stored", "GB stored");
+/// Requests that write or list.
+const WRITE_REQUESTS: UsageKey = UsageKey::new("write_requests", "requests that write, copy or list in a month");
+/// All other requests.
+const READ_REQUESTS: UsageKey = UsageKey::new("read_requests", "other requests in a month");
 
 impl Resource for S3Bucket {
     /// CreateBucket accepts tags since 2025, but S3-compatible endpoints ignore them.
@@ -190,14 +194,20 @@ impl Resource for S3Bucket {
                     ),
                 ]),
         );
-    const USAGE: &'static [UsageKey] = &[GB_STORED];
+    const USAGE: &'static [UsageKey] = &[GB_STORED, WRITE_REQUESTS, READ_REQUESTS];
     type Api = Aws;
     type Outputs = Outputs;
 
     fn price(&self, context: &PriceContext<'_>) -> Pricing {
         let product = Product::new("AmazonS3").family("Storage").with("volumeType", "Standard").usage_type("TimedStorage-ByteHrs");
         let stored = context.metered("objects", &GB_STORED, "GB-months", product).assuming("in the storage class Standard");
-        Pricing::of(vec![stored]).without("requests and transfer")
+        let requests = |usage_type| Product::new("AmazonS3").family("API Request").usage_type(usage_type);
+        Pricing::of(vec![
+            stored,
+            context.metered("writing requests", &WRITE_REQUESTS, "requests", requests("Requests-Tier1")),
+            context.metered("reading requests", &READ_REQUESTS, "requests", requests("Requests-Tier2")),
+        ])
+        .without("transfer from the bucket to the internet and to other regions")
     }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

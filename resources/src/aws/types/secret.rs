@@ -18,7 +18,7 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
         ArnOutput, ArnRef, Created, Declared, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete,
-        Phase, Policy, PriceContext, Pricing, Problem, Product, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
+        Phase, Policy, PriceContext, Pricing, Problem, Product, Resource, Result, STACK_TAG, Scope, TypeInfo, UsageKey, ok_or_not_found,
     },
 };
 
@@ -96,6 +96,9 @@ const AWS_KEY: &str = "alias/aws/secretsmanager";
 /// Error code of calls for a secret that is being deleted.
 const INVALID_REQUEST: &str = "InvalidRequestException";
 
+/// Requests.
+const REQUESTS: UsageKey = UsageKey::new("requests", "requests in a month");
+
 impl Resource for Secret {
     const TYPE: TypeInfo = TypeInfo::new(
         "secret",
@@ -127,13 +130,18 @@ impl Resource for Secret {
                 IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key")),
             ]),
     );
+    const USAGE: &'static [UsageKey] = &[REQUESTS];
     type Api = Aws;
     type Outputs = ArnOutput;
 
     fn price(&self, context: &PriceContext<'_>) -> Pricing {
         let copies = u32::try_from(self.replicas.len() + 1).unwrap_or(u32::MAX);
         let product = Product::new("AWSSecretsManager").family("Secret");
-        Pricing::of(vec![context.monthly("secret", f64::from(copies), "secret-months", product).assuming("1 in each region")])
+        let requests = Product::new("AWSSecretsManager").family("API Request");
+        Pricing::of(vec![
+            context.monthly("secret", f64::from(copies), "secret-months", product).assuming("1 in each region"),
+            context.metered("requests", &REQUESTS, "requests", requests),
+        ])
     }
 
     /// Reads each secret in the tag index and each desired name. ListSecrets is used only without the index, because it may lag five

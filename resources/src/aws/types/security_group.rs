@@ -107,7 +107,7 @@ macro_rules! change_rules {
 impl Resource for SecurityGroup {
     const TYPE: TypeInfo =
         TypeInfo::new("security_group", &services::ec2::SERVICE, "sg-{hex17}", "arn:aws:ec2:{region}:{account}:security-group/{id}")
-            .without_charge()
+            .without_charge("rules of networks cost nothing")
             // Rules may name groups of peered VPCs.
             .spans_networks()
             .always_listed()

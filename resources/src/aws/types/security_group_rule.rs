@@ -61,7 +61,7 @@ impl Resource for SecurityGroupRule {
         "sgr-{hex17}",
         "arn:aws:ec2:{region}:{account}:security-group-rule/{id}",
     )
-    .without_charge()
+    .without_charge("rules of networks cost nothing")
     .without_token()
     .not_found("InvalidSecurityGroupRuleId.NotFound")
     .already_exists("InvalidPermission.Duplicate")

@@ -65,6 +65,13 @@ pub struct SnsTopic {
     pub subscriptions: BTreeSet<Subscription>,
 }
 
+/// Messages to the topic.
+const PUBLISHES: UsageKey = UsageKey::new("publishes", "messages to the topic in a month, in units of 64 KiB");
+/// Messages to HTTP endpoints.
+const HTTP_DELIVERIES: UsageKey = UsageKey::new("http_deliveries", "messages to HTTP and HTTPS endpoints in a month");
+/// E-mails.
+const EMAILS: UsageKey = UsageKey::new("emails", "e-mails in a month");
+
 impl Resource for SnsTopic {
     const TYPE: TypeInfo = TypeInfo::new("sns_topic", &services::sns::SERVICE, "{arn}", "arn:aws:sns:{region}:{account}:{name}")
         .lost_on_recreation("subscriptions by e-mail and HTTP must be confirmed again")
@@ -82,11 +89,22 @@ impl Resource for SnsTopic {
                 .change(&["sns:DeleteTopic", "sns:SetSubscriptionAttributes", "sns:SetTopicAttributes", "sns:Subscribe", "sns:Unsubscribe"])
                 .grants(&[IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["sns.amazonaws.com"]))]),
         );
+    const USAGE: &'static [UsageKey] = &[PUBLISHES, HTTP_DELIVERIES, EMAILS];
     type Api = Aws;
     type Outputs = ArnOutput;
 
-    fn price(&self, _: &PriceContext<'_>) -> Pricing {
-        Pricing::default().without("messages")
+    /// Messages to queues and functions are free: <https://aws.amazon.com/sns/pricing/>.
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        if self.fifo {
+            return Pricing::default().without("messages of FIFO topics");
+        }
+        let product = |family, usage_type| Product::new("AmazonSNS").family(family).usage_type(usage_type);
+        let delivery = |usage_type| product("Message Delivery", usage_type);
+        Pricing::of(vec![
+            context.metered("messages", &PUBLISHES, "requests", product("API Request", "Requests-Tier1")),
+            context.metered("messages to HTTP endpoints", &HTTP_DELIVERIES, "messages", delivery("DeliveryAttempts-HTTP")),
+            context.metered("e-mails", &EMAILS, "messages", delivery("DeliveryAttempts-SMTP")),
+        ])
     }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -69,6 +69,9 @@ pub struct SqsQueue {
     pub policy: Option<Policy>,
 }
 
+/// Requests.
+const REQUESTS: UsageKey = UsageKey::new("requests", "requests in a month, in units of 64 KiB");
+
 impl Resource for SqsQueue {
     const TYPE: TypeInfo =
         TypeInfo::new("sqs_queue", &services::sqs::SERVICE, "https://{host}/{account}/{name}", "arn:aws:sqs:{region}:{account}:{name}")
@@ -84,11 +87,18 @@ impl Resource for SqsQueue {
                     .change(&["sqs:DeleteQueue", "sqs:SetQueueAttributes"])
                     .grants(&[IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key"))]),
             );
+    const USAGE: &'static [UsageKey] = &[REQUESTS];
     type Api = Aws;
     type Outputs = ArnOutput;
 
-    fn price(&self, _: &PriceContext<'_>) -> Pricing {
-        Pricing::default().without("requests")
+    /// <https://aws.amazon.com/sqs/pricing/>
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        let (queue_type, usage_type) = match self.fifo {
+            true => ("FIFO (first-in, first-out)", "Requests-FIFO-Tier1"),
+            false => ("Standard", "Requests-Tier1"),
+        };
+        let product = Product::new("AWSQueueService").family("API Request").with("queueType", queue_type).usage_type(usage_type);
+        Pricing::of(vec![context.metered("requests", &REQUESTS, "requests", product)])
     }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -71,7 +71,7 @@ pub struct Outputs {
 
 impl Resource for Subnet {
     const TYPE: TypeInfo = TypeInfo::new("subnet", &services::ec2::SERVICE, "subnet-{hex17}", "arn:aws:ec2:{region}:{account}:subnet/{id}")
-        .without_charge()
+        .without_charge("networks cost nothing; transfer between zones does")
         .container()
         .always_listed()
         .without_token()

@@ -182,7 +182,7 @@ impl Resource for TargetGroup {
         "{arn}",
         "arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/{name}/{hex16}",
     )
-    .without_charge()
+    .without_charge("its load balancer costs")
     .not_found("TargetGroupNotFound")
     .already_exists("DuplicateTargetGroupName")
     .iam_actions(

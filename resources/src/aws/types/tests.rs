@@ -23,9 +23,23 @@ fn each_type_with_many_fields_says_which_matter() {
 fn what_is_free_has_no_usage_that_costs() {
     for kind in RESOURCE_TYPES.iter() {
         let keys = kind.operations.usage_keys();
-        assert!(!kind.is_free || keys.is_empty(), "{} is free", kind.name);
+        assert!(kind.free.is_none() || keys.is_empty(), "{} is free", kind.name);
+        assert!(kind.free.is_none_or(|reason| reason.contains(' ')), "{}: no reason", kind.name);
         let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         assert!(keys.iter().all(|key| is_name(key.name) && key.default >= 0.0), "{}", kind.name);
+    }
+}
+
+/// An update of such a type changes its name, and with it the id.
+#[test]
+fn a_permanent_id_is_an_output_of_a_type_that_can_be_renamed() {
+    for kind in RESOURCE_TYPES.iter() {
+        let Some(output) = kind.permanent_id else { continue };
+        assert!(kind.outputs().pattern(output).is_some(), "{} has no output `{output}`", kind.name);
+        assert!(!kind.output_depends_on(output, &["/name"]), "{}: `{output}` changes with the name", kind.name);
+        assert_eq!(kind.id, "{name}", "{}: the id is not the name", kind.name);
+        assert!(kind.naming.is_some() && !kind.replaces.contains(&"/name"), "{}: another name replaces it", kind.name);
+        assert!(!kind.unique_keys.is_empty() || !kind.identity.is_empty(), "{}: names are not unique", kind.name);
     }
 }
 

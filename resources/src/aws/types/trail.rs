@@ -1,5 +1,6 @@
 //! `trail`: a trail of CloudTrail, which records the calls of an account.
 
+mod price;
 mod read;
 mod selectors;
 #[cfg(test)]
@@ -74,7 +75,6 @@ pub struct Trail {
 impl Resource for Trail {
     const TYPE: TypeInfo =
         TypeInfo::new("trail", &services::cloudtrail::SERVICE, "{name}", "arn:aws:cloudtrail:{region}:{account}:trail/{name}")
-            .without_charge()
             .deletable_while_in_use()
             .without_token()
             .quota(5, "MaximumNumberOfTrailsExceededException")
@@ -98,8 +98,13 @@ impl Resource for Trail {
                     ])
                     .grants(&[IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["cloudtrail.amazonaws.com"]))]),
             );
+    const USAGE: &'static [UsageKey] = price::USAGE;
     type Api = Aws;
     type Outputs = ArnOutput;
+
+    fn price(&self, context: &PriceContext<'_>) -> Pricing {
+        price::of(self, context)
+    }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let all = aws.cloudtrail.describe_trails().include_shadow_trails(false).send().await?.trail_list.unwrap_or_default();

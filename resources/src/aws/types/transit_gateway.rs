@@ -63,7 +63,7 @@ pub(super) fn option<T: for<'a> From<&'a str>>(on: bool) -> T {
 impl Resource for TransitGateway {
     const TYPE: TypeInfo =
         TypeInfo::new("transit_gateway", &services::ec2::SERVICE, "tgw-{hex17}", "arn:aws:ec2:{region}:{account}:transit-gateway/{id}")
-            .without_charge()
+            .without_charge("its attachments cost")
             .typical_seconds(120)
             .without_token()
             .quota(5, "TransitGatewayLimitExceeded")

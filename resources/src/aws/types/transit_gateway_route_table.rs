@@ -72,7 +72,7 @@ impl Resource for TransitGatewayRouteTable {
         "tgw-rtb-{hex17}",
         "arn:aws:ec2:{region}:{account}:transit-gateway-route-table/{id}",
     )
-    .without_charge()
+    .without_charge("the attachments of its gateway cost")
     .typical_seconds(30)
     .without_token()
     .spans_networks()

@@ -67,7 +67,7 @@ pub struct Outputs {
 
 impl Resource for Vpc {
     const TYPE: TypeInfo = TypeInfo::new("vpc", &services::ec2::SERVICE, "vpc-{hex17}", "arn:aws:ec2:{region}:{account}:vpc/{id}")
-        .without_charge()
+        .without_charge("networks cost nothing; transfer between zones does")
         .network()
         .container()
         .always_listed()

@@ -37,7 +37,7 @@ const LOAD_BALANCER_PATTERN: &str = "elasticloadbalancing:loadbalancer/app/*";
 
 impl Resource for WafAssociation {
     const TYPE: TypeInfo = TypeInfo::new("waf_association", &services::wafv2::SERVICE, "{resource}", "")
-        .without_charge()
+        .without_charge("the web ACL costs")
         .untaggable()
         .iam_actions(IamActions::new("wafv2:*/webacl/*").read(&["wafv2:GetWebACL", "wafv2:GetWebACLForResource"]).grants(&[
             IamGrant::read(&["wafv2:GetWebACLForResource"], GrantTarget::Arn(LOAD_BALANCER_PATTERN)),

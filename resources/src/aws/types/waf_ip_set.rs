@@ -53,7 +53,7 @@ impl Resource for WafIpSet {
         "{arn}",
         "arn:aws:wafv2:{region}:{account}:{scope|cloudfront=global|regional}/ipset/{name}/{uuid}",
     )
-    .without_charge()
+    .without_charge("the web ACL costs")
     .without_token()
     .iam_actions(
         IamActions::new("wafv2:*/ipset/{name}/*")

@@ -42,7 +42,7 @@ impl Resource for WafRegexSet {
         "{arn}",
         "arn:aws:wafv2:{region}:{account}:{scope|cloudfront=global|regional}/regexpatternset/{name}/{uuid}",
     )
-    .without_charge()
+    .without_charge("the web ACL costs")
     .without_token()
     // https://docs.aws.amazon.com/waf/latest/developerguide/limits.html
     .quota(10, "WAFLimitsExceededException")

@@ -99,7 +99,7 @@ const ADDRESS_LABEL: &str = "acme/address";
 
 impl Resource for HelmRelease {
     const TYPE: TypeInfo = TypeInfo::new("helm_release", &kubernetes::SERVICE, "{cluster}/{namespace}/{release}", "")
-        .without_charge()
+        .without_charge("it runs on the cluster's nodes, which cost")
         .ownership_beside()
         .deletable_while_in_use()
         .deleted_with_parent()

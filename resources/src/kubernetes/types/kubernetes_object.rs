@@ -98,7 +98,7 @@ impl Resource for KubernetesObject {
         "{cluster}/{manifest/apiVersion}/{manifest/kind}/{manifest/metadata/namespace|*}/{manifest/metadata/name}",
         "",
     )
-    .without_charge()
+    .without_charge("it is in the cluster, which costs; what controllers create for it is not known")
     .deletable_while_in_use()
     .deleted_with_parent()
     .listed_if_declared()

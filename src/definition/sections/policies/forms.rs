@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::{Value, json};
 
-use super::super::platform::component::PodSecurity;
+use super::super::{platform::component::PodSecurity, scalar::Scalar};
 
 /// Rules of a namespace.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -209,40 +209,15 @@ impl Quantity {
     }
 }
 
-/// Reads a text or a number.
-struct TextVisitor<T> {
-    expected: &'static str,
-    parse: fn(&str) -> Option<T>,
-}
-
-impl<T> Visitor<'_> for TextVisitor<T> {
-    type Value = T;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.expected)
-    }
-    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        (self.parse)(text).ok_or_else(|| E::custom(format!("`{text}` is not {}", self.expected)))
-    }
-    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
-    }
-    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
-    }
-    fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
-    }
-}
-
 impl<'de> Deserialize<'de> for Port {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Port, D::Error> {
-        deserializer.deserialize_any(TextVisitor { expected: "a port, such as `8080`, `53/UDP` or `8000-8100`", parse: Port::parse })
+        deserializer.deserialize_any(Scalar { expected: "a port, such as `8080`, `53/UDP` or `8000-8100`", read: Port::parse })
     }
 }
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
-        deserializer.deserialize_any(TextVisitor { expected: "a quantity, such as `500m`, `2` or `4Gi`", parse: Quantity::parse })
+        deserializer.deserialize_any(Scalar { expected: "a quantity, such as `500m`, `2` or `4Gi`", read: Quantity::parse })
     }
 }
 

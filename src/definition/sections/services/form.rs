@@ -1,13 +1,12 @@
 //! What the definition says about a service: its fields, and the short forms of their values.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, Visitor},
-};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+use super::super::scalar::Scalar;
 
 /// A service, a worker, which has no port, or a job, which has a schedule.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -197,34 +196,6 @@ pub enum Step {
     Wait(String),
     /// Waits until someone promotes the version.
     Approval,
-}
-
-/// Reads the text of a scalar with a function.
-struct Scalar<T> {
-    expected: &'static str,
-    read: fn(&str) -> Option<T>,
-}
-
-impl<T> Visitor<'_> for Scalar<T> {
-    type Value = T;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.expected)
-    }
-    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        (self.read)(text).ok_or_else(|| E::custom(format!("`{text}` is not valid: write {}", self.expected)))
-    }
-    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
-    }
-    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
-    }
-    fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
-        self.visit_str(&number.to_string())
-    }
-    fn visit_bool<E: Error>(self, switch: bool) -> Result<T, E> {
-        self.visit_str(if switch { "true" } else { "false" })
-    }
 }
 
 /// Deserializes a type from the text of a scalar.

@@ -20,6 +20,25 @@ pub(in crate::aws::types) const EXTENDED_SUPPORT: &str = "open-source-rds-extend
 /// The same, disabled.
 pub(in crate::aws::types) const NO_EXTENDED_SUPPORT: &str = "open-source-rds-extended-support-disabled";
 
+/// The settings that both calls that restore a cluster accept; the calls have types of their own. `fits` says whether the cluster has the major
+/// version of its parameter group at once: otherwise the group is set during the upgrade.
+macro_rules! with_restored_settings {
+    ($cluster:expr, $call:expr, fits: $fits:expr) => {{
+        let cluster: &AuroraCluster = $cluster;
+        let call = $call.set_port(cluster.port).db_subnet_group_name(cluster.subnet_group.get()).network_type(&cluster.network_type);
+        let call = call.set_vpc_security_group_ids(Some(referenced_ids(&cluster.security_groups)));
+        let group = cluster.parameter_group.as_ref().filter(|_| $fits);
+        let call = call.set_db_cluster_parameter_group_name(group.map(|group| group.get().to_owned()));
+        let call = call.set_serverless_v2_scaling_configuration(cluster.serverless.as_ref().map(Serverless::to_sdk));
+        let call = call.storage_type(&cluster.storage_type).set_kms_key_id(cluster.kms_key.as_ref().map(|key| key.get().to_owned()));
+        let call = call.deletion_protection(cluster.deletion_protection).set_enable_cloudwatch_logs_exports(cluster.log_exports());
+        let call = call.set_backtrack_window(Some(cluster.backtrack_seconds).filter(|seconds| *seconds > 0));
+        let call = call.enable_iam_database_authentication(cluster.iam_authentication).copy_tags_to_snapshot(cluster.copy_tags_to_snapshot);
+        call.engine_lifecycle_support(cluster.lifecycle_support())
+    }};
+}
+pub(super) use with_restored_settings;
+
 /// Part of a new cluster in a global database.
 struct Role {
     /// Whether it copies another cluster, which is the writer.
@@ -103,19 +122,9 @@ impl AuroraCluster {
             return Err(Error::new(ErrorKind::Rejected, "SnapshotDiffers", wrong));
         }
         let call = cx.rds.restore_db_cluster_from_snapshot().snapshot_identifier(name).set_db_cluster_identifier(self.name.clone());
-        let call = call.set_tags(Some(services::rds::to_tags(&cx.call.tags))).engine(to_aws(&self.engine)).set_port(self.port);
-        let call = call.db_subnet_group_name(self.subnet_group.get()).network_type(&self.network_type);
-        let call = call.set_vpc_security_group_ids(Some(referenced_ids(&self.security_groups)));
-        // The group of another major version is set during the upgrade.
+        let call = call.set_tags(Some(services::rds::to_tags(&cx.call.tags))).engine(to_aws(&self.engine));
         let fits = self.engine.same_major(&self.version, snapshot.engine_version().unwrap_or_default());
-        let group = self.parameter_group.as_ref().filter(|_| fits);
-        let call = call.set_db_cluster_parameter_group_name(group.map(|group| group.get().to_owned()));
-        let call = call.set_serverless_v2_scaling_configuration(self.serverless.as_ref().map(Serverless::to_sdk));
-        let call = call.storage_type(&self.storage_type).set_kms_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned()));
-        let call = call.deletion_protection(self.deletion_protection).set_enable_cloudwatch_logs_exports(self.log_exports());
-        let call = call.set_backtrack_window(Some(self.backtrack_seconds).filter(|seconds| *seconds > 0));
-        let call = call.enable_iam_database_authentication(self.iam_authentication).copy_tags_to_snapshot(self.copy_tags_to_snapshot);
-        let reply = call.engine_lifecycle_support(self.lifecycle_support()).send().await?;
+        let reply = with_restored_settings!(self, call, fits: fits).send().await?;
         reply.db_cluster.and_then(|cluster| cluster.db_cluster_identifier).ok_or_else(|| Error::missing_field("DBClusterIdentifier"))
     }
 

@@ -8,6 +8,7 @@ use super::{
         rds_instance::{POINT_IN_TIME, before, parse_time, simulated_time},
     },
     AuroraCluster, AuroraEngine, Serverless,
+    create::with_restored_settings,
 };
 use crate::{
     aws::from_aws,
@@ -59,20 +60,10 @@ impl AuroraCluster {
         let call = call.set_source_db_cluster_resource_id(point.resource_id.clone());
         let call = call.set_restore_to_time(point.time.as_deref().map(parse_time).transpose()?);
         let call = call.set_use_latest_restorable_time(point.time.is_none().then_some(true));
-        let call = call.set_tags(Some(services::rds::to_tags(&cx.call.tags))).set_port(self.port);
-        let call = call.db_subnet_group_name(self.subnet_group.get()).network_type(&self.network_type);
-        let call = call.set_vpc_security_group_ids(Some(referenced_ids(&self.security_groups)));
-        // The group of another major version is set during the upgrade.
+        let call = call.set_tags(Some(services::rds::to_tags(&cx.call.tags)));
         let version = origin.as_ref().and_then(DbCluster::engine_version);
         let fits = version.is_none_or(|version| self.engine.same_major(&self.version, version));
-        let group = self.parameter_group.as_ref().filter(|_| fits);
-        let call = call.set_db_cluster_parameter_group_name(group.map(|group| group.get().to_owned()));
-        let call = call.set_serverless_v2_scaling_configuration(self.serverless.as_ref().map(Serverless::to_sdk));
-        let call = call.storage_type(&self.storage_type).set_kms_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned()));
-        let call = call.deletion_protection(self.deletion_protection).set_enable_cloudwatch_logs_exports(self.log_exports());
-        let call = call.set_backtrack_window(Some(self.backtrack_seconds).filter(|seconds| *seconds > 0));
-        let call = call.enable_iam_database_authentication(self.iam_authentication).copy_tags_to_snapshot(self.copy_tags_to_snapshot);
-        let reply = call.engine_lifecycle_support(self.lifecycle_support()).send().await?;
+        let reply = with_restored_settings!(self, call, fits: fits).send().await?;
         reply.db_cluster.and_then(|cluster| cluster.db_cluster_identifier).ok_or_else(|| Error::missing_field("DBClusterIdentifier"))
     }
 

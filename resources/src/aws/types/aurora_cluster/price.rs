@@ -4,9 +4,10 @@ use super::{AuroraCluster, AuroraEngine};
 use crate::core::{PriceContext, Pricing, Product, UsageKey};
 
 /// Quantities that depend on the usage.
-pub(super) const USAGE: &[UsageKey] = &[GB_STORED, IO_REQUESTS];
+pub(super) const USAGE: &[UsageKey] = &[GB_STORED, IO_REQUESTS, GB_BACKUP];
 
 const GB_STORED: UsageKey = UsageKey::new("gb_stored", "GB stored");
+const GB_BACKUP: UsageKey = UsageKey::new("gb_backup", "GB of backups beyond the size of the storage");
 const IO_REQUESTS: UsageKey = UsageKey::new("io_requests", "requests to the storage in a month");
 
 /// Class of instances without a fixed size.
@@ -15,11 +16,15 @@ const SERVERLESS: &str = "db.serverless";
 /// Optimised storage includes all requests: <https://aws.amazon.com/rds/aurora/pricing/>.
 pub(super) fn of(cluster: &AuroraCluster, context: &PriceContext<'_>) -> Pricing {
     let product = |family, usage_type| Product::new("AmazonRDS").family(family).with("databaseEngine", "Any").usage_type(usage_type);
+    // The price list has it once for each engine, at one price.
+    let backups = Product::new("AmazonRDS").family("Storage Snapshot").usage_type("Aurora:BackupUsage");
+    let backups = context.metered("backups", &GB_BACKUP, "GB-months", backups);
     if cluster.is_io_optimized() {
         let product = product("Database Storage", "Aurora:IO-OptimizedStorageUsage");
-        return Pricing::of(vec![context.metered("storage", &GB_STORED, "GB-months", product)]);
+        return Pricing::of(vec![context.metered("storage", &GB_STORED, "GB-months", product), backups]);
     }
     Pricing::of(vec![
+        backups,
         context.metered("storage", &GB_STORED, "GB-months", product("Database Storage", "Aurora:StorageUsage")),
         context.metered("requests to the storage", &IO_REQUESTS, "requests", product("System Operation", "Aurora:StorageIOUsage")),
     ])

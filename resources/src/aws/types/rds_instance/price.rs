@@ -1,7 +1,12 @@
 //! The price of a database: its instance and its storage.
 
 use super::{Engine, RdsInstance};
-use crate::core::{PriceContext, Pricing, Product};
+use crate::core::{PriceContext, Pricing, Product, UsageKey};
+
+/// Quantities that depend on the usage.
+pub(super) const USAGE: &[UsageKey] = &[GB_BACKUP];
+
+const GB_BACKUP: UsageKey = UsageKey::new("gb_backup", "GB of backups beyond the size of the storage");
 
 /// Backups are free up to the size of the storage: <https://aws.amazon.com/rds/pricing/>.
 pub(super) fn of(database: &RdsInstance, context: &PriceContext<'_>) -> Pricing {
@@ -27,7 +32,10 @@ pub(super) fn of(database: &RdsInstance, context: &PriceContext<'_>) -> Pricing 
     let storage = storage.usage_type(format!("RDS:{zones}{name}"));
     let gib = f64::from(database.storage_gib);
     let storage = context.monthly(format!("storage ({})", database.storage_type), gib, "GB-months", storage);
-    let mut pricing = Pricing::of(vec![instance, storage]);
+    // The price list has it once for each engine, at one price.
+    let backups = Product::new("AmazonRDS").family("Storage Snapshot").usage_type("RDS:ChargedBackupUsage");
+    let backups = context.metered("backups", &GB_BACKUP, "GB-months", backups);
+    let mut pricing = Pricing::of(vec![instance, storage, backups]);
     if database.iops.is_some() || database.throughput_mibps.is_some() {
         pricing = pricing.without("operations and throughput beyond those included in the storage");
     }
