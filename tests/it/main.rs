@@ -58,6 +58,7 @@ mod recorded;
 mod references;
 mod regions;
 mod rehearse;
+mod remote_run;
 mod removals;
 mod renamed;
 mod render;
