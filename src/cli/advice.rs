@@ -19,7 +19,7 @@ static COMMAND: OnceLock<String> = OnceLock::new();
 
 /// Commands on a stack that messages name.
 const COMMANDS: &str =
-    "apply|cutover|destroy|drift|drill|failback|failover|history|import|outputs|plan|policy|render|rollback|show|unlock|validate";
+    "apply|cutover|destroy|drift|drill|failback|failover|history|import|outputs|plan|policy|remote|render|rollback|show|unlock|validate";
 
 /// Remembers the stack and the options of the command, if it has them.
 pub(super) fn remember(name: &str, command: &ArgMatches) {

@@ -1,7 +1,7 @@
 //! `acme apply` and `acme destroy`: plan, confirm, execute, and roll back after a failure.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{
     DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, advice,
-    cost::CostArguments, git, lock, open, outputs, plan, refusal::refuse, saved, selection::SelectionArguments,
+    cost::CostArguments, git, lock, open, outputs, plan, refusal::refuse, remote, saved, selection::SelectionArguments,
 };
 use crate::{
     engine::{
@@ -19,6 +19,7 @@ use crate::{
         journal::{Replay, RunOutcome},
         outputs::resolve,
         plan::{Goal, Plan},
+        remote::DEFAULT_PROJECT,
         run::{RunResult, UnfinishedRuns},
         saved_plan::SavedPlan,
         session::{LockedSession, ProposedPlan, RunOptions, Session},
@@ -29,31 +30,56 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: StackArguments,
+    pub(super) target: StackArguments,
     /// Skip confirmation; required without a terminal.
     #[arg(short, long)]
-    yes: bool,
+    pub(super) yes: bool,
     /// Keep completed steps after a failure instead of rolling back.
     #[arg(long)]
-    no_rollback: bool,
+    pub(super) no_rollback: bool,
     /// Show every change of a large plan, every field of new resources, and every line of the cost.
     #[arg(long)]
-    full: bool,
+    pub(super) full: bool,
+    /// Run the plan in the account of the stack, in a build of the CodeBuild project PROJECT (`acme-runner` if omitted), and show its events.
+    /// Ctrl-C leaves the build running; `acme remote` follows it again.
+    #[arg(long, value_name = "PROJECT", num_args = 0..=1, require_equals = true, default_missing_value = DEFAULT_PROJECT)]
+    #[arg(value_parser = remote::parse_project)]
+    pub(super) remote: Option<String>,
     #[command(flatten)]
-    selection: SelectionArguments,
+    pub(super) selection: SelectionArguments,
     #[command(flatten)]
-    cost: CostArguments,
+    pub(super) cost: CostArguments,
     #[command(flatten)]
-    lock: LockArguments,
+    pub(super) lock: LockArguments,
     #[command(flatten)]
-    global: GlobalArguments,
+    pub(super) global: GlobalArguments,
 }
 
 pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
+    if arguments.remote.is_some() {
+        remote::refuse_unsupported(&arguments.global)?;
+    }
+    let Opened { arguments, goal, session, saved } = open_target(arguments, goal).await?;
+    match &arguments.remote {
+        Some(project) => remote::run(&arguments, goal, session, saved, project).await,
+        None => run_goal(&arguments, goal, session, saved.as_ref().map(|(saved, file)| (saved, file.as_path()))).await,
+    }
+}
+
+/// What is to be applied.
+struct Opened {
+    /// With the definition of the saved plan, if there is one.
+    arguments: Arguments,
+    goal: Goal,
+    session: Session,
+    saved: Option<(SavedPlan, PathBuf)>,
+}
+
+async fn open_target(arguments: &Arguments, goal: Goal) -> Result<Opened> {
     match saved::read(&arguments.target)? {
         Some(saved) if goal == Goal::Apply => {
+            let file = arguments.target.path()?;
             if !arguments.selection.is_empty() {
-                let file = arguments.target.path()?;
                 let file = file.display();
                 refuse!(
                     "saved-plan",
@@ -62,7 +88,6 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
             }
             let target = saved::stack_arguments(&saved);
             let source = open::read(&target)?;
-            let file = arguments.target.path()?;
             let options = open::session_options(&target, &arguments.global);
             let plan_again = options.command_line("plan", &source.path);
             advice::select(&target, options);
@@ -72,7 +97,7 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
             arguments.yes = true;
             arguments.global.region.get_or_insert_with(|| saved.region.clone());
             let session = open::open_source(source, &arguments.target, &arguments.global).await?;
-            run_goal(&arguments, saved.goal, session, Some((&saved, &file))).await
+            Ok(Opened { goal: saved.goal, arguments, session, saved: Some((saved, file)) })
         }
         _ => {
             if goal == Goal::Destroy && arguments.selection.replaces() {
@@ -80,7 +105,7 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
             }
             let mut session = open::open(&arguments.target, &arguments.global).await?;
             session.select(arguments.selection.selection()?);
-            run_goal(arguments, goal, session, None).await
+            Ok(Opened { arguments: arguments.clone(), goal, session, saved: None })
         }
     }
 }
@@ -88,7 +113,8 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
 /// Saved plan, and its file.
 type SavedPlanFile<'a> = Option<(&'a SavedPlan, &'a Path)>;
 
-async fn run_goal(arguments: &Arguments, goal: Goal, session: Session, saved: SavedPlanFile<'_>) -> Result<u8> {
+/// Takes the lease, plans, and applies the plan.
+pub(super) async fn run_goal(arguments: &Arguments, goal: Goal, session: Session, saved: SavedPlanFile<'_>) -> Result<u8> {
     let mut locked = arguments.lock.lock(session, goal.command(), arguments.yes, &arguments.global).await?;
     let ended = run_with_lease(arguments, goal, &mut locked, saved).await;
     lock::release(locked).await;
@@ -130,8 +156,14 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
         report::eprint("No changes made.");
         return Ok(FAILED);
     }
-    let (ended, took) = run_plan(proposed, &arguments.target, global, !arguments.no_rollback, None).await?;
-    if ended.outcome == RunOutcome::Done && goal == Goal::Destroy && arguments.selection.is_empty() {
+    // A runner has no repository.
+    let commit = git::commit(&arguments.target.path()?).or_else(|| saved.and_then(|(saved, _)| saved.definition.commit.clone()));
+    let (ended, took) = run_plan_of_commit(proposed, commit, global, !arguments.no_rollback, None).await?;
+    if ended.outcome == RunOutcome::Done
+        && goal == Goal::Destroy
+        && arguments.selection.is_empty()
+        && saved.is_none_or(|(saved, _)| saved.selection.is_empty())
+    {
         locked.forget_procedures().await?;
     }
     let session = locked.session();
@@ -154,9 +186,20 @@ pub async fn run_plan(
     roll_back_on_failure: bool,
     procedure: Option<String>,
 ) -> Result<(RunResult, Duration)> {
+    run_plan_of_commit(proposed, git::commit(&target.path()?), global, roll_back_on_failure, procedure).await
+}
+
+/// Same, for a definition of this commit.
+async fn run_plan_of_commit(
+    proposed: ProposedPlan<'_>,
+    commit: Option<String>,
+    global: &GlobalArguments,
+    roll_back_on_failure: bool,
+    procedure: Option<String>,
+) -> Result<(RunResult, Duration)> {
     let checked = proposed.check()?;
     let (events, progress_task) = progress::spawn(progress_mode(global));
-    let (stop, commit) = (stop_on_interrupt(events.downgrade()), git::commit(&target.path()?));
+    let stop = stop_on_interrupt(events.downgrade());
     let begun = Instant::now();
     let ended = checked.apply(RunOptions { stop, commit, procedure, roll_back_on_failure, ..RunOptions::new(events) }).await?;
     progress_task.await?;
@@ -171,7 +214,7 @@ pub fn show_plan(plan: &Plan, session: &Session, global: &GlobalArguments) -> Re
     show_plan_with(plan, session, global, RenderOptions::default())
 }
 
-fn show_plan_with(plan: &Plan, session: &Session, global: &GlobalArguments, options: RenderOptions) -> Result<()> {
+pub(super) fn show_plan_with(plan: &Plan, session: &Session, global: &GlobalArguments, options: RenderOptions) -> Result<()> {
     report::github::summarize_plan(plan);
     open::annotate_obstacles(session, plan);
     let blocked = !plan.obstacles.is_empty();
@@ -189,7 +232,7 @@ fn show_plan_with(plan: &Plan, session: &Session, global: &GlobalArguments, opti
 }
 
 /// Output format of a run's events.
-fn progress_mode(global: &GlobalArguments) -> progress::Mode {
+pub(super) fn progress_mode(global: &GlobalArguments) -> progress::Mode {
     match global.output {
         _ if global.quiet => progress::Mode::Quiet,
         OutputFormat::Json => progress::Mode::Json,
@@ -231,7 +274,7 @@ pub fn warn_unfinished(unfinished: &UnfinishedRuns, session: &Session) {
 }
 
 /// Asks for confirmation on a terminal; without one, refuses.
-fn confirm_goal(goal: Goal, session: &Session, rolls_back: bool) -> Result<bool> {
+pub(super) fn confirm_goal(goal: Goal, session: &Session, rolls_back: bool) -> Result<bool> {
     let stack = session.stack();
     let failure = match rolls_back {
         true => "If a step fails, everything is rolled back; `--no-rollback` keeps completed steps.",

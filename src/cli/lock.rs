@@ -26,6 +26,16 @@ pub struct LockArguments {
 }
 
 impl LockArguments {
+    /// Options that were given on another machine.
+    pub(super) fn new(lock_timeout: u64, parallelism: Option<NonZeroUsize>) -> LockArguments {
+        LockArguments { lock_timeout, parallelism }
+    }
+
+    /// Time to wait for another run, in seconds, and the maximum number of parallel steps.
+    pub(super) fn values(&self) -> (u64, Option<NonZeroUsize>) {
+        (self.lock_timeout, self.parallelism)
+    }
+
     /// Connects to the backend and acquires the stack's lease; reports the holder while waiting. Asks whether to create a bucket if there
     /// is a terminal, unless `yes` skips confirmations.
     ///

@@ -29,8 +29,10 @@ mod policy;
 mod procedure;
 mod refusal;
 mod rehearse;
+mod remote;
 mod render;
 mod rollback;
+mod runner;
 mod saved;
 mod schema;
 mod selection;
@@ -147,6 +149,13 @@ enum Command {
     /// The same definition and resources give the same files. acme shows what changes, and deletes files that it no longer renders. It creates
     /// the sources of a service once, and leaves files alone that it did not render, and, with exit code 2, rendered files that were edited.
     Render(render::Arguments),
+    /// Follow the remote run of a stack, started by `apply --remote` or `destroy --remote`; or stop it.
+    ///
+    /// Shows the run in progress, or else the last one, from its first event, and exits with its code. Ctrl-C leaves it running.
+    Remote(remote::Arguments),
+    /// Apply the plan of a remote run; a build of CodeBuild calls it.
+    #[command(hide = true)]
+    Runner(runner::Arguments),
     /// Remove the lease of a crashed run.
     Unlock(unlock::Arguments),
     /// Print the IAM policies for planning and applying a stack.
@@ -381,6 +390,8 @@ async fn run_command(command: Command) -> anyhow::Result<u8> {
         Command::Drift(arguments) => drift::run(&arguments).await,
         Command::History(arguments) => history::run(arguments).await,
         Command::Stacks(arguments) => stacks::run(&arguments).await,
+        Command::Remote(arguments) => remote::follow_latest(&arguments).await,
+        Command::Runner(arguments) => runner::run(&arguments).await,
         Command::Rehearse(arguments) => rehearse::run(&arguments).await,
         Command::Drill(arguments) => drill::run(&arguments).await,
         Command::Render(arguments) => render::run(&arguments).await,

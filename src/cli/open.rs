@@ -74,6 +74,7 @@ pub fn session_options(target: &StackArguments, global: &GlobalArguments) -> Ses
         role: global.role.clone(),
         parallelism: None,
         values: target.values.iter().map(|file| file.display().to_string()).collect(),
+        remote_user: None,
     }
 }
 

@@ -6,7 +6,7 @@
 pub mod document;
 pub mod existing;
 mod files;
-mod git;
+pub mod git;
 mod inputs;
 pub mod modules;
 pub mod stack_sections;

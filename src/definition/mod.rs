@@ -52,11 +52,14 @@ use std::{
 
 use serde_json::{Map, Value};
 
-pub use self::composition::existing::{ExistingQuery, ExistingResource, MORE, OtherStack, ResourceQuery, STACKS};
 use self::composition::{
     document::compose,
     existing::{parse_existing, parse_stacks, written_names},
     modules,
+};
+pub use self::composition::{
+    existing::{ExistingQuery, ExistingResource, MORE, OtherStack, ResourceQuery, STACKS},
+    git::{FetchedModule, restore_to_cache},
 };
 pub use self::{
     backend_location::BackendLocation,

@@ -1,8 +1,13 @@
 //! The text of a definition, and locations in it.
 
-use std::{borrow::Cow, collections::BTreeMap, ops::Range};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    path::Path,
+};
 
-use super::diagnostic::Diagnostic;
+use super::{FetchedModule, diagnostic::Diagnostic};
 
 /// Source of a definition: the stack file, and the files that belong to it.
 #[derive(Clone, Debug)]
@@ -28,6 +33,8 @@ pub struct SourceFile {
     pub role: FileRole,
     /// Files by their position in its `include:`.
     pub includes: BTreeMap<usize, usize>,
+    /// Module from a Git repository that it describes.
+    pub fetched: Option<FetchedModule>,
 }
 
 /// Part of a file in a definition.
@@ -50,7 +57,7 @@ impl Source {
     /// Creates a source from a name for messages and its text.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Source {
         let (path, text) = (path.into(), text.into());
-        let file = SourceFile { path: path.clone(), range: 0..text.len(), role: FileRole::Stack, includes: BTreeMap::new() };
+        let file = SourceFile { path: path.clone(), range: 0..text.len(), role: FileRole::Stack, includes: BTreeMap::new(), fetched: None };
         Source { path, text, files: vec![file], problems: None }
     }
     /// Adds a file. Returns its index.
@@ -60,12 +67,22 @@ impl Source {
         }
         let start = self.text.len();
         self.text.push_str(text);
-        self.files.push(SourceFile { path, range: start..self.text.len(), role, includes: BTreeMap::new() });
+        self.files.push(SourceFile { path, range: start..self.text.len(), role, includes: BTreeMap::new(), fetched: None });
         self.files.len() - 1
     }
     /// Adds values given for this run, which replace those of the definition.
     pub fn add_values(&mut self, path: impl Into<String>, text: &str) {
         self.add_file(path.into(), text, FileRole::Values { environment: None });
+    }
+    /// Files that belong to the user, each with its path as shown and its text; without those of fetched modules.
+    pub fn own_files(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fetched = self.fetched_modules();
+        let is_own = move |file: &&SourceFile| !fetched.iter().any(|module| module.has(Path::new(&file.path)));
+        self.files.iter().filter(is_own).filter_map(|file| Some((file.path.as_str(), self.text.get(file.range.clone())?)))
+    }
+    /// Modules from Git repositories that it includes.
+    pub fn fetched_modules(&self) -> BTreeSet<&FetchedModule> {
+        self.files.iter().filter_map(|file| file.fetched.as_ref()).collect()
     }
     /// Names of the files with values given for this run.
     pub fn values_files(&self) -> impl Iterator<Item = &str> {

@@ -20,6 +20,7 @@ pub mod plan;
 mod preflight;
 pub mod procedure_record;
 pub mod rehearse;
+pub mod remote;
 pub mod run;
 pub mod saved_plan;
 pub mod session;

@@ -35,7 +35,7 @@ use std::io;
 pub use crate::core::{format_duration, format_elapsed};
 use crate::definition::{Diagnostic, Source};
 pub use place::{Place, announce_simulated};
-pub use printer::{Stdout, eprint, mark_simulated, print, print_json, print_json_line, print_yaml, write_failure};
+pub use printer::{Stdout, eprint, mark_simulated, print, print_json, print_json_line, print_yaml, split_long_lines, write_failure};
 pub use style::Style;
 pub use value::AddressNames;
 

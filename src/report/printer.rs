@@ -135,13 +135,43 @@ pub fn print_json(value: &impl Serialize) -> serde_json::Result<()> {
     Ok(())
 }
 
+/// Length of a line of JSON above which it is written in parts, in bytes.
+static LONGEST_LINE: OnceLock<usize> = OnceLock::new();
+
+/// Writes longer lines of JSON in parts: objects with the event `remote_part`, for a log that limits the length of lines.
+pub fn split_long_lines(length: usize) {
+    LONGEST_LINE.set(length).ok();
+}
+
 /// Writes a JSON document to stdout, on one line.
 ///
 /// # Errors
 /// Fails if the value can't be written as JSON.
 pub fn print_json_line(value: &impl Serialize) -> serde_json::Result<()> {
-    print(&format!("{}\n", escape_json(&serde_json::to_string(value)?)));
+    let line = escape_json(&serde_json::to_string(value)?);
+    match LONGEST_LINE.get() {
+        Some(length) if line.len() > *length => {
+            let parts = parts_of(&line, *length);
+            for (number, text) in (1..).zip(&parts) {
+                let part = serde_json::json!({ "event": "remote_part", "part": number, "of": parts.len(), "text": text });
+                print(&format!("{}\n", escape_json(&serde_json::to_string(&part)?)));
+            }
+        }
+        _ => print(&format!("{line}\n")),
+    }
     Ok(())
+}
+
+/// Splits text into parts of about this length in bytes, between characters.
+fn parts_of(text: &str, length: usize) -> Vec<&str> {
+    let (mut parts, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let end = (length.max(1)..rest.len()).find(|end| rest.is_char_boundary(*end)).unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        parts.push(part);
+        rest = after;
+    }
+    parts
 }
 
 /// Writes a YAML document to stdout; as JSON, which is YAML, too, if it contains characters that are escaped.
@@ -292,6 +322,17 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn parts_of_a_line_are_the_whole_line() {
+        let line = "añb→c".repeat(7);
+        for length in 1..20 {
+            let parts = parts_of(&line, length);
+            assert_eq!(parts.concat(), line);
+            assert!(parts.iter().all(|part| part.len() < length + 3), "{parts:?}");
+        }
+        assert!(parts_of("", 5).is_empty());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::acme::{Acme, CommandOutput, write_file};
 
-/// Commands that write no data, or only files.
-const WITHOUT_DATA: [&str; 4] = ["completions", "docs", "fmt", "man"];
+/// Commands that write no data, or only files; and the one for builds, which always writes JSON.
+const WITHOUT_DATA: [&str; 5] = ["completions", "docs", "fmt", "man", "runner"];
 /// Documents in the form of another program.
 const FOREIGN: [&str; 3] = ["policy", "schema", "show --expanded"];
 

@@ -60,6 +60,7 @@ mod recorded;
 mod references;
 mod regions;
 mod rehearse;
+mod remote_run;
 mod removals;
 mod renamed;
 mod render;

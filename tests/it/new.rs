@@ -1,6 +1,8 @@
 //! A first definition with `acme new`.
 
-use std::{path::Path, process::Command};
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+use serde_json::Value;
 
 use crate::{
     acme::{Acme, CommandOutput, binary},
@@ -150,4 +152,37 @@ fn the_first_walk_needs_no_file_name() {
     run(&["plan", "other.yaml", "--env", "staging", "--local"]).assert_success();
     let text = std::fs::read_to_string(folder.path().join("other.yaml")).expect("the definition");
     assert!(text.contains("acme apply   other.yaml --env staging --local "), "{text}");
+}
+
+/// The stack for `apply --remote`: it can be created, changed and deleted, and its role has no permission but its own log and the backend.
+#[test]
+fn writes_the_runner_of_remote_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = run_new(folder.path(), &["runner", "--like", "remote", "--region", "us-east-1", "--out", "runner.yaml"]).assert_success();
+    assert!(done.stderr.contains("Run `acme plan runner.yaml --local`"), "{}", done.stderr);
+    let definition = folder.path().join("runner.yaml");
+    let text = std::fs::read_to_string(&definition).unwrap();
+    assert!(text.contains("acme apply runner.yaml") && text.contains("region: us-east-1") && !text.contains("templates/remote"), "{text}");
+    let acme = Acme::local(&folder.path().join("cloud"));
+    Acme::without_cloud().run("validate", &definition, &[]).assert_success();
+    assert_eq!(acme.plan(&definition).changes(), ["create codebuild_project.main", "create iam_role.runner", "create log_group.runner"]);
+    acme.apply(&definition);
+    acme.assert_no_changes(&definition);
+    let outputs = acme.run("outputs", &definition, &[]).assert_success().stdout;
+    assert!(outputs.contains("project = acme-runner"), "{outputs}");
+    let shown: Value = serde_yaml::from_str(&acme.run("show", &definition, &[]).assert_success().stdout).unwrap();
+    let policies = shown["resources"]["iam_role"]["runner"]["inline_policies"].as_object().expect("policies");
+    let statements: Vec<&Value> = policies.values().flat_map(|policy| policy["Statement"].as_array().expect("statements")).collect();
+    let services: BTreeSet<&str> = statements
+        .iter()
+        .flat_map(|statement| statement["Action"].as_array().expect("actions"))
+        .map(|action| action.as_str().expect("an action").split(':').next().expect("a service"))
+        .collect();
+    assert_eq!(services.into_iter().collect::<Vec<_>>(), ["logs", "s3"]);
+    assert!(statements.iter().all(|statement| statement["Resource"] != serde_json::json!(["*"])), "{statements:#?}");
+    acme.destroy(&definition);
+    for (option, value) in [("--size", "large"), ("--domain", "example.org")] {
+        let refused = run_new(folder.path(), &["other", "--like", "remote", option, value]);
+        assert!(refused.code != 0 && refused.stderr.contains(&format!("omit `{option}`")), "{}", refused.stderr);
+    }
 }

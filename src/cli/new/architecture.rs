@@ -1,21 +1,31 @@
-//! Definitions that start from a reference architecture in `stacks/`.
+//! Definitions that start from a reference architecture in `stacks/`, or from another stack that acme ships.
 
 use clap::ValueEnum;
 
 /// A reference architecture.
 pub struct Architecture {
-    /// Name for `--like`, and of its file.
+    /// Name for `--like`.
     pub name: &'static str,
+    /// Its file in the repository.
+    path: &'static str,
     text: &'static str,
 }
 
 /// Includes the definitions with these names.
 macro_rules! architectures {
-    ($($name:literal),*) => { &[$(Architecture { name: $name, text: include_str!(concat!("../../../stacks/", $name, ".yaml")) }),*] };
+    ($($name:literal),*) => { &[$(Architecture {
+        name: $name,
+        path: concat!("stacks/", $name, ".yaml"),
+        text: include_str!(concat!("../../../stacks/", $name, ".yaml")),
+    }),*] };
 }
 
 /// All reference architectures.
 pub const ARCHITECTURES: &[Architecture] = architectures!["alb-eks-rds", "devops-platform", "gitops", "highly-available", "microservices"];
+
+/// Project of CodeBuild for `apply --remote`, for all stacks of an account and region.
+pub const REMOTE: Architecture =
+    Architecture { name: "remote", path: "templates/remote/runner.yaml", text: include_str!("../../../templates/remote/runner.yaml") };
 
 /// Size of the machines in production.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -64,10 +74,20 @@ const MACHINE_SIZES: &[&str] = &["nano", "micro", "small", "medium", "large", "x
 impl Architecture {
     /// Returns the architecture with this name.
     pub fn find(name: &str) -> Option<&'static Architecture> {
-        ARCHITECTURES.iter().find(|one| one.name == name)
+        ARCHITECTURES.iter().chain([&REMOTE]).find(|one| one.name == name)
     }
 
-    /// Domain of its hosts.
+    /// Names for `--like`.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        ARCHITECTURES.iter().chain([&REMOTE]).map(|one| one.name)
+    }
+
+    /// Whether it has the environments `staging` and `production`.
+    pub fn has_environments(&self) -> bool {
+        self.text.contains("\nenvironments:")
+    }
+
+    /// Domain of its hosts; empty without hosts.
     pub fn domain(&self) -> &'static str {
         self.text.lines().find_map(|line| line.strip_prefix("  domain: ")).unwrap_or_default()
     }
@@ -97,9 +117,7 @@ impl Architecture {
                 _ if line.starts_with("# yaml-language-server") => format!("# yaml-language-server: $schema={}", super::parts::SCHEMA_URL),
                 _ if line.starts_with("stack: ") => format!("stack: {}", answers.name),
                 _ if line.starts_with("  domain: ") => format!("  domain: {}", answers.domain.unwrap_or(self.domain())),
-                _ if line.starts_with('#') => {
-                    line.replace(&format!("stacks/{}.yaml", self.name), answers.file).replace(" docs/", &format!(" {DOCS_URL}"))
-                }
+                _ if line.starts_with('#') => line.replace(self.path, answers.file).replace(" docs/", &format!(" {DOCS_URL}")),
                 _ if is_production && production.contains(&line) => resized(line, &staging, answers.size),
                 _ => line.replace(" docs/", &format!(" {DOCS_URL}")),
             };
@@ -181,7 +199,7 @@ mod tests {
         for architecture in ARCHITECTURES {
             for (region, size) in [("eu-central-1", Size::Small), ("us-east-1", Size::Medium), ("ap-southeast-1", Size::Large)] {
                 let text = render(architecture, region, size);
-                assert!(!text.contains(&format!("stacks/{}.yaml", architecture.name)), "{text}");
+                assert!(!text.contains(architecture.path), "{text}");
                 assert!(!text.contains(REGION) || region == COPY_REGION, "{text}");
                 for environment in ["staging", "production"] {
                     let options = LoadOptions { environment: environment.parse().ok(), ..LoadOptions::default() };
@@ -203,7 +221,7 @@ mod tests {
                 region: REGION,
                 domain: None,
                 size: Size::Medium,
-                file: &format!("stacks/{}.yaml", architecture.name),
+                file: architecture.path,
             });
             let differing: Vec<_> = architecture.text.lines().zip(text.lines()).filter(|(a, b)| a != b).map(|(a, _)| a).collect();
             assert!(differing.iter().all(|line| line.starts_with("# yaml-language-server") || line.contains(" docs/")), "{differing:?}");

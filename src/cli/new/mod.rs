@@ -19,7 +19,7 @@ use crate::{
     definition::{LoadOptions, Source, load},
     report,
 };
-use architecture::{ARCHITECTURES, Answers, Architecture, Size, example_lines};
+use architecture::{Answers, Architecture, Size, example_lines};
 use parts::{PARTS, find_part, render_definition};
 
 #[derive(Debug, Args)]
@@ -36,9 +36,9 @@ pub struct Arguments {
     /// Parts of the definition. Default: network, or ask on a terminal.
     #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = PossibleValuesParser::new(PARTS.iter().map(|part| part.name)))]
     with: Vec<String>,
-    /// Start from a complete architecture instead.
+    /// Start from a complete architecture instead, or from `remote`, the runner of `apply --remote`.
     #[arg(long, value_name = "ARCHITECTURE", conflicts_with = "with")]
-    #[arg(value_parser = PossibleValuesParser::new(ARCHITECTURES.iter().map(|one| one.name)))]
+    #[arg(value_parser = PossibleValuesParser::new(Architecture::names()))]
     like: Option<String>,
     /// Domain of the architecture's hosts, which Route 53 serves. Default: an example, or ask on a terminal.
     #[arg(long, requires = "like")]
@@ -67,12 +67,14 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let file = path.display().to_string();
     // The file need not be named if it is the default one.
     let named = if file == DEFAULT_FILES[0] { String::new() } else { format!("{file} ") };
-    match arguments.like.as_deref().and_then(Architecture::find) {
+    let architecture = arguments.like.as_deref().and_then(Architecture::find);
+    let has_environments = architecture.is_none_or(Architecture::has_environments);
+    match architecture {
         Some(architecture) => {
-            let domain = answer(arguments.domain.clone(), is_interactive, "Domain", architecture.domain())?;
+            let domain = choose_domain(arguments, architecture, is_interactive)?;
             let size = choose_size(arguments, architecture, is_interactive)?;
-            let text = architecture.render(&Answers { name: &name, region: &region, domain: Some(&domain), size, file: &file });
-            write_definition(&path, &file, &text)?;
+            let text = architecture.render(&Answers { name: &name, region: &region, domain: domain.as_deref(), size, file: &file });
+            write_definition(&path, &file, &text, has_environments)?;
             let lines: Vec<String> = example_lines(&text).iter().map(ToString::to_string).collect();
             if !lines.is_empty() {
                 report::eprint(&format!(
@@ -83,13 +85,14 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         }
         None => {
             let with = choose_parts(arguments, is_interactive)?;
-            write_definition(&path, &file, &render_definition(&name, &region, &named, &with))?;
+            write_definition(&path, &file, &render_definition(&name, &region, &named, &with), has_environments)?;
             for needed in with.iter().filter_map(|name| find_part(name)?.requires).filter(|needed| !with.contains(needed)).take(1) {
                 report::eprint(&format!("Added: {needed}, required by the other parts."));
             }
         }
     }
-    report::eprint(&format!("Wrote {file}. Run `acme plan {named}--env staging --local` to show its resources."));
+    let environment = if has_environments { "--env staging " } else { "" };
+    report::eprint(&format!("Wrote {file}. Run `acme plan {named}{environment}--local` to show its resources."));
     if arguments.output.is_json() {
         report::print_json(&json!({ "format": "acme-new/1", "file": file }))?;
     }
@@ -111,10 +114,20 @@ fn answer(option: Option<String>, is_interactive: bool, question: &str, default:
     Ok(given.unwrap_or_else(|| default.to_owned()))
 }
 
+/// Domain of the hosts; `None` without hosts.
+fn choose_domain(arguments: &Arguments, architecture: &Architecture, is_interactive: bool) -> Result<Option<String>> {
+    let usual = architecture.domain();
+    match &arguments.domain {
+        Some(_) if usual.is_empty() => refuse!("invalid-answer", "`{}` has no hosts: omit `--domain`", architecture.name),
+        _ if usual.is_empty() => Ok(None),
+        domain => answer(domain.clone(), is_interactive, "Domain", usual).map(Some),
+    }
+}
+
 fn choose_size(arguments: &Arguments, architecture: &Architecture, is_interactive: bool) -> Result<Size> {
     if !architecture.has_sizes() {
         if arguments.size.is_some() {
-            refuse!("invalid-answer", "`{}` has no sizes, because Karpenter chooses its machines: omit `--size`", architecture.name);
+            refuse!("invalid-answer", "`{}` has no machines of a fixed size: omit `--size`", architecture.name);
         }
         return Ok(Size::default());
     }
@@ -144,8 +157,8 @@ fn choose_parts(arguments: &Arguments, is_interactive: bool) -> Result<Vec<&str>
 }
 
 /// Checks the definition, and writes it to a new file.
-fn write_definition(path: &Path, file: &str, text: &str) -> Result<()> {
-    let options = LoadOptions { environment: "staging".parse().ok(), ..LoadOptions::default() };
+fn write_definition(path: &Path, file: &str, text: &str, has_environments: bool) -> Result<()> {
+    let options = LoadOptions { environment: if has_environments { "staging".parse().ok() } else { None }, ..LoadOptions::default() };
     if let Err(problems) = load(&Source::new(file, text), &options) {
         let messages: Vec<String> = problems
             .iter()

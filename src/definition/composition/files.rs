@@ -95,6 +95,8 @@ struct Target {
     real: PathBuf,
     role: FileRole,
     place: Place,
+    /// Module that was fetched for it.
+    fetched: Option<git::FetchedModule>,
 }
 
 impl Reader<'_> {
@@ -136,9 +138,10 @@ impl Reader<'_> {
                         let message = format!("`{}` has no file `{MODULE_FILE}` in `{}`", location.url(), location.folder());
                         (message, "write the folder of the module after `//`".to_owned())
                     })?;
+                    let fetched = Some(git::FetchedModule::new(&tree, location.folder()));
                     // The checksum covers the folder of the module, and no other.
                     let root = real.parent().map_or(tree, Path::to_path_buf);
-                    Ok(Target { path, real, role: FileRole::Module, place: Place { folder, root } })
+                    Ok(Target { path, real, role: FileRole::Module, place: Place { folder, root }, fetched })
                 }
                 None if checksum.is_some() => {
                     Err(("a module in a folder has no checksum".to_owned(), "remove `checksum`: it is for Git repositories".to_owned()))
@@ -160,6 +163,7 @@ impl Reader<'_> {
         let text = fs::read_to_string(&target.real)
             .map_err(|error| (format!("can't read `{shown}`: {error}"), "the file must be readable text in UTF-8".to_owned()))?;
         let index = self.source.add_file(shown, &text, target.role);
+        self.source.files[index].fetched = target.fetched;
         self.open.push(target.real);
         self.read_includes(index, &target.place);
         self.open.pop();
@@ -190,7 +194,7 @@ fn find_path(path: &str, place: &Place, role: FileRole) -> Result<Target, EntryE
         return Err((message, "for a folder, write `- module: …`".to_owned()));
     }
     let folder = joined.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    Ok(Target { path: joined, real, role, place: Place { folder, root: place.root.clone() } })
+    Ok(Target { path: joined, real, role, place: Place { folder, root: place.root.clone() }, fetched: None })
 }
 
 /// Path for messages, without `.` and `folder/..`.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     env, fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -121,6 +121,60 @@ impl Location {
             }
         }
     }
+}
+
+/// A module in the cache.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FetchedModule {
+    /// Files of its repository.
+    tree: PathBuf,
+    /// Its folder in the repository.
+    folder: String,
+}
+
+impl FetchedModule {
+    pub(super) fn new(tree: &Path, folder: &str) -> FetchedModule {
+        FetchedModule { tree: tree.to_path_buf(), folder: folder.to_owned() }
+    }
+
+    /// Whether a file is part of its repository.
+    pub fn has(&self, file: &Path) -> bool {
+        file.starts_with(&self.tree)
+    }
+
+    /// Its files, by their paths below the cache.
+    ///
+    /// # Errors
+    /// Fails if one can't be read.
+    pub fn cached_files(&self) -> io::Result<BTreeMap<String, Vec<u8>>> {
+        let name = self.tree.file_name().unwrap_or_default().to_string_lossy();
+        let prefix = if self.folder.is_empty() { format!("{name}/") } else { format!("{name}/{}/", self.folder) };
+        let mut files = BTreeMap::new();
+        collect_files(&self.tree.join(&self.folder), &prefix, &mut files)?;
+        Ok(files)
+    }
+}
+
+/// Writes files of modules into the cache of this machine, from the paths of [`FetchedModule::cached_files`]. Files that it has already stay.
+///
+/// # Errors
+/// Fails if a path leads out of the cache, or if a file can't be written.
+pub fn restore_to_cache(files: &BTreeMap<String, Vec<u8>>) -> io::Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let cache = cache_folder().ok_or_else(|| io::Error::other("there is no folder for caches: set `XDG_CACHE_HOME` or `HOME`"))?;
+    for (path, content) in files {
+        if !Path::new(path).components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(io::Error::other(format!("`{path}` leads out of the cache of modules")));
+        }
+        let file = cache.join(path);
+        if !file.exists() {
+            fs::create_dir_all(file.parent().unwrap_or(&cache))?;
+            fs::write(file, content)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a text is a possible name of a tag or a commit.

@@ -4,6 +4,7 @@ use std::{
     fmt, fs,
     io::ErrorKind,
     path::Path,
+    sync::OnceLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -35,8 +36,19 @@ pub struct Holder {
     pub last_heartbeat: u64,
 }
 
-/// User and machine: `user@host`.
+/// User for whom this process acts, if it is another one.
+static ACTOR: OnceLock<String> = OnceLock::new();
+
+/// States for whom the leases and runs of this process are; only the first call has an effect.
+pub fn act_for(actor: String) {
+    ACTOR.set(actor).ok();
+}
+
+/// User and machine: `user@host`; or the user for whom this process acts.
 pub fn actor() -> String {
+    if let Some(actor) = ACTOR.get() {
+        return actor.clone();
+    }
     format!("{}@{}", whoami::username().unwrap_or_else(|_| "unknown".into()), hostname())
 }
 

@@ -29,6 +29,15 @@ impl Key {
     pub fn revisions(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/revisions"))
     }
+    /// Packages of remote runs of a stack's environment.
+    pub fn remote_packages(stack: &StackName, environment: &EnvironmentName) -> Key {
+        Key(format!("{stack}/{environment}/remote"))
+    }
+    /// Package of the remote run with this id, which has letters, digits and hyphens, below [`Key::remote_packages`].
+    pub fn remote_package(&self, run: &str) -> Key {
+        let run: String = run.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        Key(format!("{self}/{run}.json"))
+    }
     /// Record of the procedures of a stack's environment.
     pub fn procedures(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/procedure.json"))

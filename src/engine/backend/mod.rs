@@ -13,12 +13,15 @@ mod select;
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
-use crate::core::{EnvironmentName, Error, ErrorKind, Result, StackName};
+use crate::{
+    aws::Aws,
+    core::{EnvironmentName, Error, ErrorKind, Result, StackName},
+};
 use folder::Folder;
 use s3::S3;
 pub use {
     document::DocumentFormat,
-    holder::{Holder, actor},
+    holder::{Holder, act_for, actor},
     key::Key,
     lease::{HeldLease, Lease, LeaseWait, LeasedCall, TAKEOVER_DELAY, TERM},
     patience::with_patience,
@@ -72,6 +75,27 @@ impl Backend {
     /// Backend in a bucket. `prefix` is empty or ends with a slash; `owner` is the required owner of the bucket, if any.
     pub fn bucket(client: aws_sdk_s3::Client, bucket: &str, prefix: &str, owner: Option<&str>) -> Backend {
         Backend::S3(S3::new(client, bucket.to_owned(), prefix.to_owned(), owner.map(str::to_owned)))
+    }
+
+    /// Backend at a place that [`Backend::bucket_place`] returned, in the region of its bucket.
+    ///
+    /// # Errors
+    /// Fails if the text is not a place, or if the bucket does not exist or can't be read.
+    pub async fn at_bucket_place(aws: &Aws, place: &str) -> Result<Backend> {
+        let parts = place.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+        let (bucket, prefix) =
+            parts.ok_or_else(|| Error::new(ErrorKind::Rejected, "Backend", format!("`{place}` is not a place in a bucket")))?;
+        let missing = || Error::new(ErrorKind::NotFound, "NoSuchBucket", format!("the bucket `{bucket}` does not exist"));
+        let bucket = S3::new(aws.s3.clone(), bucket.to_owned(), prefix.to_owned(), None);
+        Ok(Backend::S3(bucket.locate().await?.ok_or_else(missing)?))
+    }
+
+    /// Bucket and prefix, `s3://BUCKET/` or `s3://BUCKET/PREFIX/`; `None` for a folder.
+    pub fn bucket_place(&self) -> Option<String> {
+        match self {
+            Backend::Folder(_) => None,
+            Backend::S3(s3) => Some(s3.place()),
+        }
     }
 
     /// Minimum interval between pieces of a journal.

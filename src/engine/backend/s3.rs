@@ -44,6 +44,11 @@ impl S3 {
         S3 { client, bucket, prefix, owner }
     }
 
+    /// `s3://BUCKET/PREFIX/`.
+    pub(super) fn place(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.prefix)
+    }
+
     pub(super) async fn get(&self, key: &Key) -> Result<Option<Object>> {
         let call = self.client.get_object().bucket(&self.bucket).key(self.object_key(key)).set_expected_bucket_owner(self.owner.clone());
         let Some(reply) = ok_or_not_found(call.send().await).map_err(|error| self.bucket_error(error))? else { return Ok(None) };

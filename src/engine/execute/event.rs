@@ -1,7 +1,7 @@
 //! Events of a run. All output about a run is derived from these.
 
 use petgraph::{Direction::Incoming, graph::DiGraph};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     core::{Address, Error},
@@ -15,12 +15,13 @@ use crate::{
 pub const FORMAT: &str = "acme-events/2";
 
 /// Event of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
     /// The run started.
     RunStarted {
-        /// [`FORMAT`].
+        /// [`FORMAT`]; empty if it was read.
+        #[serde(skip_deserializing)]
         format: &'static str,
         /// `apply`, `destroy` or `rollback`.
         command: String,
@@ -136,7 +137,7 @@ pub enum Event {
 }
 
 /// Planned step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlannedStep {
     /// Address of the resource.
     pub address: Address,

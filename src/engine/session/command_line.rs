@@ -27,7 +27,8 @@ impl SessionOptions {
             _ if OFFLINE.contains(&command) => {}
             Connection::Simulated(folder) => push("--local=", &folder.display().to_string()),
             Connection::Aws { profile, endpoint_url, kube_proxy_url } => {
-                profile.iter().for_each(|profile| push("--profile ", profile));
+                let remote = self.remote_user.as_ref().and_then(|user| user.profile.as_ref());
+                profile.iter().chain(remote).for_each(|profile| push("--profile ", profile));
                 endpoint_url.iter().for_each(|url| push("--endpoint-url ", url));
                 kube_proxy_url.iter().for_each(|url| push("--kube-proxy-url ", url));
             }

@@ -41,6 +41,10 @@ impl ConnectedSession {
         &self.session
     }
 
+    pub(super) fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
     /// Account of the credentials.
     pub fn account(&self) -> &str {
         &self.account
@@ -143,6 +147,11 @@ impl LockedSession {
     /// Session without the lease.
     pub fn session(&self) -> &Session {
         &self.connected.session
+    }
+
+    /// Account and backend of the session.
+    pub(super) fn connected(&self) -> &ConnectedSession {
+        &self.connected
     }
 
     /// Account of the credentials.

@@ -17,6 +17,7 @@ mod import_sources;
 mod locked;
 mod procedures;
 mod proposed_plan;
+mod remote;
 mod rollback;
 mod saved;
 mod selection;
@@ -79,6 +80,17 @@ pub struct SessionOptions {
     pub parallelism: Option<NonZeroUsize>,
     /// Files of values, which the text of the definition has already: they are named in printed commands.
     pub values: Vec<String>,
+    /// Where the user is, if this process runs a plan for a user of another machine.
+    pub remote_user: Option<RemoteUser>,
+}
+
+/// User of another machine for whom a plan is run: printed commands are for that machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemoteUser {
+    /// Profile in the AWS configuration there.
+    pub profile: Option<String>,
+    /// Command that makes the plan again; `None`: the one that writes the file of the plan.
+    pub plan_again: Option<String>,
 }
 
 /// Cloud a session connects to.

@@ -184,6 +184,13 @@ fn rolls_back(stack: &Stack, plan: &Plan) -> bool {
     stack.rollback.applies(plan.changes.iter().any(|change| change.before.is_some()))
 }
 
+impl Session {
+    /// Whether the definition wants a failed run with this plan to roll back.
+    pub fn rolls_back(&self, plan: &Plan) -> bool {
+        rolls_back(self.stack(), plan)
+    }
+}
+
 impl LockedSession {
     fn new_run(&self, command: &str, options: RunOptions) -> Run {
         let RunOptions { events, stop, commit, procedure, roll_back_on_failure: _ } = options;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ProposedPlan, Result, Session, SessionError, StackState, command_line::shell_quoted, selection::options};
+use super::{ConnectedSession, ProposedPlan, Result, Session, SessionError, StackState, command_line::shell_quoted, selection::options};
 use crate::{
     core::Error,
     definition::Source,
@@ -59,16 +59,29 @@ impl ProposedPlan<'_> {
     /// # Errors
     /// Fails if the definition or the changes differ, or if the history can't be read.
     pub(super) async fn check_saved(&self, saved: &SavedPlan, file: &Path) -> Result<()> {
-        let plan_again = self.session().command_line("plan");
-        saved.check_definition(self.session().source(), file, &plan_again)?;
-        let latest = self.locked.history().revision_numbers().await?.last().copied();
-        let mut differences = saved.differences(&self.plan);
+        self.locked.connected().check_saved(saved, &self.plan, file).await
+    }
+}
+
+impl ConnectedSession {
+    /// Refuses a plan that differs from the saved one. `file` is the path of the saved plan.
+    ///
+    /// # Errors
+    /// Fails if the definition or the changes differ, or if the history can't be read.
+    pub async fn check_saved(&self, saved: &SavedPlan, plan: &Plan, file: &Path) -> Result<()> {
+        let session = self.session();
+        let plan_again = session.command_line("plan");
+        saved.check_definition(session.source(), file, &plan_again)?;
+        let latest = self.history().revision_numbers().await?.last().copied();
+        let mut differences = saved.differences(plan);
         if differences.is_empty() {
             return Ok(());
         }
         if let Some(revision) = latest.filter(|_| saved.revision != latest) {
             differences.push(format!("revision {revision} is newer than the plan (see `acme history`)"));
         }
-        Err(SessionError::StalePlan { file: file.display().to_string(), differences, help: saved.replan_hint(file, &plan_again) })
+        let user = session.options.remote_user.as_ref().and_then(|user| user.plan_again.as_ref());
+        let help = user.map_or_else(|| saved.replan_hint(file, &plan_again), |line| format!("plan again with `{line}`"));
+        Err(SessionError::StalePlan { file: file.display().to_string(), differences, help })
     }
 }

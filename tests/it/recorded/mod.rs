@@ -8,6 +8,7 @@ mod autoscaling;
 mod backup;
 mod blockers;
 mod budgets;
+mod builds;
 mod cache;
 mod certificate_validation;
 mod classic_load_balancers;

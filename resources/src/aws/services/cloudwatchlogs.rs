@@ -1,5 +1,7 @@
 //! CloudWatch Logs.
 
+pub mod events;
+
 use crate::{
     aws::Aws,
     core::{ErrorCodes, ErrorKind, ErrorRule, Result, ServiceInfo, TagChange},

@@ -1,5 +1,7 @@
 //! CodeBuild.
 
+pub mod builds;
+
 use aws_sdk_codebuild::types::{Project, Tag};
 
 use crate::{

@@ -406,6 +406,13 @@ async fn apply_definitions(cluster: &Cluster, documents: &str) -> Result<()> {
     Ok(())
 }
 
+/// Path of the chart on this machine, if the spec of a release has one.
+pub fn local_chart(spec: &Value) -> Option<&str> {
+    let chart = spec["chart"].as_str()?;
+    let is_elsewhere = !spec["repository"].is_null() || chart.starts_with("oci://") || chart.starts_with(EMBEDDED_PREFIX);
+    (!is_elsewhere).then_some(chart)
+}
+
 /// Last part of a chart's address or path, which is the chart's name.
 fn chart_name(chart: &str) -> &str {
     chart.trim_end_matches('/').rsplit('/').next().unwrap_or(chart)
@@ -543,6 +550,15 @@ mod tests {
         assert!(matches!(phase("pending-upgrade", 60, "3600"), Phase::Progressing(_)));
         assert!(matches!(phase("pending-upgrade", 60, "600"), Phase::Degraded(_)));
         assert!(matches!(phase("pending-install", 60, "600"), Phase::Failed(_)));
+    }
+
+    #[test]
+    fn only_a_chart_with_a_path_is_on_this_machine() {
+        let chart = |spec: Value| local_chart(&spec).map(str::to_owned);
+        assert_eq!(chart(json!({ "chart": "./charts/web", "repository": null })), Some("./charts/web".to_owned()));
+        assert_eq!(chart(json!({ "chart": "web", "repository": "https://example.com" })), None);
+        assert_eq!(chart(json!({ "chart": "oci://example.com/web" })), None);
+        assert_eq!(chart(json!({ "chart": format!("{EMBEDDED_PREFIX}service") })), None);
     }
 
     #[test]
