@@ -1,16 +1,16 @@
 //! `apply --remote` and `destroy --remote`: the plan is applied by a build of CodeBuild, whose events are shown here. `acme remote` follows or
 //! stops such a run.
 
-use std::{collections::VecDeque, io::IsTerminal, path::PathBuf, sync::Arc};
+mod view;
+
+use std::{io::IsTerminal, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use serde_json::{Value, json};
-use tokio::{
-    sync::mpsc::{self, UnboundedSender},
-    task::JoinHandle,
-};
+use serde_json::json;
+use tokio::sync::mpsc;
 
+use self::view::View;
 use super::{
     DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, OutputFormat, StackArguments, apply, confirm, git, open, outputs,
     refusal::refuse,
@@ -22,15 +22,15 @@ use crate::{
     engine::{
         backend::{BucketCreation, HeldLease, TAKEOVER_DELAY, actor},
         cloud::Cloud,
-        execute::{Event, FORMAT},
+        execute::FORMAT,
         outputs::resolve,
         plan::{Goal, Plan},
-        remote::{DEFAULT_PROJECT, RemoteLine, RemoteOutcome, RemotePackage, RemoteRun, Runner, RunnerOptions},
+        remote::{DEFAULT_PROJECT, RemoteOutcome, RemotePackage, RemoteRun, Runner, RunnerOptions},
         saved_plan::SavedPlan,
         session::{ConnectedSession, Session, StackState},
     },
     kubernetes::types::helm_release::local_chart,
-    report::{self, Style, plan::RenderOptions, progress},
+    report::{self, Style, plan::RenderOptions},
 };
 
 /// Arguments of `acme remote`.
@@ -50,9 +50,6 @@ pub struct Arguments {
     #[command(flatten)]
     global: GlobalArguments,
 }
-
-/// Number of lines from before the run that a failure shows.
-const SHOWN_PREPARATION: usize = 20;
 
 /// Parses the name of a project.
 pub(super) fn parse_project(text: &str) -> Result<String, String> {
@@ -415,91 +412,6 @@ fn exit_code(outcome: &RemoteOutcome, view: &View<'_>, connected: &ConnectedSess
         report::eprint(&Style::Faint.paint(format!("  {}", printable_line(line))).to_string());
     }
     refuse!("remote-ended", "no changes made: the build {} ended with {status} before the run began{reasons}", outcome.build.arn)
-}
-
-/// What is shown of a run.
-struct View<'a> {
-    global: &'a GlobalArguments,
-    /// Display of a run in progress.
-    run: Option<(UnboundedSender<Event>, JoinHandle<()>)>,
-    /// Texts during the run, which would disturb the display.
-    texts: Vec<String>,
-    /// Last lines from before the run.
-    preparation: VecDeque<String>,
-    has_started: bool,
-}
-
-impl View<'_> {
-    fn new(global: &GlobalArguments) -> View<'_> {
-        View { global, run: None, texts: Vec::new(), preparation: VecDeque::new(), has_started: false }
-    }
-
-    fn is_json(&self) -> bool {
-        self.global.output == OutputFormat::Json
-    }
-
-    async fn show(&mut self, line: RemoteLine) -> Result<()> {
-        match line {
-            RemoteLine::Phase(phase) if !self.has_started && !self.global.quiet => {
-                report::eprint(&Style::Faint.paint(format!("  build: {}", printable_line(&phase).to_lowercase())).to_string());
-            }
-            RemoteLine::Phase(_) => {}
-            RemoteLine::Preparation(text) => {
-                if self.global.verbose > 0 {
-                    report::eprint(&Style::Faint.paint(format!("  {}", printable_line(&text))).to_string());
-                }
-                self.preparation.push_back(text);
-                if self.preparation.len() > SHOWN_PREPARATION {
-                    self.preparation.pop_front();
-                }
-            }
-            RemoteLine::Started => self.has_started = true,
-            RemoteLine::Event(_, value) if self.is_json() && !self.global.quiet => report::print_json_line(&value)?,
-            RemoteLine::Event(event, _) => {
-                let is_end = matches!(*event, Event::RunEnded { .. });
-                let (events, _) = self.run.get_or_insert_with(|| progress::spawn(apply::progress_mode(self.global)));
-                events.send(*event).ok();
-                if is_end {
-                    self.end_run().await?;
-                }
-            }
-            RemoteLine::Document(value) if self.is_json() => report::print_json_line(&value)?,
-            RemoteLine::Document(value) => self.show_document(&value)?,
-            RemoteLine::Text(text) if self.run.is_some() => self.texts.push(text),
-            RemoteLine::Text(text) => report::eprint(&text),
-        }
-        Ok(())
-    }
-
-    /// Shows as text what has no text in the log.
-    fn show_document(&self, value: &Value) -> Result<()> {
-        match value["format"].as_str() {
-            Some("acme-outputs/1") => {
-                let outputs = value["outputs"].as_object().cloned().unwrap_or_default().into_iter().collect();
-                outputs::print_with_title(&outputs, self.global)
-            }
-            Some(format) if format.starts_with("acme-plan/") => {
-                for obstacle in value["obstacles"].as_array().into_iter().flatten() {
-                    let text = |key: &str| obstacle[key].as_str().unwrap_or_default().to_owned();
-                    report::eprint(&format!("{}: {}\n  help: {}", text("address"), text("message"), text("help")));
-                }
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Ends the display of a run, and shows the texts that came meanwhile.
-    async fn end_run(&mut self) -> Result<()> {
-        if let Some((events, display)) = self.run.take() {
-            drop(events);
-            display.await?;
-        }
-        for text in self.texts.drain(..) {
-            report::eprint(&text);
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
