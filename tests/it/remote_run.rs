@@ -60,7 +60,7 @@ struct State {
     is_held: bool,
     /// Whether the request that waited has its answer.
     is_answered: bool,
-    /// Action that EC2 refuses.
+    /// Action that EC2 or CodeBuild refuses.
     refuse: Option<&'static str>,
     /// Ends builds before their first command.
     fault: bool,
@@ -191,6 +191,9 @@ fn respond(shared: &Arc<Shared>, endpoint: &str, request: &Request) -> std::io::
 fn answer(shared: &Arc<Shared>, endpoint: &str, request: &Request, (service, action): (&str, &str)) -> std::io::Result<Response> {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     Ok(match (service, action) {
+        ("codebuild", "StartBuild") if lock(&shared.state).refuse == Some("StartBuild") => {
+            json_error("AccountLimitExceededException", "Cannot have more than 1 builds in queue for the account")
+        }
         ("codebuild", "StartBuild") => start_build(shared, endpoint, &body),
         ("codebuild", "ListBuildsForProject") if body["projectName"] != "acme-runner" => {
             json_error("ResourceNotFoundException", "Project not found")
@@ -596,6 +599,33 @@ fn a_stopped_build_is_continued_by_the_next_run() {
     assert_eq!(run_boto3(&user.url, &format!("out = len({subnets})")), json!(1));
 }
 
+/// The role of the user who wrote the plan may differ from those of everybody who can write to the backend.
+#[test]
+#[ignore = "full run"]
+fn a_plan_that_was_changed_in_the_backend_is_refused() {
+    let codebuild = CodeBuild::start();
+    let user = User::new(&codebuild);
+    codebuild.hold("StartBuild");
+    let client = user.spawn("apply", &["--yes", "--remote"]);
+    codebuild.wait_until_held();
+    let packages = user.packages();
+    let [package] = packages.as_array().expect("a list").as_slice() else { panic!("{packages}") };
+    let change = "
+    bucket = 'acme-123456789012-us-east-1'
+    text = client('s3').get_object(Bucket=bucket, Key=key)['Body'].read()
+    assert b'10.0.' in text
+    client('s3').put_object(Bucket=bucket, Key=key, Body=text.replace(b'10.0.', b'10.1.'))
+";
+    run_boto3(&user.url, &format!("for key in [{package}]:{change}"));
+    codebuild.release();
+    let refused = output(client);
+    assert!(refused.code == 1 && refused.stderr.contains("error[UnfitPackage]"), "{}", refused.combined_output());
+    codebuild.wait_until_ended();
+    assert_eq!(user.packages(), json!([]));
+    let vpcs = run_boto3(&user.url, "out = [v for v in client('ec2').describe_vpcs()['Vpcs'] if not v['IsDefault']]");
+    assert_eq!(vpcs, json!([]));
+}
+
 #[test]
 #[ignore = "full run"]
 fn a_build_that_fails_before_the_run_makes_no_changes() {
@@ -604,6 +634,12 @@ fn a_build_that_fails_before_the_run_makes_no_changes() {
     let missing = user.run("apply", &["--yes", "--remote=other"]);
     assert!(missing.code == 1 && missing.stderr.contains("error[no-runner]"), "{}", missing.stderr);
 
+    codebuild.state().refuse = Some("StartBuild");
+    let full = user.run("apply", &["--yes", "--remote"]);
+    assert!(full.code == 1 && full.stderr.contains("error[runner-limit]: no changes made"), "{}", full.combined_output());
+    assert_eq!(user.packages(), json!([]));
+
+    codebuild.state().refuse = None;
     codebuild.state().fault = true;
     let fault = user.run("apply", &["--yes", "--remote"]);
     assert!(fault.code == 1 && fault.stderr.contains("error[remote-ended]: no changes made"), "{}", fault.combined_output());

@@ -299,13 +299,13 @@ pub fn run_installer(command: &mut Command) {
     }
 }
 
-/// At most four servers in parallel: moto takes 450 MB.
+/// At most eight servers in parallel: one takes up to 450 MB.
 struct StartSlot;
 static RUNNING: AtomicU32 = AtomicU32::new(0);
 
 impl StartSlot {
     fn acquire() -> StartSlot {
-        while RUNNING.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n < 4).then_some(n + 1)).is_err() {
+        while RUNNING.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n < 8).then_some(n + 1)).is_err() {
             std::thread::sleep(Duration::from_millis(50));
         }
         StartSlot
