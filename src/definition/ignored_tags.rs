@@ -22,7 +22,7 @@ pub(super) fn parse_ignored_tags(c: &mut Compiler<'_>, document: &Map<String, Va
         let pattern = scalar_text(item).unwrap_or_default();
         let wrong = match pattern.trim_end_matches('*') {
             "" => Some("a key of a tag has at least one character"),
-            start if start.contains('*') => Some("`*` stands at the end of a key only"),
+            start if start.contains('*') => Some("`*` is allowed only at the end of a key"),
             start if start.starts_with("acme:") || pattern.ends_with('*') && "acme:".starts_with(start) => {
                 Some("the tags that begin with `acme:` are acme's own")
             }

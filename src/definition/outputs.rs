@@ -25,7 +25,7 @@ pub fn parse(c: &mut Compiler<'_>, document: &Map<String, Value>, known: &mut Kn
     outputs
 }
 
-/// Pointer to a secret in plain text. What a reference stands for is none: acme does not read the values of secrets.
+/// Pointer to a secret in plain text. A reference is not one: acme does not read the values of secrets.
 fn find_secret(name: &str, value: &Value, at: &str) -> Option<String> {
     match value {
         Value::String(text) if !has_reference(value) => is_plain_secret(name, text).then(|| at.to_owned()),

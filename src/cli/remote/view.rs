@@ -21,7 +21,7 @@ pub(super) struct View<'a> {
     global: &'a GlobalArguments,
     /// Display of a run in progress.
     run: Option<(UnboundedSender<Event>, JoinHandle<()>)>,
-    /// Texts during the run, which would disturb the display.
+    /// Texts that arrive during the run: printed after it, because they would break the display.
     texts: Vec<String>,
     /// Last lines from before the run.
     pub(super) preparation: VecDeque<String>,

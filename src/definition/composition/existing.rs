@@ -75,7 +75,7 @@ impl ExistingResource {
         }
     }
 
-    /// Whether all resources that match are meant, so that it stands for a list.
+    /// Whether the entry is the list of all resources that match.
     fn is_list(&self) -> bool {
         matches!(&self.query, ExistingQuery::Resource(query) if query.all)
     }

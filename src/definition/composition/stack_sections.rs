@@ -128,7 +128,7 @@ fn join_services(c: &mut Compiler<'_>, joined: &mut Option<Value>, value: Value,
     places.iter().for_each(|(here, there)| set_origin(c, here, there));
 }
 
-/// Completes the names in the fields of a service. A reference, which an input may be, stands for the resource it names.
+/// Completes the names in the fields of a service. A reference, such as the value of an input, already has the complete name.
 fn complete_links(service: &mut Value, prefix: &str) {
     let Value::Object(fields) = service else { return };
     for (name, value) in fields.iter_mut() {

@@ -55,7 +55,7 @@ pub(super) fn top_level_fields() -> Map<String, Value> {
         },
         "tags": { "$ref": "#/$defs/tags", "description": "Tags added to every resource. Default: none." },
         "ignore_tags": {
-            "description": "Keys of tags that others set, such as cost allocation or an automation; `*` at the end stands for any rest. acme \
+            "description": "Keys of tags that others set, such as cost allocation or an automation; `*` at the end matches any rest. acme \
                             neither shows nor removes such tags. The tags of AWS and of controllers in a cluster (`aws:`, `kubernetes.io/`, \
                             `karpenter.sh/`, `elbv2.k8s.aws/` and others) need no entry. Default: none.",
             "type": ["array", "null"], "items": { "type": "string", "minLength": 1 }, "examples": [["cost-centre", "map-*"]],

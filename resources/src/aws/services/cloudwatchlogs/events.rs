@@ -16,7 +16,7 @@ pub struct LogPage {
     pub is_end: bool,
 }
 
-/// Reads the events after a position, from the begin of the stream without one. A page may be empty although more events follow: the stream
+/// Reads the events after a position, from the beginning of the stream without one. A page may be empty although more events follow: the stream
 /// has ended for now only when the returned position is the given one. A missing log group or stream is an empty stream.
 ///
 /// # Errors
