@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     acme::{Acme, CommandOutput, repository_stack, write_file},
     scripted_endpoint::{Script, json_error, json_ownership_tags, ok},
+    standin::free_port,
 };
 
 const STACK: &str = "
@@ -216,7 +217,7 @@ fn calls_to_aws_are_logged_with_request_id_attempt_and_outcome() {
 #[test]
 fn calls_without_an_answer_are_logged() {
     let folder = tempfile::tempdir().unwrap();
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("127.0.0.1:{}", free_port());
     let acme = Acme::at_endpoint(&format!("http://{closed}"));
     let (stack, file) = (write_file(folder.path(), "stack.yaml", &STACK.replace("eu-west-1", "us-east-1")), folder.path().join("acme.log"));
     let done = acme.run("plan", &stack, &["--log", &file.display().to_string()]);
@@ -225,6 +226,6 @@ fn calls_without_an_answer_are_logged() {
     let calls = events(&log, "call");
     assert!(!calls.is_empty());
     for call in calls {
-        assert!(call["error"].as_str().unwrap().contains(&closed.to_string()) && call["status"].is_null(), "{call}");
+        assert!(call["error"].as_str().unwrap().contains(&closed) && call["status"].is_null(), "{call}");
     }
 }

@@ -6,7 +6,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -24,6 +24,9 @@ resources:
   vpc: { main: { cidr: 10.0.0.0/16 } }
   subnet: { a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: eu-west-1a } }
 ";
+
+/// Longest time to an answer or an event.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A running `acme graph --serve`, ended when dropped.
 struct Playground {
@@ -50,16 +53,17 @@ impl Playground {
     /// Head and body of an answer to a request with this host.
     fn get(&self, path: &str, host: &str) -> (String, String) {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
         write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
         (head.to_lowercase(), body.to_owned())
     }
-    /// Events from now on.
+    /// The state now, and what changes from now on.
     fn events(&self) -> Events {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a timeout");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
         write!(stream, "GET {}events HTTP/1.1\r\nhost: {}\r\n\r\n", self.path, self.address).expect("a request");
         Events(BufReader::new(stream))
     }
@@ -75,11 +79,14 @@ impl Drop for Playground {
 struct Events(BufReader<TcpStream>);
 
 impl Events {
-    /// The next event of this name for which the condition holds.
+    /// The next event of this name for which the condition holds. Skips the others.
     fn find(&mut self, name: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + TIMEOUT;
         let mut event = String::new();
         loop {
             let mut line = String::new();
+            // An idle stream has comments, which end the timeout of a read.
+            assert!(Instant::now() < until, "no event `{name}` of this kind");
             assert!(self.0.read_line(&mut line).expect("an event in time") > 0, "the stream ended");
             if let Some(found) = line.trim_end().strip_prefix("event: ") {
                 event = found.to_owned();
@@ -152,6 +159,8 @@ fn events_follow_a_run_of_another_process_and_the_definition() {
     let calls: Vec<&str> = run["calls"].as_array().unwrap().iter().map(|call| call["address"].as_str().unwrap()).collect();
     assert!(calls.contains(&"vpc.main") && calls.contains(&"subnet.a"), "{calls:?}");
     assert!(run["calls"].as_array().unwrap().iter().all(|call| call["state"] == "done"), "{run}");
+    // The plan may have been read before the end of the run was, so this looks at the present, too.
+    let mut events = playground.events();
     let after =
         events.find("stack", |stack| stack["plan"]["changes"] == serde_json::json!([]) && stack["history"] != serde_json::json!([]));
     assert!(after["graph"]["nodes"].as_array().unwrap().iter().all(|node| node["id"].is_string()));

@@ -122,7 +122,7 @@ impl Standin {
         let turn = StartSlot::acquire();
         for _ in 0..3 {
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+            let port = free_port();
             let mut server = Server::start(kind, port, folder.path());
             if wait_until_ready(&mut server, port) {
                 return Standin { kind, url: format!("http://127.0.0.1:{port}"), server, _folder: folder, _slot: turn };
@@ -297,6 +297,20 @@ pub fn run_installer(command: &mut Command) {
         }
         Err(error) => panic!("{command:?}: {error}; {help}"),
     }
+}
+
+/// A port where nothing listens. It is below the range from which the system takes ports for listeners and connections, and no other test of
+/// this process gets it, so nobody takes it before its server listens.
+pub fn free_port() -> u16 {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const PORTS: std::ops::Range<u32> = 20_000..32_000;
+    // Another run of the tests begins elsewhere.
+    let first = std::process::id().wrapping_mul(977);
+    PORTS
+        .map(|_| PORTS.start + first.wrapping_add(TAKEN.fetch_add(1, Ordering::SeqCst)) % (PORTS.end - PORTS.start))
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
 
 /// At most eight servers in parallel: one takes up to 450 MB.

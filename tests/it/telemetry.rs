@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::{
     acme::{Acme, repository_stack, write_file},
+    standin::free_port,
     wire::{Request, Response, Server, header},
 };
 
@@ -229,7 +230,7 @@ fn a_collector_that_does_not_answer_is_a_note() {
     let stack = write_file(folder.path(), "stack.yaml", text);
     // It accepts connections and never answers; nobody listens; it refuses; and an address that is none.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("127.0.0.1:{}", free_port());
     let refusing = Collector::start(500);
     let addresses =
         [format!("http://{}", silent.local_addr().unwrap()), format!("http://{closed}"), refusing.server.url.clone(), "not a url".into()];

@@ -4,7 +4,7 @@
 use std::{
     env,
     fs::{self, File},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::standin::{ensure_installed, run_installer};
+use crate::standin::{ensure_installed, free_port, run_installer};
 
 /// Token of the tests' own calls, as administrator.
 pub const ADMIN_TOKEN: &str = "administrator";
@@ -42,7 +42,7 @@ impl ApiServer {
     /// `None` if a port was taken meanwhile.
     fn try_start() -> Option<ApiServer> {
         let folder = tempfile::tempdir().expect("a folder");
-        let [port, etcd_port, peer_port, manager_port] = free_ports();
+        let [port, etcd_port, peer_port, manager_port] = std::array::from_fn(|_| free_port());
         let path = |name: &str| folder.path().join(name).display().to_string();
         fs::write(path("tokens"), format!("{ADMIN_TOKEN},admin,admin,\"system:masters\"\n")).expect("the tokens");
         let etcd_url = format!("http://127.0.0.1:{etcd_port}");
@@ -178,11 +178,6 @@ impl Drop for ApiServer {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-    std::array::from_fn(|at| listeners[at].local_addr().expect("an address").port())
 }
 
 /// Folder with the programs of the cluster. Building them takes eight minutes, so they are kept for all clones.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Shop;
+use crate::standin::free_port;
 
 /// State and reason of a gate now.
 fn state(shop: &Shop, gate: &str) -> (String, String) {
@@ -33,9 +34,7 @@ fn a_request_without_an_answer_closes_a_gate() {
     let shop = Shop::new();
     let slow = state(&shop, "http: [{ url: 'SERVER/slow', timeout: 1s }]");
     assert_eq!(slow, ("closed".to_owned(), "no answer within 1 s".to_owned()));
-    // Nothing listens at the port of a listener that was closed.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (state, reason) = state(&shop, &format!("http: [{{ url: 'http://{port}/' }}]"));
+    let (state, reason) = state(&shop, &format!("http: [{{ url: 'http://127.0.0.1:{}/' }}]", free_port()));
     assert!(state == "closed" && reason.contains("refused"), "{state}: {reason}");
 }
 
