@@ -180,7 +180,7 @@ impl Drop for ApiServer {
     }
 }
 
-/// Folder with the programs of the cluster. Building them takes eight minutes, so they are kept for all clones.
+/// Folder with the programs of the cluster. Building them takes minutes, so they are kept for all clones.
 fn binaries() -> &'static Path {
     static BINARIES: OnceLock<PathBuf> = OnceLock::new();
     BINARIES.get_or_init(|| {

@@ -310,8 +310,11 @@ impl StubCluster {
                 calls.push(format!("delete('k8s-{name}')"));
                 done.push(format!("deleted k8s-{name}"));
                 released.push((format!("service/{name}"), "web"));
-            } else if service["metadata"]["finalizers"].is_null() {
-                self.patch(&format!("service/{name}"), "web", &json!({ "metadata": { "finalizers": ["service.k8s.aws/resources"] } }));
+                continue;
+            }
+            // A Service that was deleted meanwhile gets no finalizer, and so no load balancer.
+            let finalizer = json!({ "metadata": { "finalizers": ["service.k8s.aws/resources"] } });
+            if service["metadata"]["finalizers"].is_null() && self.patch(&format!("service/{name}"), "web", &finalizer) {
                 calls.push(format!("create('k8s-{name}')"));
                 done.push(format!("created k8s-{name}"));
             }
@@ -371,9 +374,11 @@ impl StubCluster {
         let _ = child.wait();
     }
 
-    fn patch(&self, object: &str, namespace: &str, patch: &Value) {
+    /// Whether the object could be changed.
+    fn patch(&self, object: &str, namespace: &str, patch: &Value) -> bool {
         let patch = patch.to_string();
-        let _ = self.kubectl(&["patch", object, "-n", namespace, "--type=merge", "-p", &patch]).stdout(Stdio::null()).status();
+        let mut command = self.kubectl(&["patch", object, "-n", namespace, "--type=merge", "-p", &patch]);
+        command.stdout(Stdio::null()).status().is_ok_and(|status| status.success())
     }
 
     fn kubectl(&self, arguments: &[&str]) -> Command {
