@@ -359,9 +359,13 @@ impl SpecField {
                 })
             });
         }
-        for (fact, text) in
-            [(quote!(impact), &facts.impact), (quote!(attribute), &facts.attribute), (quote!(global_region), &facts.global_region)]
-        {
+        let texts = [
+            (quote!(impact), &facts.impact),
+            (quote!(attribute), &facts.attribute),
+            (quote!(global_region), &facts.global_region),
+            (quote!(keeps), &facts.keeps),
+        ];
+        for (fact, text) in texts {
             set.extend(text.as_ref().map(|text| quote!(#fact: ::std::option::Option::Some(#text))));
         }
         if let Some(FactValue::Given(quota)) = &facts.entry_quota {

@@ -124,6 +124,8 @@ facts! {
     /// `bound`: AWS binds the resource to the very one that the field refers to. If that is recreated, even under the same ARN, so is this
     /// resource, after its deletion.
     bound: Option<Flag>,
+    /// `keeps = "vpc"`: AWS can't change the field to resources with another `vpc`: subnets of another VPC. Such a change replaces the resource.
+    keeps: Option<LitStr>,
     /// `lookup`: the tag index lags, so resources with the desired values are looked up and their tags read.
     lookup: Option<Flag>,
     /// `attribute = "idle_timeout.timeout_seconds"`: AWS keeps the field as text in a map, under this name.

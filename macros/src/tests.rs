@@ -397,6 +397,7 @@ fn facts_become_members_of_the_field() {
             })),
         ),
         (quote!(impact = "stops it"), quote!(impact: ::std::option::Option::Some("stops it"))),
+        (quote!(keeps = "vpc"), quote!(keeps: ::std::option::Option::Some("vpc"))),
         (quote!(global_region = "cloudfront"), quote!(global_region: ::std::option::Option::Some("cloudfront"))),
         (
             quote!(one_way(Direction::Increase, "it grows")),

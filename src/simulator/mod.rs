@@ -273,6 +273,7 @@ impl Simulator {
             validation::validate_versions(kind, entry.spec(), spec, pointers)?;
             validation::validate_entry_quotas(kind, entry.spec(), spec)?;
             validation::validate_resized_ranges(kind, entry.spec(), spec)?;
+            validation::validate_kept(state, kind, entry, spec, pointers)?;
             let mut version = Version { written_at: time.now, ..entry.latest().clone() };
             for pointer in pointers {
                 if kind.replaces.iter().any(|fixed| ChangedFields(vec![pointer.clone()]).contains(fixed))

@@ -1,6 +1,6 @@
 //! Results of calls, and validation by AWS's rules.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::Value;
 
@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{ADDRESS_TAG, CallContext, Error, ErrorKind, RefusedChange, ResourceType, Result, iam_path, overlapping_exchange},
+    core::{
+        ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, RefusedChange, ResourceType, Result, iam_path, overlapping_exchange,
+    },
 };
 
 impl Simulator {
@@ -278,6 +280,30 @@ pub(super) fn validate_resized_ranges(kind: &ResourceType, before: &Value, after
         let (Some(before), Some(after)) = (before.pointer(pointer), after.pointer(pointer)) else { continue };
         if let Some((added, leaving)) = overlapping_exchange(before, after) {
             let message = format!("The CIDR '{added}' conflicts with '{leaving}' of the {}", kind.name.replace('_', " "));
+            return Err(Error::new(ErrorKind::Rejected, "InvalidParameterValue", message));
+        }
+    }
+    Ok(())
+}
+
+/// Rejects an update that leads to resources with another value in a field that the type keeps: to subnets of another VPC.
+pub(super) fn validate_kept(
+    state: &CloudState,
+    kind: &ResourceType,
+    entry: &SimulatedResource,
+    after: &Value,
+    pointers: &[String],
+) -> Result<()> {
+    for (pointer, field) in kind.keeps.iter().filter(|(pointer, _)| ChangedFields(pointers.to_vec()).contains(pointer)) {
+        let path = pointer.trim_start_matches('/').replace('/', ".");
+        let values = |spec: &Value| -> BTreeSet<String> {
+            let references = kind.references(spec).into_iter().filter(|reference| reference.path.split('.').next() == Some(&path));
+            let referenced = references.filter_map(|reference| state.find(&reference.type_name, &entry.region, &reference.value));
+            referenced.filter_map(|referenced| Some(referenced.spec().get(*field)?.to_string())).collect()
+        };
+        let before = values(entry.spec());
+        if !before.is_empty() && !values(after).is_subset(&before) {
+            let message = format!("The new {path} are not in the same {field} as the existing {}", kind.name.replace('_', " "));
             return Err(Error::new(ErrorKind::Rejected, "InvalidParameterValue", message));
         }
     }

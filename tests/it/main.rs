@@ -3,6 +3,7 @@
 
 mod acme;
 mod advice;
+mod another_vpc;
 mod backend;
 mod browser;
 mod bulk_import;

@@ -75,6 +75,9 @@ pub struct ResourceType {
     pub parent_fields: Vec<&'static str>,
     /// JSON pointers to fields that bind the resource to the referenced one itself: it is recreated with that one.
     pub bound: Vec<&'static str>,
+    /// JSON pointers to fields that AWS can change only to resources with the same value in another field, and the name of that one: to subnets
+    /// with the same `vpc`. Other changes replace the resource.
+    pub keeps: Vec<(&'static str, &'static str)>,
     /// JSON schema of the spec.
     schema: OnceLock<Value>,
     outputs: OnceLock<Outputs>,
@@ -150,6 +153,7 @@ impl ResourceType {
             risky: fields.iter().filter_map(|field| Some((field.pointer, field.risky?))).collect(),
             parent_fields: all(|field| field.parent.is_some()),
             bound: all(|field| field.bound),
+            keeps: fields.iter().filter_map(|field| Some((field.pointer, field.keeps?))).collect(),
             schema: OnceLock::new(),
             outputs: OnceLock::new(),
             rules: OnceLock::new(),

@@ -62,6 +62,8 @@ pub struct Field {
     pub parent: Option<&'static str>,
     /// Binds the resource to the one it refers to, not to its id or ARN.
     pub bound: bool,
+    /// Field of the resources that it refers to, which AWS can't change for this resource: the VPC of its subnets.
+    pub keeps: Option<&'static str>,
     /// Rules for the physical name, if this is it.
     pub naming: Option<Naming>,
     /// AWS fills it in when it is unset.
@@ -116,6 +118,7 @@ impl Field {
             identity: false,
             parent: None,
             bound: false,
+            keeps: None,
             naming: None,
             assigned_by_aws: false,
             lookup: false,

@@ -9,6 +9,7 @@ mod exchanges;
 mod exclusive;
 mod follow;
 mod forget;
+mod keeps;
 mod known;
 mod leftovers;
 mod live_dependents;

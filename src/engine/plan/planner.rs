@@ -287,8 +287,11 @@ impl<'a> Planner<'a> {
     fn plan_existing_as(&mut self, declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> Change {
         let kind = declared.resource_type;
         let moved = (declared.region != live.region).then(|| self.region_diff(declared, live));
-        let compare =
-            |wanted: &Value| moved.clone().into_iter().chain(compare_fields(declared, wanted, live, self.null_means)).collect::<Vec<_>>();
+        let compare = |wanted: &Value| {
+            let mut fields = compare_fields(declared, wanted, live, self.null_means);
+            self.force_replacement_by_kept(declared, live, &mut fields);
+            moved.clone().into_iter().chain(fields).collect::<Vec<_>>()
+        };
         let mut fields = compare(wanted);
         let is_deleted_first = self.deleted_first.contains(&declared.address);
         if is_deleted_first {

@@ -20,9 +20,9 @@ pub struct CacheSubnetGroup {
     /// Description.
     #[field(default = "Managed by acme")]
     pub description: String,
-    /// Subnets, in as many availability zones as the caches use.
+    /// Subnets, in as many availability zones as the caches use. Those of another VPC replace the group.
     // ElastiCache keeps a subnet as long as a cache uses it.
-    #[field(important, removed_later, length = 1..=20)]
+    #[field(important, removed_later, length = 1..=20, keeps = "vpc")]
     pub subnets: BTreeSet<Ref<Subnet>>,
 }
 

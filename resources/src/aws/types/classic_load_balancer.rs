@@ -23,8 +23,8 @@ pub struct ClassicLoadBalancer {
     /// Reachable from the VPC alone, not from the internet.
     #[field(default = false, replaces, important, risky(false, "it has public addresses"))]
     pub internal: bool,
-    /// Subnets, at most one for each availability zone.
-    #[field(length = 1..=100, important, impact = "connections through a removed subnet end")]
+    /// Subnets, at most one for each availability zone. Those of another VPC replace it.
+    #[field(length = 1..=100, important, impact = "connections through a removed subnet end", keeps = "vpc")]
     pub subnets: BTreeSet<Ref<Subnet>>,
     /// Security groups.
     #[field(length = 1..=100, important)]

@@ -20,9 +20,9 @@ pub struct DmsSubnetGroup {
     /// Description.
     #[field(default = "Managed by acme", length = 1..=255)]
     pub description: String,
-    /// Subnets in at least two availability zones.
+    /// Subnets in at least two availability zones. Those of another VPC replace the group.
     // DMS keeps a subnet as long as an instance uses it.
-    #[field(important, removed_later)]
+    #[field(important, removed_later, keeps = "vpc")]
     pub subnets: BTreeSet<Ref<Subnet>>,
 }
 

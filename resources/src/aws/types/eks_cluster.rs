@@ -66,6 +66,9 @@ pub struct EksCluster {
     #[field(important, replaces)]
     pub role: ArnRef<IamRole>,
     /// Subnets of the control plane's network interfaces, in at least two availability zones. New subnets must be in the same zones.
+    /// Those of another VPC replace the cluster.
+    // "The VPC can't be changed after cluster creation": <https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html>.
+    #[field(keeps = "vpc")]
     pub subnets: BTreeSet<Ref<Subnet>>,
     /// Security groups of the control plane's network interfaces, in addition to the one EKS creates.
     #[field(default, length = 0..=5)]

@@ -45,11 +45,13 @@ pub struct LoadBalancer {
     #[field(default = false, replaces, important, risky(false, "it has public addresses"))]
     pub internal: bool,
     /// Subnets with addresses assigned by AWS, one per availability zone; acme requires two for an application load balancer. Excludes
-    /// `subnet_mappings`. Removing one from a gateway load balancer, or exchanging one of a network load balancer, replaces it.
-    #[field(default, impact = "a removed zone receives no more requests")]
+    /// `subnet_mappings`. Removing one from a gateway load balancer, or exchanging one of a network load balancer, replaces it,
+    /// and so do subnets of another VPC.
+    #[field(default, impact = "a removed zone receives no more requests", keeps = "vpc")]
     pub subnets: BTreeSet<Ref<Subnet>>,
-    /// Subnets of a network load balancer with static addresses, instead of `subnets`. Subnets are added and removed in place.
-    #[field(impact = "a removed zone receives no more requests")]
+    /// Subnets of a network load balancer with static addresses, instead of `subnets`. Subnets are added and removed in place, but those of
+    /// another VPC replace it.
+    #[field(impact = "a removed zone receives no more requests", keeps = "vpc")]
     #[field(dropped(kept, "`subnets` decides, and a load balancer keeps its addresses"))]
     pub subnet_mappings: Option<BTreeSet<SubnetMapping>>,
     /// Security groups. acme requires one for an application load balancer, where AWS would use the VPC's default group; a gateway load

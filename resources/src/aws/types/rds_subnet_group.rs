@@ -25,9 +25,10 @@ pub struct RdsSubnetGroup {
     /// Description.
     #[field(default = "Managed by acme")]
     pub description: String,
-    /// Subnets in at least two availability zones.
-    // RDS keeps a subnet as long as a database uses it: <https://repost.aws/knowledge-center/rds-db-subnet-group>.
-    #[field(important, removed_later)]
+    /// Subnets in at least two availability zones. Those of another VPC replace the group.
+    // RDS answers "The new Subnets are not in the same Vpc as the existing subnet group", and keeps a subnet as long as a
+    // database uses it: <https://repost.aws/knowledge-center/rds-db-subnet-group>.
+    #[field(important, removed_later, keeps = "vpc")]
     pub subnets: BTreeSet<Ref<Subnet>>,
 }
 

@@ -1,5 +1,7 @@
 //! Laws of the registry about what a reviewer sees.
 
+use serde_json::Value;
+
 use super::*;
 
 /// Number of fields from which on a reviewer does not read all.
@@ -64,4 +66,46 @@ fn a_wildcard_in_the_policy_of_a_bucket_is_risky() {
     let spec = kind.operations.parse(&serde_json::json!({ "policy": { "Statement": [statement] } })).expect("a valid spec");
     let risks = kind.marks(&spec).risks;
     assert!(risks.iter().any(|(pointer, _)| pointer == "/policy/Statement/0"), "{risks:?}");
+}
+
+/// Fields whose subnets AWS lets be in another VPC.
+const ANY_SUBNETS: [&str; 5] = [
+    // Each start of an instance or task, or each build, uses the present ones.
+    "autoscaling_group.subnets",
+    "codebuild_project.vpc",
+    "event_rule.targets",
+    "launch_template.network_interfaces",
+    // A mount target is a part that is deleted and created. AWS allows one VPC at a time.
+    "file_system.mount_targets",
+];
+
+/// Whether a part of a schema refers to subnets.
+fn refers_to_subnets(root: &Value, schema: &Value, depth: usize) -> bool {
+    let target = crate::core::resolve_ref(root, schema);
+    let is_below = |part: &Value| depth < 8 && refers_to_subnets(root, part, depth + 1);
+    schema["x-acme-ref"] == "subnet"
+        || match target {
+            Value::Object(map) => map.values().any(is_below),
+            Value::Array(list) => list.iter().any(is_below),
+            _ => false,
+        }
+}
+
+#[test]
+fn fields_with_subnets_tell_what_another_vpc_does() {
+    for kind in RESOURCE_TYPES.iter() {
+        let schema = kind.schema();
+        let fields = schema["properties"].as_object().expect("fields");
+        for (key, _) in fields.iter().filter(|(_, field)| refers_to_subnets(schema, field, 0)) {
+            let pointer = format!("/{key}");
+            let is_told = kind.replaces.contains(&pointer.as_str()) || kind.keeps.contains(&(pointer.as_str(), "vpc"));
+            let has_vpc = kind.replaces.contains(&"/vpc");
+            let is_free = ANY_SUBNETS.contains(&format!("{}.{key}", kind.name).as_str());
+            assert!(
+                is_told || has_vpc || is_free,
+                "`{}.{key}` has subnets: say `replaces` or `keeps = \"vpc\"`, or state the reason in this test",
+                kind.name
+            );
+        }
+    }
 }
