@@ -97,8 +97,9 @@ async fn place_updates(
     plan: &Plan,
     asked: &[AskedResource<'_>],
 ) -> Vec<(usize, String)> {
+    let numbers = plan.numbers();
     let questions = plan.changes.iter().enumerate().filter_map(|(number, change)| {
-        let passed = plan.versions_passed_by_dependencies(stack, number)?;
+        let passed = plan.versions_passed_by_dependencies(stack, &numbers, number)?;
         let one = asked.iter().find(|one| one.declared.address == change.address)?;
         let (kind, region) = (one.declared.resource_type, one.declared.region.as_deref());
         Some(async move { cloud.first_version(kind, region, context, &one.spec, &passed).await.map(|version| (number, version)) })
@@ -125,8 +126,9 @@ async fn following_steps(
     touched: &BTreeMap<Address, TouchedResource>,
 ) -> Vec<FollowingSteps> {
     let before_runs = |address: &Address| touched.get(address)?.before.as_ref();
+    let numbers = plan.numbers();
     let questions = plan.changes.iter().enumerate().filter_map(|(number, change)| {
-        let followed = plan.versions_to_follow(stack, number, before_runs)?;
+        let followed = plan.versions_to_follow(stack, &numbers, number, before_runs)?;
         let (declared, live) = stack.resources.get(&change.address).zip(change.before.as_ref())?;
         let (kind, region) = (declared.resource_type, declared.region.as_deref());
         let wanted = plan.desired_spec(declared);

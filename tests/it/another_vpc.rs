@@ -24,6 +24,17 @@ resources:
   dms_subnet_group: { data: { subnets: [a, b] } }
   iam_role: { cluster: { trust: { services: [eks.amazonaws.com] } } }
   eks_cluster: { main: { version: '1.36', role: cluster, subnets: [a, b], deletion_protection: false } }
+  security_group_rule:
+    metrics:
+      security_group: { id: '{{ eks_cluster.main.security_group_id }}' }
+      rule: { port: 443, security_group: web }
+  metric_alarm:
+    errors:
+      metric:
+        { namespace: AWS/ApplicationELB, name: HTTPCode_ELB_5XX_Count, statistic: Sum, period_seconds: 60, dimensions: { LoadBalancer: '{{ load_balancer.web.arn_suffix }}' } }
+      comparison: GreaterThanThreshold
+      threshold: 10
+      evaluation_periods: 5
 ";
 
 /// What AWS can't move to another VPC.
@@ -65,7 +76,7 @@ fn another_range_replaces_what_aws_cannot_move() {
     shop.edit(&moved);
     let plan = shop.acme.plan(&shop.stack);
     let replaced = plan.changes().into_iter().filter_map(|change| change.strip_prefix("replace ").map(str::to_owned));
-    let network = ["security_group.web", "subnet.a", "subnet.b", "subnet.c", "vpc.main"];
+    let network = ["security_group.web", "security_group_rule.metrics", "subnet.a", "subnet.b", "subnet.c", "vpc.main"];
     let mut expected: Vec<&str> = FIXED.into_iter().chain(network).collect();
     expected.sort_unstable();
     assert_eq!(replaced.collect::<Vec<_>>(), expected);
@@ -94,9 +105,10 @@ fn subnets_of_another_vpc_of_the_stack_replace_too() {
     let shop = Shop::applied();
     let second =
         STACK.replace("vpc: { main: { cidr: 10.0.0.0/16 } }", "vpc: { main: { cidr: 10.0.0.0/16 }, second: { cidr: 10.2.0.0/16 } }");
-    let second = second.replace(
+    let second = second.replacen(
         "  security_group:",
         "    x: { vpc: second, cidr: 10.2.0.0/24, availability_zone: eu-west-1a }\n    y: { vpc: second, cidr: 10.2.1.0/24, availability_zone: eu-west-1b }\n  security_group:",
+        1,
     );
     shop.edit(&second);
     shop.acme.apply(&shop.stack);

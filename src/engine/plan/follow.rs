@@ -12,7 +12,7 @@ use super::{
     diff::flag_important_and_risky,
     planner::impact_of,
     soft_edges::add_edges,
-    stages::{between, passed_versions},
+    stages::{ChangeNumbers, between, passed_versions},
 };
 use crate::{
     aws::types::resource_type,
@@ -35,23 +35,22 @@ impl Plan {
     pub(in crate::engine) fn versions_to_follow<'a>(
         &self,
         stack: &Stack,
+        numbers: &ChangeNumbers<'_>,
         change: usize,
         before: impl Fn(&Address) -> Option<&'a LiveResource>,
     ) -> Option<(usize, Vec<String>)> {
         let stays =
             |entry: &&Change| matches!(entry.action, Action::None | Action::Update) && entry.stages.is_empty() && entry.before.is_some();
         let user = &self.changes.get(change).filter(stays)?.address;
-        if let Some(staged) = self.staged_dependency(stack, user) {
-            let number = self.changes.iter().position(|other| other.address == staged.address)?;
-            return Some((number, passed_versions(staged)));
+        if let Some(number) = self.staged_dependency(stack, numbers, user) {
+            return Some((number, passed_versions(&self.changes[number])));
         }
         let needs = &stack.resources.get(user)?.depends_on;
-        let reached = |(number, other): (usize, &Change)| {
+        needs.iter().filter_map(|need| numbers.get(need).copied()).find_map(|number| {
+            let other = Some(&self.changes[number]).filter(stays)?;
             let version = reached_version(before(&other.address)?, other.before.as_ref()?)?;
             Some((number, vec![version]))
-        };
-        let stay = self.changes.iter().enumerate().filter(|(_, other)| needs.contains(&other.address) && stays(other));
-        stay.filter_map(reached).next()
+        })
     }
 
     /// Divides a change, or makes one, into steps that come at versions of `followed`: after that has reached the version, before it starts the

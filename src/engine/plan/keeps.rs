@@ -37,8 +37,9 @@ impl Planner<'_> {
             let references = expression::references(text);
             let declared = references.iter().map(|reference| Address::new(reference.type_name, reference.name));
             declared.filter_map(|address| self.planned_spec(&address)?.pointer(kept)).for_each(&mut *act);
-            // By its id.
-            self.matched.live.values().filter(|live| live.id == text).filter_map(|live| live.spec.pointer(kept)).for_each(&mut *act);
+            // By its id. An interrupted run leaves the old ones beside the new ones.
+            let existing = self.matched.live.values().chain(&self.matched.left_over);
+            existing.filter(|live| live.id == text).filter_map(|live| live.spec.pointer(kept)).for_each(&mut *act);
         });
     }
 

@@ -19,6 +19,8 @@ struct LostResources<'a> {
     handles: BTreeMap<&'a str, Vec<(&'a Address, &'static str)>>,
     /// Existing resources with such an id or ARN.
     present: BTreeMap<&'a str, Vec<&'a Address>>,
+    /// Ids of all existing resources.
+    existing: BTreeSet<&'a str>,
 }
 
 /// A spec in which references may have to follow.
@@ -50,7 +52,8 @@ impl<'a> Referrer<'a> {
 
 impl<'a> LostResources<'a> {
     fn of(targets: &'a BTreeMap<Address, RestoreTarget>, live: &'a BTreeMap<Address, &LiveResource>) -> LostResources<'a> {
-        let mut lost = LostResources { resources: BTreeMap::new(), handles: BTreeMap::new(), present: BTreeMap::new() };
+        let existing = live.values().map(|live| live.id.as_str()).collect();
+        let mut lost = LostResources { resources: BTreeMap::new(), handles: BTreeMap::new(), present: BTreeMap::new(), existing };
         for (address, target) in targets {
             let gone = |before: &&LiveResource| live.get(address).is_none_or(|live| !live.is_same_as(before));
             let Some(before) = target.before.as_ref().filter(gone) else { continue };
@@ -72,8 +75,9 @@ impl<'a> LostResources<'a> {
         lost
     }
 
-    /// Reference for a text in a spec. The text may also be a host name or an IP address, which AWS assigns anew. Other outputs are ids of
-    /// other resources, or stay the same.
+    /// Reference for a text in a spec. The text may also be a host name, an IP address, the end of an ARN, or the id of something that AWS creates
+    /// with a resource, such as the security group of a cluster: AWS assigns them anew. Other outputs are ids of other resources, or stay the
+    /// same.
     fn replacement_reference(&self, text: &str, referrer: &Referrer<'_>) -> Option<String> {
         if let Some(known) = self.handles.get(text) {
             let fits = |address: &Address| address != referrer.address && referrer.can_refer_to(text, address);
@@ -86,9 +90,12 @@ impl<'a> LostResources<'a> {
             // Names are unique only within a type, so a shared one that no field explains is left alone.
             return fitting.next().is_none().then(|| format!("${{{address}.{output}}}"));
         }
-        let mut needed =
-            referrer.depends_on.iter().filter(|_| text.contains('.')).filter_map(|need| Some((need, self.resources.get(need)?)));
+        let is_assigned = text.contains('.') || is_generated(text) && !text.starts_with("arn:") && !self.existing.contains(text);
+        let mut needed = referrer.depends_on.iter().filter_map(|need| Some((need, self.resources.get(need)?)));
         needed.find_map(|(need, before)| {
+            if !is_assigned && !is_end_of_generated_arn(before, text) {
+                return None;
+            }
             let (output, _) = before.outputs.as_object()?.iter().find(|(_, value)| value.as_str() == Some(text))?;
             Some(format!("${{{need}.{output}}}"))
         })
@@ -124,6 +131,12 @@ pub(super) fn lost_data(targets: &BTreeMap<Address, RestoreTarget>, changes: &[C
 fn is_derived_from_name(live: &LiveResource, text: &str) -> bool {
     let name = live.spec.get("name").and_then(Value::as_str);
     name.and_then(|name| text.strip_suffix(name)).is_some_and(|rest| rest.is_empty() || rest.ends_with(['/', ':']))
+}
+
+/// Whether a text is the end of an ARN that AWS generates, such as `app/web/50dc6c495c0c9188`: metrics name load balancers so.
+fn is_end_of_generated_arn(live: &LiveResource, text: &str) -> bool {
+    let rest = live.arn().filter(|_| text.contains('/')).and_then(|arn| arn.strip_suffix(text));
+    rest.is_some_and(|rest| rest.ends_with(['/', ':'])) && !is_derived_from_name(live, text)
 }
 
 /// Adds resources that the run being undone did not change, but that refer to one it lost. `definition` has the dependencies.

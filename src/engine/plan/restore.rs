@@ -143,12 +143,12 @@ pub fn plan_restore(
     leftovers: &[OwnedLeftovers],
     (region, account): (&str, &str),
 ) -> Plan {
-    let matching::MatchedResources { mut live, left_over: doubles, dormant, .. } = matching::match_part(stack, live_state);
+    let matching::MatchedResources { mut live, left_over, dormant, .. } = matching::match_part(stack, live_state);
     undo_moves(targets, &mut live);
     keep_undeleted_resources(stack, targets, &live);
     rewrite_references_to_lost_resources(stack, targets, &live);
     let not_restored = keep_one_way_fields(stack, targets, &live);
-    let matched = matching::MatchedResources { live, left_over: Vec::new(), foreign: Vec::new(), dormant };
+    let matched = matching::MatchedResources { live, left_over, foreign: Vec::new(), dormant };
     let location = Location { region, account, iam_path: &iam_path(&stack.name, &stack.environment) };
     let mut planner = Planner::new(stack, &matched, location, NullMeans::Unset, created_addresses(targets));
     let back = |address: &Address| {
@@ -166,7 +166,8 @@ pub fn plan_restore(
         let (address, _) = targets.iter().find(|(address, target)| target.created_untagged(address, live))?;
         Some((address.clone(), *live))
     });
-    let tagged = doubles.iter().filter_map(|live| Some((address_of(live).filter(|address| targets.contains_key(address))?, *live)));
+    let tagged =
+        matched.left_over.iter().filter_map(|live| Some((address_of(live).filter(|address| targets.contains_key(address))?, *live)));
     for (number, (address, live)) in tagged.chain(created).enumerate() {
         let duplicate = Address::new(&live.type_name, format!("{}-double-{}", address.name, number + 1));
         if targets[&address].created_by_undone_run {

@@ -1,6 +1,6 @@
 //! Updates in several steps: those of a cluster and of what follows its versions alternate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use petgraph::{
     graph::{DiGraph, NodeIndex},
@@ -13,6 +13,9 @@ use crate::{
     core::{Address, PlannedSpecs, ReachedVersion},
     definition::Stack,
 };
+
+/// Numbers of the changes of a plan, by address.
+pub(in crate::engine) type ChangeNumbers<'a> = HashMap<&'a Address, usize>;
 
 /// Divides updates into their steps, dependencies first.
 pub(super) fn divide_updates(stack: &Stack, changes: &mut [Change], desired: &BTreeMap<Address, Value>) {
@@ -75,17 +78,27 @@ pub(super) fn between(used: &[NodeIndex], step: NodeIndex, at: usize) -> Vec<(No
 }
 
 impl Plan {
-    /// Versions that a resource passes on which a change without steps depends.
-    pub(in crate::engine) fn versions_passed_by_dependencies(&self, stack: &Stack, change: usize) -> Option<Vec<String>> {
-        let is_changed = |entry: &&Change| matches!(entry.action, Action::Update | Action::Replace) && entry.stages.is_empty();
-        let entry = self.changes.get(change).filter(is_changed)?;
-        self.staged_dependency(stack, &entry.address).map(passed_versions)
+    /// Numbers of the changes, by address.
+    pub(in crate::engine) fn numbers(&self) -> ChangeNumbers<'_> {
+        self.changes.iter().enumerate().map(|(number, change)| (&change.address, number)).collect()
     }
 
-    /// The resource that passes versions and on which another one depends.
-    pub(super) fn staged_dependency(&self, stack: &Stack, user: &Address) -> Option<&Change> {
-        let needs = &stack.resources.get(user)?.depends_on;
-        self.changes.iter().find(|other| needs.contains(&other.address) && !passed_versions(other).is_empty())
+    /// Versions that a resource passes on which a change without steps depends.
+    pub(in crate::engine) fn versions_passed_by_dependencies(
+        &self,
+        stack: &Stack,
+        numbers: &ChangeNumbers<'_>,
+        change: usize,
+    ) -> Option<Vec<String>> {
+        let is_changed = |entry: &&Change| matches!(entry.action, Action::Update | Action::Replace) && entry.stages.is_empty();
+        let entry = self.changes.get(change).filter(is_changed)?;
+        self.staged_dependency(stack, numbers, &entry.address).map(|number| passed_versions(&self.changes[number]))
+    }
+
+    /// Number of the resource that passes versions and on which another one depends.
+    pub(super) fn staged_dependency(&self, stack: &Stack, numbers: &ChangeNumbers<'_>, user: &Address) -> Option<usize> {
+        let mut needs = stack.resources.get(user)?.depends_on.iter().filter_map(|need| numbers.get(need).copied());
+        needs.find(|number| !passed_versions(&self.changes[*number]).is_empty())
     }
 
     /// Number of the steps of a change that come before the version after this one.
