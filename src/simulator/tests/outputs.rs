@@ -67,9 +67,9 @@ fn matches_schema(root: &Value, schema: &Value, value: &Value) -> bool {
         && properties.into_iter().all(|(name, property)| value.get(name).is_none_or(|value| matches_schema(root, property, value)))
 }
 
-/// Resources that refer to the network of a cluster would otherwise keep the old one in use.
+/// EKS can't change the VPC of a cluster.
 #[tokio::test]
-async fn the_network_of_a_cluster_is_that_of_its_present_subnets() {
+async fn a_cluster_stays_in_its_network() {
     let cloud = new_cloud();
     let old = cloud.create_vpc().await;
     let new = cloud.create("vpc", "vpc.new", json!({ "cidr": "10.9.0.0/16" })).await.unwrap();
@@ -78,13 +78,17 @@ async fn the_network_of_a_cluster_is_that_of_its_present_subnets() {
         json!({ "id": cloud.create("subnet", &format!("subnet.{}", cidr.replace('.', "-")), spec).await.unwrap() })
     };
     let before = [subnet(&old, "eu-west-1a", "10.0.0.0/24").await, subnet(&old, "eu-west-1b", "10.0.1.0/24").await];
-    let after = [subnet(&new, "eu-west-1a", "10.9.0.0/24").await, subnet(&new, "eu-west-1b", "10.9.1.0/24").await];
+    let same = [before[0].clone(), subnet(&old, "eu-west-1b", "10.0.2.0/24").await];
+    let other = [subnet(&new, "eu-west-1a", "10.9.0.0/24").await, subnet(&new, "eu-west-1b", "10.9.1.0/24").await];
     let spec =
         |subnets: &[Value]| json!({ "name": "main", "role": { "arn": "arn:aws:iam::111122223333:role/cluster" }, "subnets": subnets });
     let cluster = cloud.create("eks_cluster", "eks_cluster.main", spec(&before)).await.unwrap();
-    let network = async || cloud.list("eks_cluster").await[0].output("vpc_id");
-    assert_eq!(network().await, Some(json!(old)));
-    let wanted = resource_type("eks_cluster").operations.parse(&spec(&after)).unwrap();
-    cloud.simulator.update(resource_type("eks_cluster"), (None, &cluster), &wanted, &["/subnets".into()]).await.unwrap();
-    assert_eq!(network().await, Some(json!(new)));
+    let move_to = async |subnets: &[Value]| {
+        let kind = resource_type("eks_cluster");
+        let wanted = kind.operations.parse(&spec(subnets)).unwrap();
+        cloud.simulator.update(kind, (None, &cluster), &wanted, &["/subnets".into()]).await
+    };
+    move_to(&same).await.unwrap();
+    assert_eq!(move_to(&other).await.unwrap_err().code, "InvalidParameterValue");
+    assert_eq!(cloud.list("eks_cluster").await[0].output("vpc_id"), Some(json!(old)));
 }
