@@ -9,13 +9,13 @@ use crate::{
 };
 
 impl Planner<'_> {
-    /// Lets differences replace a resource that lead to resources of which it can't use those with another value, see
-    /// [`crate::core::ResourceType`]'s `keeps`.
+    /// Marks the differences that replace a resource because they lead to another value of what its type keeps, see
+    /// [`crate::core::ResourceType::keeps`].
     pub(super) fn force_replacement_by_kept(&self, declared: &DesiredResource, live: &LiveResource, fields: &mut [FieldDiff]) {
         for (pointer, kept) in &declared.resource_type.keeps {
-            let is_in = |field: &&mut FieldDiff| is_within(&field.pointer, pointer);
-            if fields.iter_mut().any(|field| is_in(&field)) && self.changes_kept(declared, live, pointer, &format!("/{kept}")) {
-                fields.iter_mut().filter(is_in).for_each(|field| field.forces_replacement = true);
+            let is_in = |field: &FieldDiff| is_within(&field.pointer, pointer);
+            if fields.iter().any(is_in) && self.changes_kept(declared, live, pointer, &format!("/{kept}")) {
+                fields.iter_mut().filter(|field| is_in(field)).for_each(|field| field.forces_replacement = true);
             }
         }
     }

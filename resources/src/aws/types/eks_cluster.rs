@@ -67,7 +67,8 @@ pub struct EksCluster {
     pub role: ArnRef<IamRole>,
     /// Subnets of the control plane's network interfaces, in at least two availability zones. New subnets must be in the same zones.
     /// Those of another VPC replace the cluster.
-    // "The VPC can't be changed after cluster creation": <https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html>.
+    // AWS describes only changes within the VPC of the cluster:
+    // <https://aws.amazon.com/blogs/containers/enhanced-vpc-flexibility-modify-subnets-and-security-groups-in-amazon-eks/>.
     #[field(keeps = "vpc")]
     pub subnets: BTreeSet<Ref<Subnet>>,
     /// Security groups of the control plane's network interfaces, in addition to the one EKS creates.
