@@ -211,8 +211,15 @@ impl Run {
             let outcome = self.execute_undo(journal, &mut undo_plan).await?;
             // A leftover under another address is at its own address again.
             let stands: BTreeSet<(&str, &str)> = outcome.live.values().map(|live| (live.type_name.as_str(), live.id.as_str())).collect();
+            // One that was to get another address, and did not, stays as it is.
+            let is_changed = |address: &Address, live: &LiveResource| {
+                let mut changes = undo_plan.plan.changes.iter();
+                changes.any(|change| change.address == *address || change.before.as_ref().is_some_and(|before| before.is_same_as(live)))
+            };
             live.retain(|address, live| {
-                !undo_plan.stack.resources.contains_key(address) && !stands.contains(&(live.type_name.as_str(), live.id.as_str()))
+                let is_undone =
+                    undo_plan.stack.resources.contains_key(address) && (outcome.live.contains_key(address) || is_changed(address, live));
+                !is_undone && !stands.contains(&(live.type_name.as_str(), live.id.as_str()))
             });
             live.extend(outcome.live.clone());
             Ok(outcome)
