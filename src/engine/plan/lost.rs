@@ -76,7 +76,7 @@ impl<'a> LostResources<'a> {
     }
 
     /// Reference for a text in a spec. The text may also be a host name, an IP address, the end of an ARN, or the id of something that AWS creates
-    /// with a resource, such as the security group of a cluster: AWS assigns them anew. Other outputs are ids of other resources, or stay the
+    /// with a resource, such as the security group of a cluster: AWS assigns new ones. Other outputs are ids of other resources, or stay the
     /// same.
     fn replacement_reference(&self, text: &str, referrer: &Referrer<'_>) -> Option<String> {
         if let Some(known) = self.handles.get(text) {
