@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 
 use super::{DONE, OutputArguments, StackArguments, open};
 use crate::{
-    engine::permissions::{Purpose, policies},
+    engine::{
+        permissions::{Purpose, policies},
+        remote::DEFAULT_PROJECT,
+    },
     procedures, report,
 };
 
@@ -16,9 +19,12 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// Command to print policies for. Default: both, as lists.
+    /// Command to print policies for. Default: those for `plan` and `apply`, as lists.
     #[arg(long = "for", value_enum, value_name = "COMMAND")]
     purpose: Option<PurposeArgument>,
+    /// Project of CodeBuild, for `--for remote`.
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_PROJECT, value_parser = super::remote::parse_project)]
+    project: String,
     /// Print `iam_policy` resources, for the definition that creates the roles.
     #[arg(long)]
     resources: bool,
@@ -35,6 +41,8 @@ enum PurposeArgument {
     Plan,
     /// Apply, destroy and rollback.
     Apply,
+    /// `apply --remote`, `destroy --remote` and `remote`: planning, and builds that apply plans with their own role.
+    Remote,
 }
 
 pub fn run(arguments: &Arguments) -> Result<u8> {
@@ -53,6 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let policies = purposes.iter().map(|purpose| match purpose {
         PurposeArgument::Plan => ("plan", policies(&stack, region, Purpose::Plan)),
         PurposeArgument::Apply => ("apply", policies(&stack, region, Purpose::Apply)),
+        PurposeArgument::Remote => ("remote", policies(&stack, region, Purpose::Remote { project: &arguments.project })),
     });
     let (mut missing, mut documents) = (BTreeSet::new(), BTreeMap::new());
     for (name, policies) in policies {

@@ -351,7 +351,9 @@ impl Simulator {
                 type_name.and_then(types::resource_type).is_some_and(|user| user.detached_by.contains(&kind.name))
             };
             let is_deleted = |user: &&String| state.resources.get(*user).is_some_and(|user| user.recoverable);
-            let users = state.dependents_of(entry).into_iter().filter(|user| !is_detached(user) && !is_deleted(user));
+            let deleted_with = state.deleted_with(entry);
+            let users = state.dependents_of(entry).into_iter();
+            let users = users.filter(|user| !is_detached(user) && !is_deleted(user) && !deleted_with.contains(user));
             let users: Vec<&String> = users.collect();
             if let Some(user) = users.first().filter(|_| kind.blocked_by_dependents) {
                 return Err(constraints::in_use(kind, id, &describe(state, user), users.len() - 1));

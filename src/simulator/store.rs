@@ -330,6 +330,16 @@ impl CloudState {
             .collect()
     }
 
+    /// Keys of resources that the deletion of this one deletes, too: the objects of a cluster.
+    pub fn deleted_with(&self, parent: &SimulatedResource) -> Vec<String> {
+        let kinds = types::RESOURCE_TYPES.iter().filter(|kind| kind.deleted_with_parent && kind.parent == Some(parent.type_name.as_str()));
+        let of_kind = |kind: &'static ResourceType| {
+            let children = self.of_type(kind.name).filter(|child| child.region == parent.region);
+            children.filter(|child| kind.parent_ids(child.spec()).any(|id| id == parent.id)).map(|child| self.key_of(child))
+        };
+        kinds.flat_map(of_kind).collect()
+    }
+
     /// Inserts or replaces a resource.
     pub fn insert(&mut self, entry: SimulatedResource) {
         let key = self.key_of(&entry);
@@ -426,13 +436,19 @@ impl CloudState {
         }
     }
 
-    /// Removes deleted resources, which reads of the state at `seen` can still see until then.
+    /// Removes deleted resources and what is deleted with them. Reads of the state at `seen` can still see them until then.
     pub fn expire(&mut self, now: Millis, seen: Millis) {
         while let Some((gone, key)) = self.deleting.first().cloned().filter(|(gone, _)| *gone <= now) {
-            match self.remove(&key) {
-                Some(entry) if gone > seen => self.visible_deleted.push(entry),
-                Some(_) => {}
-                None => drop(self.deleting.remove(&(gone, key))),
+            let Some(parent) = self.remove(&key) else {
+                self.deleting.remove(&(gone, key));
+                continue;
+            };
+            let children: Vec<String> = self.deleted_with(&parent);
+            let children = children.iter().filter_map(|key| self.remove(key));
+            let children = children.map(|child| SimulatedResource { deletion: parent.deletion, ..child }).collect::<Vec<_>>();
+            if gone > seen {
+                self.visible_deleted.extend(children);
+                self.visible_deleted.push(parent);
             }
         }
         self.visible_deleted.retain(|ghost| ghost.deletion.is_some_and(|(_, gone)| gone > seen));

@@ -451,3 +451,29 @@ async fn scales_to_two_thousand_resources() {
     // Far above the real duration, far below that of a quadratic algorithm.
     assert!(begun.elapsed() < Duration::from_secs(20), "made after {made:?}, read after {:?}", begun.elapsed());
 }
+
+#[tokio::test]
+async fn objects_are_deleted_with_their_cluster() {
+    let cloud = new_cloud();
+    let vpc = cloud.create_vpc().await;
+    let mut clusters = Vec::new();
+    for (name, net) in [("one", 1), ("two", 2)] {
+        let mut subnets = Vec::new();
+        for zone in ["a", "b"] {
+            let (zone, cidr) = (format!("eu-west-1{zone}"), format!("10.0.{net}{}.0/24", if zone == "a" { 0 } else { 1 }));
+            let spec = json!({ "vpc": { "id": vpc }, "cidr": cidr, "availability_zone": zone });
+            subnets.push(json!({ "id": cloud.create("subnet", &format!("subnet.{name}-{zone}"), spec).await.unwrap() }));
+        }
+        let role = json!({ "arn": "arn:aws:iam::111122223333:role/cluster" });
+        let spec = json!({ "name": name, "role": role, "subnets": subnets, "deletion_protection": false });
+        clusters.push(cloud.create("eks_cluster", &format!("eks_cluster.{name}"), spec).await.unwrap());
+        let manifest = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "web" } });
+        let spec = json!({ "cluster": { "id": clusters.last() }, "manifest": manifest });
+        cloud.create("kubernetes_object", &format!("kubernetes_object.{name}"), spec).await.unwrap();
+    }
+    cloud.simulator.delete(resource_type("eks_cluster"), (None, &clusters[0]), OnDelete::Delete).await.unwrap();
+    let owners = |found: &[LiveResource]| found.iter().map(|live| live.spec["cluster"]["id"].clone()).collect::<Vec<_>>();
+    assert_eq!(owners(&cloud.list("kubernetes_object").await), [json!(clusters[1])]);
+    let reopened = cloud.reopen(Behaviour::default()).dump();
+    assert_eq!(reopened.keys().filter(|key| key.starts_with("kubernetes_object/")).count(), 1, "{reopened:?}");
+}

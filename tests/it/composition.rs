@@ -299,7 +299,7 @@ include:
     assert_problems(&[("stack.yaml", stack), ("web/module.yaml", module)], &["depend on its own outputs"]);
 }
 
-fn git(folder: &Path, arguments: &[&str]) {
+pub fn git(folder: &Path, arguments: &[&str]) {
     let identity =
         ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false", "-c", "init.defaultBranch=main"];
     let done = Command::new("git").current_dir(folder).args(identity).args(arguments).output().expect("git");

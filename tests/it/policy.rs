@@ -232,6 +232,29 @@ resources:
     assert!(!resources(outside, "secretsmanager:GetSecretValue").contains(of_databases));
 }
 
+#[test]
+fn prints_what_a_client_of_remote_runs_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "stack: shop\nregion: eu-west-1\naccount: \"123456789012\"\nresources: { vpc: { main: { cidr: 10.0.0.0/16 } } }\n";
+    let definition = write_file(folder.path(), "stack.yaml", text);
+    let of = |purpose: &str, more: &[&str]| {
+        let printed = Acme::without_cloud().run("policy", &definition, &[&["--for", purpose], more].concat()).assert_success().stdout;
+        serde_json::from_str::<Value>(&printed).expect("one document")
+    };
+    let plan = allowed_actions(&[of("plan", &[])]);
+    let remote = [of("remote", &["--project", "builds"])];
+    let more: Vec<String> = allowed_actions(&remote).difference(&plan).cloned().collect();
+    let backend = more.iter().filter(|action| action.starts_with("s3:")).count();
+    assert!(backend > 1 && more.len() == backend + 5 && !more.contains(&"ec2:CreateVpc".to_owned()), "{more:?}");
+    for (action, arn) in [
+        ("codebuild:StartBuild", "arn:aws:codebuild:eu-west-1:123456789012:project/builds"),
+        ("logs:GetLogEvents", "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/codebuild/builds:log-stream:*"),
+    ] {
+        let found = statements(&remote).into_iter().find(|one| strings(&one["Action"]).any(|allowed| allowed == action));
+        assert_eq!(strings(&found.expect("a statement")["Resource"]).collect::<Vec<_>>(), [arn]);
+    }
+}
+
 /// A stack with these roles, and what `acme policy` prints for it.
 fn printed_for_roles(roles: &str) -> (Vec<Value>, String) {
     let folder = tempfile::tempdir().expect("a folder");

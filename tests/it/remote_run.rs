@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use crate::{
     acme::{CommandOutput, binary, write_file},
+    composition::git,
     standin::{Standin, StandinKind, run_boto3, with_test_credentials},
-    wire::{Request, Response, Server, ec2_error, json_error, send, service_and_action},
+    wire::{Request, Response, Server, ec2_error, header, json_error, send, service_and_action},
 };
 
 const STACK: &str = "
@@ -68,6 +69,8 @@ struct State {
     variables: Vec<(String, String)>,
     /// Whether the program of the user's version is in the image.
     has_no_acme: bool,
+    /// Access keys that created VPCs.
+    creators: Vec<String>,
 }
 
 struct Build {
@@ -223,8 +226,18 @@ fn answer(shared: &Arc<Shared>, endpoint: &str, request: &Request, (service, act
         (_, action) if lock(&shared.state).refuse.is_some_and(|refused| refused == action) => {
             ec2_error(400, "InvalidSubnet.Conflict", "The CIDR conflicts with another subnet")
         }
-        _ => send(&shared.upstream, request)?,
+        (_, action) => {
+            if action == "CreateVpc" {
+                lock(&shared.state).creators.push(access_key(request));
+            }
+            send(&shared.upstream, request)?
+        }
     })
+}
+
+fn access_key(request: &Request) -> String {
+    let authorization = header(&request.headers, "authorization").expect("a signed request");
+    authorization.split(['=', '/']).nth(1).expect("a credential").to_owned()
 }
 
 /// Returns whether the request waited.
@@ -597,6 +610,45 @@ fn a_stopped_build_is_continued_by_the_next_run() {
     user.run("plan", &["--detailed-exitcode"]).assert_success();
     let subnets = "[s for s in client('ec2').describe_subnets()['Subnets'] if s['CidrBlock'] == '10.0.1.0/24']";
     assert_eq!(run_boto3(&user.url, &format!("out = len({subnets})")), json!(1));
+}
+
+/// The build needs neither the repository of a module nor its credentials, and assumes the role of the stack.
+#[test]
+#[ignore = "full run"]
+fn a_build_has_the_modules_and_the_role_of_the_stack() {
+    let codebuild = CodeBuild::start();
+    let user = User::new(&codebuild);
+    let module = format!("description: A network.\ninputs: {{ range: {{ type: string, description: Its range }} }}\n{NETWORK}")
+        .replace("{{ range }}", "{{ inputs.range }}");
+    let (work, modules) = (user.path("work"), user.path("modules.git"));
+    fs::create_dir_all(work.join("network")).expect("a folder");
+    write_file(&work, "network/module.yaml", &module);
+    git(&work, &["init", "--quiet"]);
+    git(&work, &["add", "."]);
+    git(&work, &["commit", "--quiet", "-m", "One"]);
+    git(&work, &["tag", "v1"]);
+    git(user.folder.path(), &["clone", "--quiet", "--bare", "work", "modules.git"]);
+    let stack = |checksum: &str| {
+        let text = format!(
+            "stack: shop\nregion: us-east-1\nrole: arn:aws:iam::123456789012:role/deploy\nvalues: {{ range: \"10.9\" }}\nenvironments: {{ staging: {{}} }}\ninclude:\n  \
+             - module: git::file://{}//network?ref=v1\n    inputs: {{ range: \"{{{{ range }}}}\" }}\n    checksum: {checksum}\n",
+            modules.display()
+        );
+        write_file(user.folder.path(), "stack.yaml", &text);
+    };
+    stack("sha256:0000");
+    let wrong = user.bare_command(&["validate", "stack.yaml", "--env", "staging", "--values", "more.yaml"]).output().expect("acme runs");
+    let wrong = CommandOutput::from_output(wrong).stderr;
+    let checksum = wrong.split("have the checksum `").nth(1).and_then(|rest| rest.split('`').next());
+    stack(checksum.unwrap_or_else(|| panic!("no checksum: {wrong}")));
+
+    // The client keeps the module that it planned with.
+    user.run("plan", &[]).assert_success();
+    fs::remove_dir_all(&modules).expect("it is there");
+    let applied = user.run("apply", &["--yes", "--remote"]).assert_success();
+    assert!(applied.combined_output().contains("Done: 2 created"), "{}", applied.combined_output());
+    let creators = codebuild.state().creators.clone();
+    assert!(creators.len() == 1 && creators[0].starts_with("ASIA"), "{creators:?}");
 }
 
 /// The role of the user who wrote the plan may differ from those of everybody who can write to the backend.

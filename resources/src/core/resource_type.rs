@@ -207,6 +207,10 @@ impl ResourceType {
             || self.global_region.is_some_and(|(field, value)| spec.pointer(field).and_then(Value::as_str) == Some(value))
     }
 
+    /// Ids of the parents to which a spec refers, or references to them, see [`ResourceType::parent`].
+    pub fn parent_ids<'a>(&self, spec: &'a Value) -> impl Iterator<Item = &'a str> {
+        self.parent_fields.iter().filter_map(|field| spec.pointer(field)?.get("id")?.as_str())
+    }
     /// Returns the name by which lists find a resource with this spec, even without the tag index.
     pub fn lookup_name<'a>(&self, spec: &'a Value) -> Option<&'a str> {
         let field = self.naming.map(|_| "/name").or(self.lookup)?;

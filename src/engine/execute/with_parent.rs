@@ -16,7 +16,7 @@ impl Executor<'_> {
     /// Whether the plan deletes the resource in which this one lives.
     pub(super) fn deletes_parent_of(&self, live: &LiveResource) -> bool {
         let Some(kind) = types::resource_type(&live.type_name).filter(|kind| kind.deleted_with_parent) else { return false };
-        let parents: BTreeSet<&str> = kind.parent_fields.iter().filter_map(|field| live.spec.pointer(field)?.get("id")?.as_str()).collect();
+        let parents: BTreeSet<&str> = kind.parent_ids(&live.spec).collect();
         let mut leaving = self.plan.changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Replace));
         leaving.any(|change| {
             let before = change.before.as_ref();

@@ -92,7 +92,7 @@ pub struct Parents<'a> {
 /// Returns the parents that the resources of a type refer to.
 pub fn parents<'a>(stack: &'a Stack, kind: &ResourceType) -> Parents<'a> {
     let children = stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
-    let texts = children.flat_map(|child| kind.parent_fields.iter().filter_map(|field| child.spec.pointer(field)?.get("id")?.as_str()));
+    let texts = children.flat_map(|child| kind.parent_ids(&child.spec));
     let (mut declared, mut outside) = (Vec::new(), BTreeSet::new());
     for text in texts {
         match references(text).first() {

@@ -24,11 +24,16 @@ use crate::{
 
 /// Purpose of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum Purpose<'a> {
     /// Planning, which only reads.
     Plan,
     /// Applying, which reads first.
     Apply,
+    /// Planning, and having a build apply the plan.
+    Remote {
+        /// Project of the build.
+        project: &'a str,
+    },
 }
 
 /// Policies of one stack.
@@ -40,7 +45,7 @@ pub struct Policies {
 }
 
 /// Returns the policies for this stack. Without a region, they apply to all regions.
-pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Policies {
+pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose<'_>) -> Policies {
     let home = region.unwrap_or("*");
     let scope = ArnScope { stack, region: home };
     let mut builder = PolicyBuilder { scope, purpose, allowed: AllowedActions::default(), missing: BTreeSet::new() };
@@ -73,12 +78,13 @@ pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Polici
     builder.add_images();
     builder.add_queries();
     builder.add_backend();
+    builder.add_builds();
     Policies { documents: builder.allowed.documents(), missing: builder.missing }
 }
 
 struct PolicyBuilder<'a> {
     scope: ArnScope<'a>,
-    purpose: Purpose,
+    purpose: Purpose<'a>,
     allowed: AllowedActions,
     missing: BTreeSet<MissingCondition>,
 }
@@ -283,6 +289,22 @@ impl PolicyBuilder<'_> {
             ];
             self.allow(&actions, &[bucket].into(), None);
         }
+    }
+
+    /// Adds starting, following and stopping the builds of remote runs, whose log group has the default name.
+    ///
+    /// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscodebuild.html>
+    fn add_builds(&mut self) {
+        let Purpose::Remote { project } = self.purpose else { return };
+        let arn = |service: &str, rest: &str| {
+            let region = self.scope.region;
+            [format!("arn:{}:{service}:{region}:{}:{rest}", partition(region), self.scope.account())].into()
+        };
+        let project_arn = arn("codebuild", &format!("project/{project}"));
+        let streams = arn("logs", &format!("log-group:/aws/codebuild/{project}:log-stream:*"));
+        let actions = ["codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject", "codebuild:StartBuild", "codebuild:StopBuild"];
+        self.allow(&actions, &project_arn, None);
+        self.allow(&["logs:GetLogEvents"], &streams, None);
     }
 
     fn ownership_condition(&self, key: &str) -> Value {
