@@ -182,6 +182,29 @@ fn rollback_to_an_undone_run_restores_its_final_state() {
     bench.acme.assert_no_changes(&bench.before);
 }
 
+/// A resource that was to get another address, before the run failed, is in the record of the run.
+#[test]
+fn rollback_to_an_undone_run_keeps_resources_that_it_did_not_rename() {
+    let bench = TestStack::new();
+    let stack = |name: &str, names: [&str; 2], more: &str| {
+        let [one, two] = names;
+        let ranges = format!("{one}: {{ cidr: 10.1.0.0/16 }}, {two}: {{ cidr: 10.2.0.0/16 }}{more}");
+        let text = format!("stack: shop\nregion: eu-west-1\nresources: {{ vpc: {{ {ranges} }} }}\n");
+        crate::acme::write_file(bench.folder.path(), name, &text)
+    };
+    let old = stack("old.yaml", ["a", "b"], "");
+    bench.acme.apply(&old);
+    let before = bench.live_resources();
+    let new = stack("new.yaml", ["c", "d"], "");
+    let one_by_one = ["--yes", "--parallelism", "1"];
+    let failed = bench.acme.run_with_env(&[("ACME_LOCAL_FAULT", "refuse:1")], "apply", &new, &one_by_one);
+    assert!(failed.code == 1 && failed.stderr.contains("Everything is as it was before"), "{}", failed.combined_output());
+    bench.acme.apply(&stack("more.yaml", ["c", "d"], ", e: { cidr: 10.3.0.0/16 }"));
+    bench.acme.run("rollback", &new, &["--yes", "--to", "3"]).assert_success();
+    assert_eq!(bench.live_resources(), before);
+    bench.acme.assert_no_changes(&old);
+}
+
 /// A forgotten resource still exists: it gets its ownership tags back, and no duplicate is created.
 #[test]
 fn rollback_adopts_retained_resources_again() {
