@@ -146,7 +146,6 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
         // The process is about to end: freeing a large plan would take a tenth of its time.
         std::mem::forget(proposed);
         if let Some(values) = values {
-            locked.store_outputs().await?;
             outputs::print_with_title(&values, global)?;
         }
         return Ok(DONE);
@@ -170,7 +169,6 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
     let code = report_outcome(&ended, goal.command(), session, took);
     open::print_stats(session, global);
     if ended.outcome == RunOutcome::Done && goal == Goal::Apply {
-        locked.store_outputs().await?;
         outputs::print_with_title(&resolve(&session.stack().outputs, &ended.execution.live), global)?;
     }
     std::mem::forget(ended);

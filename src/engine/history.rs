@@ -1,5 +1,5 @@
 //! Revisions of a stack: the runs, their times and outcomes. A history, not the state: without it, plans are the same,
-//! except that fields which a definition no longer sets are left alone.
+//! except that fields which a definition no longer sets are left alone, and that changes of outputs are not shown.
 
 mod run_progress;
 mod run_summary;
@@ -8,6 +8,7 @@ mod stored;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     core::{Address, EnvironmentName, LiveResource, Result, StackName},
@@ -52,6 +53,9 @@ pub struct Revision {
     /// Fields that the definition set: what it sets no longer returns to its default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub declared: DeclaredFields,
+    /// Outputs of the definition, with references.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, Value>,
 }
 
 /// Last run that can be undone.
@@ -162,19 +166,19 @@ impl History {
         Ok(LastCompletedRun::None)
     }
 
-    /// Returns the fields that the definition of the last finished run before this one set.
+    /// Returns the fields that the definition of the last finished run before this one set, and its outputs.
     ///
     /// # Errors
     /// Fails if the backend can't be read.
-    pub async fn declared_before(&self, number: u64) -> Result<DeclaredFields> {
+    pub async fn declared_before(&self, number: u64) -> Result<(DeclaredFields, BTreeMap<String, Value>)> {
         for earlier in self.revision_numbers().await?.into_iter().rev().filter(|earlier| *earlier < number) {
             if let Some(stored) = self.stored_revision(earlier).await?
                 && matches!(stored.summary.outcome, RunOutcome::Done | RunOutcome::Kept)
             {
-                return Ok(stored.summary.declared);
+                return Ok((stored.summary.declared, stored.summary.outputs));
             }
         }
-        Ok(DeclaredFields::new())
+        Ok((DeclaredFields::new(), BTreeMap::new()))
     }
 
     /// Creates the journal of the next revision.

@@ -38,7 +38,7 @@ pub fn summarize_plan(plan: &Plan) {
     }
     let text = super::plan::render(plan, RenderOptions::default());
     let summary = plan.summary();
-    let counts = match summary.describe() {
+    let counts = match plan.describe() {
         _ if !plan.obstacles.is_empty() => "Blocked".to_owned(),
         counts if counts.is_empty() => "No changes".to_owned(),
         counts => counts,

@@ -30,6 +30,7 @@ pub fn plan(plan: &Plan) -> Value {
         "notes": plan.notes,
         "stacks": plan.stacks,
         "existing": plan.existing,
+        "outputs": plan.outputs,
         "warnings": plan.warnings,
     });
     if let Some(partial) = &plan.partial {

@@ -1,11 +1,13 @@
 //! Plans as text.
 
 mod change;
+mod outputs;
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 pub use self::change::risks;
 use self::change::{FIELD_INDENT, RenderContext, TagChanges, tag_changes, write_change};
+use self::outputs::write_outputs;
 use super::{Place, Style, format_duration, layout::WIDTH, value::AddressNames};
 use crate::{
     core::{Address, printable_line},
@@ -126,6 +128,7 @@ fn write_head<'a>(
 /// Writes what is below the sections.
 fn write_tail(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::fmt::Result {
     write_partial(out, plan)?;
+    write_outputs(out, plan)?;
     for needed in &plan.prerequisites {
         writeln!(out, "  {} {}", Style::Added.paint("+"), Style::Added.paint(needed.to_string()))?;
         writeln!(out, "      {}", Style::Faint.paint("the whole account needs it once; acme never deletes it"))?;
@@ -140,7 +143,9 @@ fn write_tail(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::
             several => writeln!(out, "No changes: {several} resources match the definition.")?,
         }
     } else {
-        writeln!(out, "Plan: {}; {} unchanged.", summary.describe(), summary.unchanged)?;
+        writeln!(out, "Plan: {}; {} unchanged.", plan.describe(), summary.unchanged)?;
+    }
+    if plan.apply.node_count() + plan.clean_up.node_count() > 0 {
         let half = if plan.apply.node_count() > 0 { &plan.apply } else { &plan.clean_up };
         let path = critical_path(half, |step| plan.estimate(step));
         let mut path: Vec<String> = path.iter().map(|node| plan.changes[half[*node].change].address.to_string()).collect();

@@ -42,10 +42,6 @@ impl Key {
     pub fn procedures(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/procedure.json"))
     }
-    /// Outputs of a stack's environment.
-    pub fn outputs(stack: &StackName, environment: &EnvironmentName) -> Key {
-        Key(format!("{stack}/{environment}/outputs.json"))
-    }
     /// Journal of the revision with this number, below [`Key::revisions`].
     pub fn journal(&self, revision: u64) -> Key {
         Key(format!("{self}/{revision:06}/journal"))

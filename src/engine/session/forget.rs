@@ -8,7 +8,11 @@ use super::{DiscoveryDepth, LockedSession, ProposedPlan, Result, SessionError, S
 use crate::{
     aws::types,
     core::{Address, LiveResource, expression::for_each_string},
-    engine::{discover::address_of, plan::plan_forget, run::RunHistory},
+    engine::{
+        discover::address_of,
+        plan::plan_forget,
+        run::{Declared, RunHistory},
+    },
 };
 
 /// Command of a run that lets go of resources.
@@ -34,8 +38,10 @@ impl LockedSession {
             check_forgettable(address, &owned, addresses)?;
         }
         let plan = plan_forget(&session.stack, &state.live_state, addresses, session.region(), self.account());
-        let mut declared = state.history.declared_fields(session.region(), self.account());
-        declared.retain(|address, _| !addresses.contains(address));
+        let mut fields = state.history.declared_fields(session.region(), self.account());
+        fields.retain(|address, _| !addresses.contains(address));
+        let outputs = state.history.outputs(session.region(), self.account()).cloned().unwrap_or_default();
+        let declared = Declared { fields, outputs };
         let StackState { live_state, history: RunHistory { unfinished, .. }, .. } = state;
         Ok(ProposedPlan::new(self, Task::Forget(declared), plan, live_state, unfinished))
     }
