@@ -343,6 +343,5 @@ async fn read(arguments: &Arguments) -> Result<(Graph, Value, History, Source)> 
         "apply": session.command_line("apply"),
         "problem": null,
     });
-    drop(plan);
     Ok((graph, shown, history, session.source().clone()))
 }

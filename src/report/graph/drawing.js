@@ -122,8 +122,10 @@ function showParts() {
 function showPart(name) {
   part = name;
   partChoice.value = name;
+  const hadFocus = svg.contains(document.activeElement);
   draw();
   home();
+  if (hadFocus) boxes[0]?.focus();
 }
 partChoice.addEventListener('change', () => showPart(partChoice.value));
 
@@ -152,7 +154,8 @@ function zoomTo(list, smallest, largest = 1.5) {
   scale = Math.max(smallest, fitting);
   const isCritical = i => boxes[i].classList.contains('critical');
   const first = list.reduce((one, i) => isCritical(i) === isCritical(one) ? (places.x[i] < places.x[one] ? i : one) : isCritical(i) ? i : one, list[0]);
-  left = (x2 - x1) * scale <= width - 20 ? (width - (x2 - x1) * scale) / 2 - x1 * scale : 20 - places.x[first] * scale;
+  left = (x2 - x1) * scale <= width - 20 ? (width - (x2 - x1) * scale) / 2 - x1 * scale
+    : 20 - ((places.x[first] + WIDTH - x1) * scale < width - 20 ? x1 : places.x[first]) * scale;
   const middle = height / 2 - (places.y[first] + HEIGHT / 2) * scale;
   top = (y2 - y1) * scale <= height - 20 ? (height - (y2 - y1) * scale) / 2 - y1 * scale : Math.min(20 - y1 * scale, Math.max(height - 20 - y2 * scale, middle));
   show();
