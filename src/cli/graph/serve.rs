@@ -295,7 +295,7 @@ impl<'a> Follower<'a> {
             let has_ended = latest.as_ref().is_some_and(|run| run.outcome.is_some());
             is_stale |= latest != run || is_active || (has_ended && self.stack["history"][0]["outcome"].is_null());
             run = latest;
-            let is_due = self.read_at.elapsed() >= if is_stale { pause } else { IDLE_PAUSE };
+            let is_due = self.read_at.elapsed() >= if is_stale { pause } else { IDLE_PAUSE.max(pause) };
             // A problem may be that of a file which is not known, or of the network.
             let is_followed = is_stale || is_local || !self.stack["problem"].is_null();
             if is_requested || self.files.have_changed() || (is_due && is_followed) {
