@@ -22,7 +22,7 @@ const isChange = node => Boolean(node.action) && node.action !== 'none';
 
 let part = ALL, chosen = null, isMoved = false;
 // What is drawn: boxes with the numbers of their resources, and links with the numbers of their edges.
-let items = [], links = [], places = { x: [], y: [], paths: [] }, boxes = [], paths = [];
+let size = RESOURCE, items = [], links = [], places = { x: [], y: [], paths: [], backward: [] }, boxes = [], paths = [];
 // Called with each box after it is drawn and when its resources change.
 let decorate = () => {};
 
@@ -59,12 +59,15 @@ function drawn() {
 
 function draw() {
   ({ items, links } = drawn());
-  places = layout(items.length, links);
+  size = part === SECTIONS ? SECTION : RESOURCE;
+  places = layout(items.length, links, size);
   paths = links.map((_, i) => make('path', { d: places.paths[i] }));
+  // Sections depend on each other; an overview shows one direction.
+  if (part === SECTIONS) paths.forEach((path, i) => path.toggleAttribute('hidden', places.backward[i]));
   boxes = items.map((item, i) => {
     const open = () => item.name ? showPart(item.name) : choose(item.members[0]);
     const box = make('g', { transform: `translate(${places.x[i]},${places.y[i]})`, tabindex: 0, role: 'button', 'aria-label': item.name ?? nodes[item.members[0]].address },
-      make('rect', { width: WIDTH, height: HEIGHT }), make('text', { class: 'type', x: 10, y: 16 }), make('text', { class: 'name', x: 10, y: 33 }), make('title', {}));
+      make('rect', { width: size.width, height: size.height }), make('text', { class: 'type', x: 10, y: size.height * .38 }), make('text', { class: 'name', x: 10, y: size.height * .78 }), make('title', {}));
     box.addEventListener('click', open);
     box.addEventListener('keydown', event => { if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); open(); } });
     return box;
@@ -84,10 +87,10 @@ function paint() {
     const many = all.filter(isChange).length;
     const plan = actions.length === 1 ? meanings[actions[0]] : 'change';
     box.querySelector('.type').textContent = !item.name || !many ? type : many === all.length ? `${many} to ${plan}` : `${type}, ${many} to ${plan}`;
-    box.querySelector('.name').textContent = short(name, 25);
+    box.querySelector('.name').textContent = short(name, item.name ? 18 : 25);
     box.querySelector('rect').style.fill = `var(--${actions.length > 1 ? 'update' : actions[0] ?? 'none'})`;
     box.querySelector('title').textContent = item.name ? all.map(node => node.address).join('\n') : [all[0].address, all[0].id, all[0].action].filter(Boolean).join('\n');
-    box.setAttribute('class', 'node');
+    box.setAttribute('class', item.name ? 'node section' : 'node');
     box.classList.toggle('critical', all.some(node => node.critical));
     box.classList.toggle('chosen', !item.name && item.members[0] === chosen);
     decorate(box, item);
@@ -148,15 +151,15 @@ function zoom(factor, cx = room().width / 2, cy = room().height / 2) {
 function zoomTo(list, smallest, largest = 1.5) {
   if (!list.length) return;
   const [xs, ys] = [list.map(i => places.x[i]), list.map(i => places.y[i])];
-  const [x1, y1, x2, y2] = [Math.min(...xs), Math.min(...ys), Math.max(...xs) + WIDTH, Math.max(...ys) + HEIGHT];
+  const [x1, y1, x2, y2] = [Math.min(...xs), Math.min(...ys), Math.max(...xs) + size.width, Math.max(...ys) + size.height];
   const { width, height } = room();
   const fitting = Math.min(largest, (width - 40) / (x2 - x1), (height - 40) / (y2 - y1));
   scale = Math.max(smallest, fitting);
   const isCritical = i => boxes[i].classList.contains('critical');
   const first = list.reduce((one, i) => isCritical(i) === isCritical(one) ? (places.x[i] < places.x[one] ? i : one) : isCritical(i) ? i : one, list[0]);
   left = (x2 - x1) * scale <= width - 20 ? (width - (x2 - x1) * scale) / 2 - x1 * scale
-    : 20 - ((places.x[first] + WIDTH - x1) * scale < width - 20 ? x1 : places.x[first]) * scale;
-  const middle = height / 2 - (places.y[first] + HEIGHT / 2) * scale;
+    : 20 - ((places.x[first] + size.width - x1) * scale < width - 20 ? x1 : places.x[first]) * scale;
+  const middle = height / 2 - (places.y[first] + size.height / 2) * scale;
   top = (y2 - y1) * scale <= height - 20 ? (height - (y2 - y1) * scale) / 2 - y1 * scale : Math.min(20 - y1 * scale, Math.max(height - 20 - y2 * scale, middle));
   show();
 }
@@ -176,8 +179,8 @@ function home() {
 function reveal(i) {
   const into = (at, size, room) => Math.max(20 - at, Math.min(0, room - 20 - size - at));
   const { width, height } = room();
-  left += into(left + places.x[i] * scale, WIDTH * scale, width);
-  top += into(top + places.y[i] * scale, HEIGHT * scale, height);
+  left += into(left + places.x[i] * scale, size.width * scale, width);
+  top += into(top + places.y[i] * scale, size.height * scale, height);
   show();
 }
 svg.addEventListener('wheel', event => {

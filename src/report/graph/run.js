@@ -100,7 +100,7 @@ decorate = (box, item) => {
   const state = shown.find(state => classes[state] === 'failed') ?? shown.find(state => state === 'running') ?? (shown.length && all ? 'done' : null);
   for (const name of ['running', 'done', 'failed']) box.classList.toggle(name, classes[state] === name);
   let mark = box.querySelector('.mark');
-  if (!mark) { mark = make('text', { class: 'mark', x: WIDTH - 10, y: 27 }); box.append(mark); }
+  if (!mark) { mark = make('text', { class: 'mark', x: size.width - 10, y: size.height * .64 }); box.append(mark); }
   mark.textContent = state ? icons[state] : '';
 };
 moreFacts = node => {
