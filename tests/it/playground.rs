@@ -195,7 +195,7 @@ fn events_follow_every_file_of_the_definition() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
     let file = |name: &str, text: &str| write_file(folder.path(), name, text);
-    let module = "inputs: { name: { type: string, description: A name } }\nresources: { ecr_repository: { app: {} } }\n";
+    let module = "resources: { ecr_repository: { app: { keep_last: 7 } } }\n";
     let included = file("network.yaml", "resources: { vpc: { main: { cidr: 10.0.0.0/16 } } }\n");
     fs::create_dir_all(folder.path().join("modules/app")).unwrap();
     let module = file("modules/app/module.yaml", module);
@@ -206,18 +206,18 @@ region: eu-west-1
 values: { cidr: 10.0.9.0/24 }
 include:
   - network.yaml
-  - { module: ./modules/app, as: shop, inputs: { name: shop } }
+  - { module: ./modules/app, as: shop }
 resources:
-  subnet: { a: { vpc: main, cidr: '{{ values.cidr }}', availability_zone: eu-west-1a } }
+  subnet: { a: { vpc: main, cidr: '{{ cidr }}', availability_zone: eu-west-1a } }
 ";
     let stack = file("stack.yaml", text);
     let playground = Playground::start_with(&acme, &stack, &["--values", values.to_str().unwrap()]);
     let mut events = playground.events();
-    let mut spec = |address: &str, field: &str, value: &str| {
+    let mut spec = |address: &str, field: &str, value: &Value| {
         let before = events.read_at;
         events.find("stack", |stack| {
             let nodes = stack["graph"]["nodes"].as_array().unwrap();
-            nodes.iter().any(|node| node["address"] == address && node["spec"][field] == value)
+            nodes.iter().any(|node| node["address"] == address && node["spec"][field] == *value)
         });
         assert!(before == 0 || events.read_at < before + IDLE_PAUSE, "the edit is seen before the next look without a reason");
         // An opened page is read once more.
@@ -225,17 +225,13 @@ resources:
             events.find("read", |_| true);
         }
     };
-    spec("subnet.a", "cidr", "10.0.0.0/24");
+    spec("subnet.a", "cidr", &"10.0.0.0/24".into());
     fs::write(&included, "resources: { vpc: { main: { cidr: 10.0.0.0/20 } } }\n").unwrap();
-    spec("vpc.main", "cidr", "10.0.0.0/20");
+    spec("vpc.main", "cidr", &"10.0.0.0/20".into());
     fs::write(&values, "cidr: 10.0.1.0/24\n").unwrap();
-    spec("subnet.a", "cidr", "10.0.1.0/24");
-    fs::write(
-        &module,
-        "inputs: { name: { type: string, description: A name } }\nresources: { ecr_repository: { app: { name: other } } }\n",
-    )
-    .unwrap();
-    spec("ecr_repository.shop-app", "name", "other");
+    spec("subnet.a", "cidr", &"10.0.1.0/24".into());
+    fs::write(&module, "resources: { ecr_repository: { app: { keep_last: 8 } } }\n").unwrap();
+    spec("ecr_repository.shop-app", "keep_last", &8.into());
 }
 
 #[test]
