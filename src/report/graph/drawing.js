@@ -86,7 +86,7 @@ function paint() {
       : [typeOf(all[0].address) + (all[0].phase ? ` · ${short(all[0].phase, 14)}` : ''), all[0].address.slice(typeOf(all[0].address).length + 1)];
     const many = all.filter(isChange).length;
     const plan = actions.length === 1 ? meanings[actions[0]] : 'change';
-    box.querySelector('.type').textContent = !item.name || !many ? type : many === all.length ? `${many} to ${plan}` : `${type}, ${many} to ${plan}`;
+    box.querySelector('.type').textContent = !item.name || !many ? type : `${many === all.length ? many : `${many} of ${all.length}`} to ${plan}`;
     box.querySelector('.name').textContent = short(name, item.name ? 18 : 25);
     box.querySelector('rect').style.fill = `var(--${actions.length > 1 ? 'update' : actions[0] ?? 'none'})`;
     box.querySelector('title').textContent = item.name ? all.map(node => node.address).join('\n') : [all[0].address, all[0].id, all[0].action].filter(Boolean).join('\n');

@@ -1,9 +1,9 @@
 
 // The last run: its calls, and the state of the resources during it.
-const LISTED_CALLS = 12;
-const icons = { running: '…', done: '✓', rejected: '✗', unknown: '?' };
-const classes = { running: 'running', done: 'done', rejected: 'failed', unknown: 'failed' };
-const kinds = { running: '', done: 'good', rejected: 'bad', unknown: 'bad' };
+const [LISTED_CALLS, LISTED_RUNNING] = [12, 20];
+const icons = { running: '…', done: '✓', waiting: '↻', rejected: '✗', unknown: '?' };
+const classes = { running: 'running', done: 'done', waiting: 'waiting', rejected: 'failed', unknown: 'failed' };
+const kinds = { running: '', done: 'good', waiting: 'warn', rejected: 'bad', unknown: 'bad' };
 
 // Steps: calls of the same operation on a resource are attempts of one step.
 function stepsOf(run) {
@@ -15,8 +15,10 @@ function stepsOf(run) {
   return [...steps.values()];
 }
 let latest = new Map();
-// The last call about a resource is its state; after AWS accepted it, the resource may take a while.
+// The last call about a resource is its state; after AWS accepted it, the resource may take a while. A rejected call may be made again until
+// a rollback begins.
 function stateOf(step) {
+  if (isRunning() && run.phase !== 'rolling_back' && ['rejected', 'unknown'].includes(step.state)) return 'waiting';
   const node = nodes.find(node => node.address === step.address);
   const isPending = node && step === latest.get(step.address) && (node.phase || (step.action === 'create' && !node.id));
   return isRunning() && step.state === 'done' && isPending ? 'running' : !isRunning() && step.state === 'running' ? 'unknown' : step.state;
@@ -75,7 +77,7 @@ function showRun() {
   } else {
     const rest = isRunning() ? nodes.filter(node => isChange(node) && node.action !== 'forget' && !latest.has(node.address)).length : 0;
     const all = Math.max(1, changed.length + rest);
-    for (const [many, word] of [[count(changed, 'done'), 'done'], [count(changed, 'running'), 'running'], [rest, 'to go'], [failed, 'failed']]) if (many) words.push(`${many} ${word}`);
+    for (const [many, word] of [[count(changed, 'done'), 'done'], [count(changed, 'running'), 'running'], [count(changed, 'waiting'), 'rejected'], [rest, 'to go'], [failed, 'failed']]) if (many) words.push(`${many} ${word}`);
     parts = [[count(changed, 'done') / all, 'var(--good)'], [failed / all, 'var(--bad)']];
   }
   const track = html('div', null, ...parts.map(([share, background]) => { const one = html('i', ''); Object.assign(one.style, { width: `${Math.round(share * 100)}%`, background }); return one; }));
@@ -85,10 +87,10 @@ function showRun() {
   if (run.phase !== 'ended' && !isRunning() && stack) content.push(line('No process works on it. Continue it:', ''), html('code', stack.apply));
   if (run.rollback_reason) content.push(line(`${run.phase === 'ended' ? 'Rolled back' : 'Rolling back'}: ${run.rollback_reason}`, 'warn'));
   // Running steps first, however long they have been running.
-  const rank = step => stateOf(step) === 'running' ? 0 : 1;
-  steps.sort((a, b) => rank(a) - rank(b) || (rank(a) ? (b.ended_at ?? 0) - (a.ended_at ?? 0) : a.started_at - b.started_at));
-  const most = Math.max(LISTED_CALLS, steps.filter(step => rank(step) === 0).length);
-  content.push(...folded('calls', steps.map(step => stepEntry(step, undone)), most, count => `${count} earlier`));
+  const rank = step => ({ waiting: 0, running: 1 })[stateOf(step)] ?? 2;
+  steps.sort((a, b) => rank(a) - rank(b) || (rank(a) === 2 ? (b.ended_at ?? 0) - (a.ended_at ?? 0) : a.started_at - b.started_at));
+  const most = Math.max(LISTED_CALLS, Math.min(LISTED_RUNNING, steps.filter(step => rank(step) < 2).length));
+  content.push(...folded('calls', steps.map(step => stepEntry(step, undone)), most, count => `${count} more`));
   runPart.replaceChildren(...content);
   paint();
 }
@@ -97,8 +99,8 @@ decorate = (box, item) => {
   const isShown = ([step, state]) => isRunning() || (classes[state] === 'failed' && !(run?.phase === 'ended' && run.outcome === 'done'));
   const shown = states.filter(isShown).map(([, state]) => state);
   const all = item.members.every(number => { const step = latest.get(nodes[number].address); return step ? stateOf(step) === 'done' : !isChange(nodes[number]); });
-  const state = shown.find(state => classes[state] === 'failed') ?? shown.find(state => state === 'running') ?? (shown.length && all ? 'done' : null);
-  for (const name of ['running', 'done', 'failed']) box.classList.toggle(name, classes[state] === name);
+  const state = shown.find(state => classes[state] === 'failed') ?? shown.find(state => state === 'waiting') ?? shown.find(state => state === 'running') ?? (shown.length && all ? 'done' : null);
+  for (const name of ['running', 'done', 'waiting', 'failed']) box.classList.toggle(name, classes[state] === name);
   let mark = box.querySelector('.mark');
   if (!mark) { mark = make('text', { class: 'mark', x: size.width - 10, y: size.height * .64 }); box.append(mark); }
   mark.textContent = state ? icons[state] : '';
@@ -107,5 +109,6 @@ moreFacts = node => {
   const step = latest.get(node.address);
   const state = step && stateOf(step);
   return isRunning() && state === 'running' ? [['Run', `${doing[step.action]} for ${clock(Date.now() - step.started_at)}`]]
+    : state === 'waiting' ? [['Run', `${step.action} rejected: ${step.code ?? 'no response'}`]]
     : state && classes[state] === 'failed' ? [['Last run', `${step.action} failed${step.code ? `: ${step.code}` : ''}`]] : [];
 };
