@@ -48,7 +48,7 @@ function closePanel() {
 }
 addEventListener('keydown', event => { if (event.key === 'Escape' && !panel.hidden) closePanel(); });
 
-// More facts, and the text of the changes, of a resource; a page that follows the stack has them.
+// More facts, and the changes, of a resource; a page that follows the stack has them.
 let moreFacts = () => [], changesOf = node => node.fields.map(f => `${f.pointer}: ${text(f.before)} → ${text(f.after)}${f.forces_replacement ? '  (forces replacement)' : ''}`).join('\n');
 function choose(number) {
   chosen = number;
@@ -74,7 +74,7 @@ function showResource() {
     ['Dependents', below.length && resourceLinks(below)],
   ])];
   const changes = isChange(node) && node.action !== 'create' && changesOf(node);
-  if (changes) content.push(html('h3', 'Changes'), html('pre', changes));
+  if (changes) content.push(html('h3', 'Changes'), changes instanceof Node ? changes : html('pre', changes));
   const fold = (title, value, isOpen) => {
     const slim = lean(value);
     if (!slim || !Object.keys(slim).length) return;

@@ -55,4 +55,7 @@ function showPlan() {
   if (counts.length && !isRunning()) content.push(html('code', apply));
   planPart.replaceChildren(...content);
 }
-changesOf = node => stack?.changes.sections.flatMap(section => section.changes).find(change => change.address === node.address)?.details ?? '';
+changesOf = node => {
+  const details = stack?.changes.sections.flatMap(section => section.changes).find(change => change.address === node.address)?.details;
+  return details && detailsOf(details);
+};

@@ -49,6 +49,7 @@ function showRun() {
   // A run under way is above the plan of what remains.
   const [above, below] = isRunning() ? [runPart, planPart] : [planPart, runPart];
   if (above.parentElement.compareDocumentPosition(below.parentElement) & Node.DOCUMENT_POSITION_PRECEDING) below.parentElement.before(above.parentElement);
+  runPart.parentElement.querySelector('h2').textContent = isRunning() ? 'Running' : 'Last run';
   if (!run) { runPart.replaceChildren(line('No run yet.', 'faint')); return; }
   const steps = stepsOf(run);
   latest = new Map(steps.map(step => [step.address, step]));
