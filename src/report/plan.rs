@@ -6,7 +6,10 @@ mod listing;
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use self::change::{FIELD_INDENT, RenderContext, TagChanges, tag_changes, write_change};
-pub use self::{change::risks, listing::listing};
+pub use self::{
+    change::risks,
+    listing::{details, listing},
+};
 use super::{Place, Style, format_duration, layout::WIDTH, value::AddressNames};
 use crate::{
     core::{Address, printable_line},

@@ -352,7 +352,10 @@ fn the_page_follows_an_apply_in_a_browser() {
     assert!(panel("left") >= 0.0 && panel("right") <= 400.0, "{seen:#}");
     assert_eq!((&seen["narrow"]["closed"], &seen["narrow"]["buttons"]), (&Value::Bool(true), &Value::Bool(true)), "{seen:#}");
     let revision = seen["revision"].as_str().unwrap();
-    assert!(revision.contains("vpc.main create") && !revision.to_lowercase().contains("unfinished"), "{seen:#}");
+    assert!(
+        revision.contains("vpc.main create") && revision.contains("cidr 10.") && !revision.to_lowercase().contains("unfinished"),
+        "{seen:#}"
+    );
     assert_eq!(seen["escaped"], true);
     assert!(seen["found"]["visible"] == true && seen["found"]["height"].as_f64().unwrap() > 25.0, "the match is readable: {seen:#}");
     assert_eq!(seen["matches"], "1 found");

@@ -194,7 +194,12 @@ async fn refresh(State(server): State<Server>) -> StatusCode {
 async fn run_of(State(server): State<Server>, Path(number): Path<u64>) -> Response {
     let history = server.history.borrow().clone();
     match history.run_details(number).await.ok().flatten() {
-        Some(details) => json_response(&report::json::run_details(&details)),
+        Some(details) => {
+            let mut run = report::json::run_details(&details);
+            let [changes, undone] = [&details.changes, &details.rolled_back_changes].map(|changes| report::plan::details(changes));
+            run["details"] = json!({ "changes": changes, "rolled_back": undone });
+            json_response(&run)
+        }
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -38,23 +38,27 @@ async function showPast(revision) {
     ['Commit', about.commit],
     ['Definition', about.definition && definition],
   ])];
-  const changes = (title, all, kind) => {
+  const changes = (title, all, kind, details = []) => {
     if (!all?.length) return;
-    const entries = all.map(({ address, action, code, fields }) => {
+    const entries = all.map(({ address, action, code }, i) => {
       const [sign, style] = signs[action] ?? ['·', ''];
       const mark = html('span', sign);
       mark.className = `sign ${kind ?? style}`;
       const words = html('span', ` ${meanings[action] ?? action}${code ? `: ${code}` : ''}`);
       words.className = code ? 'bad' : 'faint';
       const item = html('li', null, mark, link(address), words);
-      if (action === 'update' || action === 'replace') item.append(html('pre', (fields ?? []).map(f => `${f.pointer.slice(1).replaceAll('/', '.')}: ${text(f.before)} → ${text(f.after)}`).join('\n')));
+      if (details[i]) {
+        const pre = detailsOf(details[i]);
+        if (action === 'create') pre.className = 'faint';
+        item.append(pre);
+      }
       return item;
     });
     content.push(html('h3', title), html('ul', null, ...entries));
   };
   if (past.rolled_back_because) content.push(line(`Rolled back: ${past.rolled_back_because}`, 'warn'));
   changes('Failed calls', past.failed, 'bad');
-  changes('Changes', past.changes);
-  changes('Rolled back', past.rolled_back);
+  changes('Changes', past.changes, null, past.details.changes);
+  changes('Rolled back', past.rolled_back, null, past.details.rolled_back);
   openPanel(...content);
 }

@@ -41,7 +41,7 @@ function stepEntry(step, undone) {
   const item = html('li', null, mark, words, link(step.address));
   const attempts = step.attempts > 1 ? `attempt ${step.attempts}` : '';
   const note = html('span', [step.code && `: ${step.code}`, attempts && ` (${attempts})`].filter(Boolean).join(''));
-  note.className = step.code ? 'bad' : 'faint';
+  note.className = step.code ? kind : 'faint';
   item.append(note);
   return item;
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     AddressNames, RenderOptions, UNDECLARED,
-    change::{FIELD_INDENT, reason_with_region, write_details},
+    change::{FIELD_INDENT, RenderContext, reason_with_region, write_details},
     sections_of, write_commit_point, write_head, write_partial, write_prerequisites,
 };
 use crate::engine::plan::{Change, Plan, Summary};
@@ -33,6 +33,20 @@ pub fn listing(plan: &Plan) -> Value {
     // The page has its own title.
     let head = head.split_once('\n').map_or("", |(_, rest)| rest);
     json!({ "head": outdented(head, 2), "sections": sections, "tail": outdented(&tail, 0) })
+}
+
+/// Details of each change, from any source.
+pub fn details(changes: &[Change]) -> Vec<String> {
+    let names = &AddressNames::of(changes.iter().filter_map(|change| Some((&change.address, change.before.as_ref()?))));
+    let options = RenderOptions::default();
+    let context = RenderContext { options, shared_tags: Vec::new(), in_undeclared_section: false, names, gates: &[] };
+    let text = |change| {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = write_details(&mut text, change, &context);
+        outdented(&text, FIELD_INDENT)
+    };
+    changes.iter().map(text).collect()
 }
 
 /// Text without styles, and without this many columns at the beginning of each line that has them.
