@@ -40,6 +40,7 @@ function stepEntry(step, undone) {
   words.className = kind;
   const item = html('li', null, mark, words, link(step.address));
   const attempts = step.attempts > 1 ? `attempt ${step.attempts}` : '';
+  item.className = 'step';
   const note = html('span', [step.code && `: ${step.code}`, attempts && ` (${attempts})`].filter(Boolean).join(''));
   note.className = step.code ? kind : 'faint';
   item.append(note);
