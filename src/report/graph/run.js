@@ -88,8 +88,8 @@ function showRun() {
   if (steps.length) content.push(track, line(words.join(', '), ''));
   if (run.phase !== 'ended' && !isRunning() && stack) content.push(line('No process works on it. Continue it:', ''), html('code', stack.apply));
   if (run.rollback_reason) content.push(line(`${run.phase === 'ended' ? 'Rolled back' : 'Rolling back'}: ${run.rollback_reason}`, 'warn'));
-  // Running steps first, however long they have been running.
-  const rank = step => ({ waiting: 0, running: 1 })[stateOf(step)] ?? 2;
+  // Failed and running steps first, however long they have been running.
+  const rank = step => ({ waiting: 0, rejected: 0, unknown: 0, running: 1 })[stateOf(step)] ?? 2;
   steps.sort((a, b) => rank(a) - rank(b) || (rank(a) === 2 ? (b.ended_at ?? 0) - (a.ended_at ?? 0) : a.started_at - b.started_at));
   const most = Math.max(LISTED_CALLS, Math.min(LISTED_RUNNING, steps.filter(step => rank(step) < 2).length));
   content.push(...folded('calls', steps.map(step => stepEntry(step, undone)), most, count => `${count} more`));
