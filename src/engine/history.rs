@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::{
     core::{Address, EnvironmentName, LiveResource, Result, StackName},
     engine::{
-        backend::{Backend, Key, WriteCondition, with_patience},
+        backend::{Backend, HeldLease, Key, Lease, WriteCondition, with_patience},
         journal::{Journal, Replay, RunInfo, RunOutcome, RunPhase, replay},
         plan::DeclaredFields,
     },
@@ -28,6 +28,8 @@ pub use stored::{RevisionSummary, StoredRevision};
 pub struct History {
     backend: Backend,
     key: Key,
+    stack: StackName,
+    environment: EnvironmentName,
 }
 
 /// Record of a finished run.
@@ -78,7 +80,17 @@ pub const FORMAT: &str = "acme-revision/2";
 impl History {
     /// Creates the history of a stack and environment.
     pub fn new(backend: Backend, stack: &StackName, environment: &EnvironmentName) -> History {
-        History { backend, key: Key::revisions(stack, environment) }
+        let key = Key::revisions(stack, environment);
+        History { backend, key, stack: stack.clone(), environment: environment.clone() }
+    }
+
+    /// Whether the run that began at this time, in milliseconds since 1970, is under way: its process holds the lease and seems to be active.
+    /// One that began before the holder took the lease is another one.
+    async fn is_under_way(&self, started_at: u64) -> Result<bool> {
+        match Lease::held(&self.backend, &self.stack, &self.environment).await? {
+            Some(HeldLease::By { holder, .. }) => Ok(holder.since <= started_at && holder.seems_active()),
+            Some(HeldLease::Damaged { .. }) | None => Ok(false),
+        }
     }
 
     /// Returns the numbers of all revisions, the latest last.

@@ -113,6 +113,7 @@ pub fn run_summary(entry: &RunSummary) -> Value {
         "ended_at": entry.ended_at.map(time::utc),
         "outcome": entry.outcome,
         "unfinished": entry.unfinished,
+        "running": entry.running,
         "continues": begin.continues,
         "commit": begin.commit,
         "definition": begin.definition,

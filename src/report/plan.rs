@@ -1,12 +1,16 @@
 //! Plans as text.
 
 mod change;
+mod listing;
 mod outputs;
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-pub use self::change::risks;
 use self::change::{FIELD_INDENT, RenderContext, TagChanges, tag_changes, write_change};
+pub use self::{
+    change::risks,
+    listing::{details, listing},
+};
 use self::outputs::write_outputs;
 use super::{Place, Style, format_duration, layout::WIDTH, value::AddressNames};
 use crate::{
@@ -129,10 +133,7 @@ fn write_head<'a>(
 fn write_tail(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::fmt::Result {
     write_partial(out, plan)?;
     write_outputs(out, plan)?;
-    for needed in &plan.prerequisites {
-        writeln!(out, "  {} {}", Style::Added.paint("+"), Style::Added.paint(needed.to_string()))?;
-        writeln!(out, "      {}", Style::Faint.paint("the whole account needs it once; acme never deletes it"))?;
-    }
+    write_prerequisites(out, plan)?;
     writeln!(out)?;
     let summary = plan.summary();
     if plan.is_empty() {
@@ -157,6 +158,14 @@ fn write_tail(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::
         out.write_str(&super::cost::render(costs, options.shows_all()))?;
     }
     write_notes(out, plan)
+}
+
+fn write_prerequisites(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
+    for needed in &plan.prerequisites {
+        writeln!(out, "  {} {}", Style::Added.paint("+"), Style::Added.paint(needed.to_string()))?;
+        writeln!(out, "      {}", Style::Faint.paint("the whole account needs it once; acme never deletes it"))?;
+    }
+    Ok(())
 }
 
 impl RenderOptions {

@@ -46,7 +46,6 @@ fn tag_or_none<'a>(tags: &'a Tags, key: &str) -> &'a str {
 }
 
 pub(super) fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_>) -> std::fmt::Result {
-    let names = context.names;
     let (symbol, style) = match change.action {
         Action::None => (" ", Style::Faint),
         Action::Create => ("+", Style::Added),
@@ -56,24 +55,41 @@ pub(super) fn write_change(out: &mut dyn Write, change: &Change, context: &Rende
         Action::Forget => ("×", Style::Changed),
     };
     let address = change.address.to_string();
-    let tags = tag_changes(change);
-    let is_shared = !tags.is_empty() && tags == context.shared_tags;
-    let why = if is_shared && change.fields.is_empty() {
-        "tags, as above".to_owned()
-    } else {
-        change_reason(change, context.in_undeclared_section)
-    };
-    let why = match &change.region {
-        Some(region) if why.is_empty() => format!("in {region}"),
-        Some(region) => format!("in {region}; {why}"),
-        None => why,
-    };
+    let why = reason_with_region(change, context);
     let gap = match address.chars().count() + why.chars().count() + 6 {
         _ if why.is_empty() => "",
         ..=WIDTH => "  ",
         _ => "\n      ",
     };
     writeln!(out, "  {} {}{gap}{}", style.paint(symbol), style.paint(&address), Style::Faint.paint(why))?;
+    write_details(out, change, context)
+}
+
+/// Whether the tags of a change are already listed above all changes.
+fn has_shared_tags(change: &Change, context: &RenderContext<'_>) -> bool {
+    let tags = tag_changes(change);
+    !tags.is_empty() && tags == context.shared_tags
+}
+
+/// Reason for a change, after its region if that is not the plan's; may be empty.
+pub(super) fn reason_with_region(change: &Change, context: &RenderContext<'_>) -> String {
+    let why = if has_shared_tags(change, context) && change.fields.is_empty() {
+        "tags, as above".to_owned()
+    } else {
+        change_reason(change, context.in_undeclared_section)
+    };
+    match &change.region {
+        Some(region) if why.is_empty() => format!("in {region}"),
+        Some(region) => format!("in {region}; {why}"),
+        None => why,
+    }
+}
+
+/// Writes what is below the heading of a change: fields, risks, impact, tags and steps.
+pub(super) fn write_details(out: &mut dyn Write, change: &Change, context: &RenderContext<'_>) -> std::fmt::Result {
+    let names = context.names;
+    let tags = tag_changes(change);
+    let is_shared = has_shared_tags(change, context);
     match change.action {
         Action::Create if !context.options.shows_all() => {
             for line in create_summary(change, names) {
