@@ -9,7 +9,10 @@ use clap::{ArgMatches, FromArgMatches};
 use regex_lite::Regex;
 
 use super::{GlobalArguments, StackArguments, definition_file::default_file, open};
-use crate::{definition::LoadOptions, engine::session::SessionOptions};
+use crate::{
+    definition::LoadOptions,
+    engine::{plan::Goal, session::SessionOptions},
+};
 
 /// Stack of this process, and the options that select it.
 static SELECTION: Mutex<Option<(String, SessionOptions)>> = Mutex::new(None);
@@ -59,10 +62,10 @@ pub(super) fn command_line(command: &str) -> String {
 }
 
 /// Command line that applies a saved plan, which has its environment and values itself.
-pub(super) fn apply_saved_plan(file: &Path) -> String {
+pub(super) fn apply_saved_plan(goal: Goal, file: &Path) -> String {
     let file = file.display().to_string();
     let options = selection().map(|(_, options)| SessionOptions { definition: LoadOptions::default(), ..options });
-    options.unwrap_or_default().command_line("apply", &file)
+    options.unwrap_or_default().command_line(goal.command(), &file)
 }
 
 /// Commands with which to go on after the command was stopped at once.

@@ -9,7 +9,7 @@ use crate::{
     core::Address,
     definition::{self, Diagnostic, LoadOptions, Procedures, Source, Stack},
     engine::{
-        plan::Plan,
+        plan::{Goal, Plan},
         saved_plan::SavedPlan,
         session::{Connection, Session, SessionError, SessionOptions, StackState},
     },
@@ -32,7 +32,9 @@ pub fn read_file(file: &Path) -> Result<Source> {
     let path = file.display().to_string();
     let source = Source::read(file).with_context(|| format!("can't read the definition `{path}`"))?;
     if SavedPlan::is_saved_plan(&source.text) {
-        let apply = advice::apply_saved_plan(file);
+        // A plan that can't be read is refused by that command.
+        let goal = SavedPlan::parse(&source.text).map_or(Goal::Apply, |saved| saved.goal);
+        let apply = advice::apply_saved_plan(goal, file);
         refuse!("saved-plan", "`{path}` is a saved plan, not a definition: run `{apply}` to apply it");
     }
     Ok(source)

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{DONE, OutputArguments, StackArguments, open};
 use crate::{
     engine::{
-        permissions::{Purpose, policies},
+        permissions::{PolicyDocument, Purpose, policies},
         remote::DEFAULT_PROJECT,
     },
     procedures, report,
@@ -37,7 +37,7 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum PurposeArgument {
-    /// Planning, which only reads.
+    /// Planning, which only reads, and drift, which also records its result for `acme stacks`.
     Plan,
     /// Apply, destroy and rollback.
     Apply,
@@ -45,35 +45,17 @@ enum PurposeArgument {
     Remote,
 }
 
+/// Documents by the name of their purpose.
+type Documents = BTreeMap<&'static str, Vec<PolicyDocument>>;
+
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let mut stack = open::load(&arguments.target)?;
-    let region = stack.region.clone().or(arguments.region.clone());
-    if let Some(region) = &region {
-        stack.set_region(region);
-    }
-    stack.replace_unknown_location("*", region.as_deref().unwrap_or("*"));
-    procedures::drill::restore_from_unknown(&mut stack);
-    let region = region.as_deref();
     let purposes = match arguments.purpose {
         Some(purpose) => vec![purpose],
         None => vec![PurposeArgument::Plan, PurposeArgument::Apply],
     };
-    let policies = purposes.iter().map(|purpose| match purpose {
-        PurposeArgument::Plan => ("plan", policies(&stack, region, Purpose::Plan)),
-        PurposeArgument::Apply => ("apply", policies(&stack, region, Purpose::Apply)),
-        PurposeArgument::Remote => ("remote", policies(&stack, region, Purpose::Remote { project: &arguments.project })),
-    });
-    let (mut missing, mut documents) = (BTreeSet::new(), BTreeMap::new());
-    for (name, policies) in policies {
-        missing.extend(policies.missing);
-        documents.insert(name, policies.documents);
-    }
-    report::permissions::warn_missing_conditions(&missing);
+    let documents = documents(&arguments.target, arguments.region.as_deref(), &purposes, &arguments.project)?;
     if arguments.resources {
-        let numbered = documents.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
-        let named: BTreeMap<String, Value> =
-            numbered.map(|(name, (document, number))| (format!("{name}-{number}"), json!({ "document": document }))).collect();
-        let resources = json!({ "iam_policy": named });
+        let resources = json!({ "iam_policy": resources(&documents) });
         if arguments.output.is_json() {
             report::print_json(&resources)?;
         } else {
@@ -89,4 +71,38 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         report::print_json(document)?;
     }
     Ok(DONE)
+}
+
+/// Resources of the type `iam_policy`, by name, for planning and applying a stack: `plan-1`, `apply-1` and so on.
+pub(super) fn of_plan_and_apply(target: &StackArguments, region: Option<&str>) -> Result<BTreeMap<String, Value>> {
+    Ok(resources(&documents(target, region, &[PurposeArgument::Plan, PurposeArgument::Apply], DEFAULT_PROJECT)?))
+}
+
+/// Policies of a stack. Warns of conditions that its definition does not allow.
+fn documents(target: &StackArguments, region: Option<&str>, purposes: &[PurposeArgument], project: &str) -> Result<Documents> {
+    let mut stack = open::load(target)?;
+    let region = stack.region.clone().or_else(|| region.map(str::to_owned));
+    if let Some(region) = &region {
+        stack.set_region(region);
+    }
+    stack.replace_unknown_location("*", region.as_deref().unwrap_or("*"));
+    procedures::drill::restore_from_unknown(&mut stack);
+    let region = region.as_deref();
+    let policies = purposes.iter().map(|purpose| match purpose {
+        PurposeArgument::Plan => ("plan", policies(&stack, region, Purpose::Plan)),
+        PurposeArgument::Apply => ("apply", policies(&stack, region, Purpose::Apply)),
+        PurposeArgument::Remote => ("remote", policies(&stack, region, Purpose::Remote { project })),
+    });
+    let (mut missing, mut documents) = (BTreeSet::new(), BTreeMap::new());
+    for (name, policies) in policies {
+        missing.extend(policies.missing);
+        documents.insert(name, policies.documents);
+    }
+    report::permissions::warn_missing_conditions(&missing);
+    Ok(documents)
+}
+
+fn resources(documents: &Documents) -> BTreeMap<String, Value> {
+    let numbered = documents.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
+    numbered.map(|(name, (document, number))| (format!("{name}-{number}"), json!({ "document": document }))).collect()
 }

@@ -44,7 +44,7 @@ impl Session {
 }
 
 /// Options of a command line for a selection.
-pub(super) fn options(selection: &Selection) -> String {
+pub fn options(selection: &Selection) -> String {
     let all = [("only", &selection.only), ("except", &selection.except), ("replace", &selection.replace)];
     let option =
         |(name, addresses): (&str, &BTreeSet<Address>)| addresses.iter().map(|address| format!(" --{name} {address}")).collect::<String>();
