@@ -71,8 +71,10 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     report::permissions::warn_missing_conditions(&missing);
     if arguments.resources {
         let numbered = documents.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
+        // One definition can have the policies of several stacks.
+        let prefix = format!("{}-{}", stack.name, stack.environment);
         let named: BTreeMap<String, Value> =
-            numbered.map(|(name, (document, number))| (format!("{name}-{number}"), json!({ "document": document }))).collect();
+            numbered.map(|(name, (document, number))| (format!("{prefix}-{name}-{number}"), json!({ "document": document }))).collect();
         let resources = json!({ "iam_policy": named });
         if arguments.output.is_json() {
             report::print_json(&resources)?;
