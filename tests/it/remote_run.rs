@@ -318,7 +318,7 @@ fn commands(phase: &str) -> String {
     let buildspec: Value = serde_yaml::from_str(buildspec).expect("YAML");
     assert_eq!(buildspec["env"]["shell"], "bash");
     let commands = buildspec["phases"][phase]["commands"].as_array().expect("commands").iter();
-    // A command that fails ends the phase.
+    // A command that fails ends the phase. To the left of `&&`, `set -e` has no effect: verifications must not depend on it.
     commands.map(|command| command.as_str().expect("a text").trim_end()).collect::<Vec<_>>().join(" &&\n")
 }
 
@@ -842,9 +842,16 @@ fn decisions_calls_and_statistics_of_the_build_come_back() {
 fn a_build_of_a_stack_with_charts_is_told_to_install_helm() {
     let codebuild = CodeBuild::start();
     let user = User::new(&codebuild);
-    let release = "helm_release: { web: { cluster: main, namespace: web, chart: \"oci://registry.example.com/web\", version: 1.0.0 } }";
-    let cluster = "eks_cluster: { main: { role: \"arn:aws:iam::123456789012:role/eks\", subnets: [subnet-1, subnet-2] } }";
-    write_file(user.folder.path(), "parts/network.yaml", &format!("{NETWORK}  {cluster}\n  {release}\n"));
+    let definition = "
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet:
+    a: { vpc: main, cidr: 10.0.1.0/24, availability_zone: us-east-1a }
+    b: { vpc: main, cidr: 10.0.2.0/24, availability_zone: us-east-1b }
+  eks_cluster: { main: { role: \"arn:aws:iam::123456789012:role/eks\", subnets: [a, b] } }
+  helm_release: { web: { cluster: main, release: web, namespace: web, chart: \"oci://registry.example.com/web\", version: 1.0.0 } }
+";
+    write_file(user.folder.path(), "parts/network.yaml", definition);
     codebuild.state().fault = true;
     let ended = user.run("apply", &["--yes", "--remote", "--only", "vpc.main"]);
     assert!(ended.stderr.contains("ended with FAULT before the run began"), "{}", ended.combined_output());
