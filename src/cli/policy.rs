@@ -48,14 +48,21 @@ enum PurposeArgument {
 /// Documents by the name of their purpose.
 type Documents = BTreeMap<&'static str, Vec<PolicyDocument>>;
 
+/// Policies of a stack.
+struct StackPolicies {
+    documents: Documents,
+    /// Stack and environment, for names: one definition can have the policies of several stacks.
+    prefix: String,
+}
+
 pub fn run(arguments: &Arguments) -> Result<u8> {
     let purposes = match arguments.purpose {
         Some(purpose) => vec![purpose],
         None => vec![PurposeArgument::Plan, PurposeArgument::Apply],
     };
-    let documents = documents(&arguments.target, arguments.region.as_deref(), &purposes, &arguments.project)?;
+    let policies = stack_policies(&arguments.target, arguments.region.as_deref(), &purposes, &arguments.project)?;
     if arguments.resources {
-        let resources = json!({ "iam_policy": resources(&documents) });
+        let resources = json!({ "iam_policy": policies.resources() });
         if arguments.output.is_json() {
             report::print_json(&resources)?;
         } else {
@@ -63,6 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         }
         return Ok(DONE);
     }
+    let documents = policies.documents;
     if arguments.purpose.is_none() || arguments.output.is_json() {
         report::print_json(&documents)?;
         return Ok(DONE);
@@ -73,13 +81,13 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     Ok(DONE)
 }
 
-/// Resources of the type `iam_policy`, by name, for planning and applying a stack: `plan-1`, `apply-1` and so on.
+/// Resources of the type `iam_policy`, by name, for planning and applying a stack: `shop-production-plan-1`, `shop-production-apply-1` and so on.
 pub(super) fn of_plan_and_apply(target: &StackArguments, region: Option<&str>) -> Result<BTreeMap<String, Value>> {
-    Ok(resources(&documents(target, region, &[PurposeArgument::Plan, PurposeArgument::Apply], DEFAULT_PROJECT)?))
+    Ok(stack_policies(target, region, &[PurposeArgument::Plan, PurposeArgument::Apply], DEFAULT_PROJECT)?.resources())
 }
 
 /// Policies of a stack. Warns of conditions that its definition does not allow.
-fn documents(target: &StackArguments, region: Option<&str>, purposes: &[PurposeArgument], project: &str) -> Result<Documents> {
+fn stack_policies(target: &StackArguments, region: Option<&str>, purposes: &[PurposeArgument], project: &str) -> Result<StackPolicies> {
     let mut stack = open::load(target)?;
     let region = stack.region.clone().or_else(|| region.map(str::to_owned));
     if let Some(region) = &region {
@@ -99,10 +107,14 @@ fn documents(target: &StackArguments, region: Option<&str>, purposes: &[PurposeA
         documents.insert(name, policies.documents);
     }
     report::permissions::warn_missing_conditions(&missing);
-    Ok(documents)
+    Ok(StackPolicies { documents, prefix: format!("{}-{}", stack.name, stack.environment) })
 }
 
-fn resources(documents: &Documents) -> BTreeMap<String, Value> {
-    let numbered = documents.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
-    numbered.map(|(name, (document, number))| (format!("{name}-{number}"), json!({ "document": document }))).collect()
+impl StackPolicies {
+    /// Resources of the type `iam_policy`, by name.
+    fn resources(&self) -> BTreeMap<String, Value> {
+        let numbered = self.documents.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
+        let named = numbered.map(|(name, (document, number))| (format!("{}-{name}-{number}", self.prefix), json!({ "document": document })));
+        named.collect()
+    }
 }

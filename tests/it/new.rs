@@ -180,6 +180,21 @@ fn writes_the_runner_of_remote_runs() {
         .collect();
     assert_eq!(services.into_iter().collect::<Vec<_>>(), ["logs", "s3"]);
     assert!(statements.iter().all(|statement| statement["Resource"] != serde_json::json!(["*"])), "{statements:#?}");
+    // The statements in comments are complete.
+    let mut is_block = false;
+    let lines = text.lines().map(|line| {
+        is_block = line.starts_with("        # backend-key:")
+            || line.starts_with("        # assume:")
+            || (is_block && line.starts_with("        #  "));
+        if is_block { line.replacen("# ", "", 1) } else { line.to_owned() }
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    std::fs::write(&definition, &text).expect("written");
+    let plan = acme.plan(&definition);
+    assert_eq!(plan.changes(), ["update iam_role.runner"], "{:#}", plan.0);
+    acme.apply(&definition);
+    let shown = acme.run("show", &definition, &[]).assert_success().stdout;
+    assert!(shown.contains("kms:GenerateDataKey") && shown.contains("sts:AssumeRole"), "{shown}");
     acme.destroy(&definition);
     for (option, value) in [("--size", "large"), ("--domain", "example.org")] {
         let refused = run_new(folder.path(), &["other", "--like", "remote", option, value]);

@@ -177,28 +177,37 @@ impl Answers<'_> {
         let policies = policy::of_plan_and_apply(target, Some(&self.region))?;
         let names: BTreeSet<&String> = policies.keys().collect();
         let lists = ["plan", "apply"].map(|role| {
-            let of_role = names.iter().filter(|name| name.starts_with(role));
+            let of_role = names.iter().filter(|name| name.rsplit('-').nth(1) == Some(role));
             of_role.map(|name| format!("\"{{{{ iam_policy['{name}'].arn }}}}\"")).collect::<Vec<_>>().join(", ")
         });
         let [plan, apply] = lists;
+        let mut of_role = &plan;
         let environment = self.environment.as_ref().map(|name| format!(" --env {name}")).unwrap_or_default();
         let place = self.environment.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
         let mut text = String::new();
-        let mut is_policy = false;
+        let (mut is_policy, mut is_list) = (false, false);
         for line in BOOTSTRAP.lines() {
             if line == "  iam_policy:" {
                 let resources = serde_yaml::to_string(&json!({ "iam_policy": policies }))?;
                 resources.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
             }
             is_policy = line == "  iam_policy:" || is_policy && line.starts_with("   ");
+            is_list = is_list && line.starts_with("        - ");
+            match line {
+                "    plan:" => of_role = &plan,
+                "    apply:" => of_role = &apply,
+                _ => {}
+            }
             let line = match line {
-                _ if is_policy => continue,
+                _ if is_policy || is_list => continue,
                 "stack: github" => format!("stack: {}", self.name),
                 "region: us-east-1" => format!("region: {}", self.region),
                 "  repository: example/shop" => format!("  repository: {}", self.repository),
                 "  environment_of_repository: production" => format!("  environment_of_repository: {}", self.deployment()),
-                _ if line.starts_with("      policies: [\"{{ iam_policy['plan-") => format!("      policies: [{plan}]"),
-                _ if line.starts_with("      policies: [\"{{ iam_policy['apply-") => format!("      policies: [{apply}]"),
+                _ if line.starts_with("      policies:") => {
+                    is_list = true;
+                    format!("      policies: [{of_role}]")
+                }
                 _ if line.starts_with('#') => line
                     .replace("templates/github/bootstrap.yaml", &self.file)
                     .replace("stacks/quickstart.yaml --env production", &format!("{}{environment}", self.definition))

@@ -29,6 +29,10 @@ impl Key {
     pub fn revisions(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/revisions"))
     }
+    /// Record of the latest remote run of a stack's environment.
+    pub fn remote_run(stack: &StackName, environment: &EnvironmentName) -> Key {
+        Key(format!("{stack}/{environment}/remote.json"))
+    }
     /// Packages of remote runs of a stack's environment.
     pub fn remote_packages(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/remote"))
