@@ -90,7 +90,13 @@ impl JournaledCloud {
         action: CallAction,
     ) -> Result<()> {
         let (id, arn) = live;
-        let call = || self.cloud.retag(target.kind, (target.call.region.as_deref(), id), arn, from, to);
+        let call = || async {
+            // A part without tags leaves the stack with what contains it.
+            if action == CallAction::Forget && !target.kind.is_adoptable() {
+                return Ok(());
+            }
+            self.cloud.retag(target.kind, (target.call.region.as_deref(), id), arn, from, to).await
+        };
         self.journaled(target, action, Some(id), |()| None, call).await
     }
 

@@ -15,7 +15,7 @@ use crate::{
         },
         leftovers::LeftoverSearch,
         plan::{
-            Action, Goal, Obstacle, OwnedLeftovers, Plan, attribute_changes, owner, plan_selected, recorded_addresses,
+            Action, Goal, Obstacle, OwnedLeftovers, Plan, attribute_changes, line_pointer, owner, plan_selected, recorded_addresses,
             return_dropped_fields,
         },
         preflight::{choose_values, preflight},
@@ -276,7 +276,7 @@ impl Session {
         }
         let policy = format!("`{}`", self.command_line("policy"));
         plan.warnings.iter_mut().for_each(|warning| *warning = warning.replace("`acme policy`", &policy));
-        plan.notes = notes;
+        plan.notes.splice(0..0, notes);
         if goal == Goal::Apply {
             plan.notes.extend(self.ignored_notes.iter().cloned());
         }
@@ -341,7 +341,8 @@ impl Session {
         for obstacle in plan.obstacles.iter_mut().filter(|obstacle| obstacle.location.is_none()) {
             let line = |address: &Address| self.line_of(&self.stack.resources.get(address)?.pointer);
             let other = obstacle.other.as_ref().and_then(|other| Some((other, line(other)?)));
-            obstacle.location = line(&obstacle.address).or_else(|| other.as_ref().map(|(_, line)| line.clone()));
+            let own = line(&obstacle.address).or_else(|| self.line_of(&line_pointer(&self.stack, &obstacle.address)?));
+            obstacle.location = own.or_else(|| other.as_ref().map(|(_, line)| line.clone()));
             if let Some((other, line)) = other.filter(|(_, line)| obstacle.location.as_ref() != Some(line)) {
                 obstacle.help.push_str(&format!(" (`{other}`: {line})"));
             }
