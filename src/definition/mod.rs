@@ -149,7 +149,7 @@ impl DesiredResource {
     }
     /// Pointer to the content of its module; empty for the stack itself.
     pub fn module_pointer(&self) -> &str {
-        let own = self.pointer.split('/').skip(1).take_while(|part| part.starts_with("~m")).map(|part| part.len() + 1).sum();
+        let own: usize = self.pointer.split('/').skip(1).take_while(|part| part.starts_with("~m")).map(|part| part.len() + 1).sum();
         self.pointer.get(..own).unwrap_or_default()
     }
     /// Converts a pointer into the spec to one into the definition.

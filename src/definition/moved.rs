@@ -127,9 +127,8 @@ pub(super) fn parse_forget(c: &mut Compiler<'_>, document: &Map<String, Value>, 
             continue;
         }
         let Some(kind) = resource_type(&address.type_name) else { continue };
-        // A record of a zone can have the name `*`.
-        let is_pattern = address.name.contains('*') && kind.is_adoptable();
-        if is_pattern {
+        // The key of a record can begin with the label `*`.
+        if address.name.contains('*') && !address.name.starts_with("*.") {
             let message = format!("`{address}` is a pattern: `forget` has addresses only, so that it lets go of nothing by mistake");
             c.problem("forget", &at, message, "list each address; `acme show --live` prints them");
         } else if stack.resources.contains_key(&address) {

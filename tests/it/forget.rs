@@ -37,9 +37,9 @@ fn forgets_resources_that_stay_in_aws() {
 
     let done = acme.run("forget", &stack, &["vpc.other", "--yes"]).assert_success();
     assert!(
-        done.stdout.contains(
-            "The definition still declares `vpc.other`. Until you remove it there, the next plan has 1 to create: `vpc.other`."
-        ) && done.stdout.contains("leaves the stack"),
+        done.stdout
+            .contains("The definition still declares `vpc.other`. Until you remove it there, the next plan has 1 to create: `vpc.other`.")
+            && done.stdout.contains("leaves the stack"),
         "{}",
         done.combined_output()
     );

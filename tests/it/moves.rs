@@ -45,7 +45,10 @@ fn equal_settings_are_no_reason_to_repurpose_data() {
         let stated = format!("moved: {{ {kind}.archive: {kind}.website }}\n{}", text("website"));
         let (plan, shown) = replan(&text("archive"), &stated);
         assert_eq!(plan.changes(), [format!("update {kind}.website")], "{shown}");
-        assert_eq!(*moved_from(&plan, &format!("{kind}.website")), serde_json::json!({ "address": format!("{kind}.archive"), "because": "declared" }));
+        assert_eq!(
+            *moved_from(&plan, &format!("{kind}.website")),
+            serde_json::json!({ "address": format!("{kind}.archive"), "because": "declared" })
+        );
         assert!(shown.contains(&format!("→ moved from {kind}.archive (under `moved`)")), "{shown}");
     }
 }
@@ -99,7 +102,10 @@ fn a_move_from_an_address_that_does_not_exist_blocks_the_plan() {
 #[test]
 fn mistakes_in_moved_are_shown_at_their_lines() {
     for (text, expected) in [
-        ("moved:\n  sqs_queue.a: sqs_queue.c\n  sqs_queue.b: sqs_queue.c\nqueues: { c: {} }\n", vec![("ambiguous-move", 4), ("ambiguous-move", 5)]),
+        (
+            "moved:\n  sqs_queue.a: sqs_queue.c\n  sqs_queue.b: sqs_queue.c\nqueues: { c: {} }\n",
+            vec![("ambiguous-move", 4), ("ambiguous-move", 5)],
+        ),
         ("moved:\n  sqs_queue.a: sqs_queue.b\n  sqs_queue.b: sqs_queue.a\nqueues: { c: {} }\n", vec![("moved", 4), ("moved", 5)]),
         ("moved:\n  sqs_queue.a: sqs_queue.d\nqueues: { c: {} }\n", vec![("moved", 4)]),
         ("moved:\n  queues.a: queues.c\nqueues: { c: {} }\n", vec![("moved", 4)]),
@@ -132,7 +138,8 @@ fn an_entry_of_a_section_is_answered_with_its_address() {
 /// Many updates that are alike are one entry; the parts of a comment on GitHub have all.
 #[test]
 fn updates_that_are_alike_are_one_entry() {
-    let text = |delay: u32| format!("queues:\n  jobs: {{ for_each: 30, delay_seconds: {delay} }}\n  mail: {{ delay_seconds: {} }}\n", delay + 1);
+    let text =
+        |delay: u32| format!("queues:\n  jobs: {{ for_each: 30, delay_seconds: {delay} }}\n  mail: {{ delay_seconds: {} }}\n", delay + 1);
     let folder = tempfile::tempdir().expect("a folder");
     let acme = Acme::local(&folder.path().join("cloud"));
     acme.apply(&define(folder.path(), &text(0)));

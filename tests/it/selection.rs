@@ -140,7 +140,11 @@ fn unknown_addresses_are_refused_with_a_suggestion() {
         ("--except", "sqs_queue.job", "there is no resource `sqs_queue.job` to leave out\n  help: did you mean `sqs_queue.jobs`?"),
         ("--except", "sqs_queues.*", "there is no resource `sqs_queues.*` to leave out"),
         ("--only", "modules.mails", "there is no resource `modules.mails` to select\n  help: there are no modules"),
-        ("--replace", "vpc.main", "`vpc.main` can't be replaced: it does not exist yet, and the plan creates it\n  help: remove `--replace"),
+        (
+            "--replace",
+            "vpc.main",
+            "`vpc.main` can't be replaced: it does not exist yet, and the plan creates it\n  help: remove `--replace",
+        ),
         ("--only", "subnet", "`subnet` is not a valid address"),
     ] {
         let done = case.run("plan", &[option, address]);

@@ -71,7 +71,10 @@ pub fn forget_effects(stack: &Stack, live_state: &LiveState, forget: &Plan) -> V
             None => {
                 let changed = next.changes.iter().filter(|change| change.action != Action::None);
                 let changed: Vec<String> = changed.map(|change| format!("`{}`", change.address)).collect();
-                format!("has {}: {}", Summary::of(&next.changes).describe(), listed(&changed))
+                match changed.is_empty() {
+                    true => "has no changes".to_owned(),
+                    false => format!("has {}: {}", Summary::of(&next.changes).describe(), listed(&changed)),
+                }
             }
         };
         effects.push(format!("The definition still declares {}. Until you remove {it} there, the next plan {does}.", listed(&declared)));
@@ -100,6 +103,9 @@ fn listed(names: &[String]) -> String {
     match names {
         [one] => one.clone(),
         [first @ .., last] if names.len() <= MAX_LISTED => format!("{} and {last}", first.join(", ")),
-        _ => format!("{} and {} more", names[..MAX_LISTED].join(", "), names.len() - MAX_LISTED),
+        _ => {
+            let first: Vec<&str> = names.iter().take(MAX_LISTED).map(String::as_str).collect();
+            format!("{} and {} more", first.join(", "), names.len().saturating_sub(MAX_LISTED))
+        }
     }
 }

@@ -41,17 +41,18 @@ impl Planner<'_> {
         self.changes.insert(address.clone(), Box::new(change));
     }
 
-    /// Lets go of the parts of forgotten resources, such as the records of a zone: without tags of their own, they belong to the stack only as
+    /// Lets go of the parts of forgotten resources, such as the web firewall of a load balancer: without tags of their own, they belong to the stack only as
     /// long as what contains them does.
     pub(super) fn forget_parts(&mut self) {
         let forgotten =
             self.changes.values().filter(|change| change.reason == Reason::Forgotten).filter_map(|change| change.before.clone());
+        let (stack, matched) = (self.stack, self.matched);
         for parent in forgotten.collect::<Vec<_>>() {
-            for (address, live) in self.matched.live.iter().filter(|(_, live)| is_part_of(live, &parent)) {
+            for (address, live) in matched.live.iter().filter(|(_, live)| is_part_of(live, &parent)) {
                 self.desired.remove(address);
                 self.name_overrides.remove(address);
                 self.obstacles.retain(|obstacle| obstacle.address != *address);
-                self.plan_removal(address, live, self.stack.resources.get(address), Reason::Forgotten);
+                self.plan_removal(address, live, stack.resources.get(address), Reason::Forgotten);
             }
         }
     }

@@ -37,15 +37,15 @@ impl Selector {
             declared.map(|declared| declared.address.clone()).collect::<BTreeSet<Address>>()
         };
         if let Some(path) = self.0.strip_prefix(MODULES).and_then(|rest| rest.strip_prefix('.')) {
-            let modules = || stack.modules.iter().filter(|(_, module)| is_within(path, module));
+            let around = stack.modules.iter().filter(|(_, module)| is_within(path, module));
             // The rest is an entry of a section in the innermost module.
-            let Some((pointer, module)) = modules().max_by_key(|(_, module)| module.len()) else { return BTreeSet::new() };
+            let Some((pointer, module)) = around.max_by_key(|(_, module)| module.len()) else { return BTreeSet::new() };
             let entry = path.get(module.len()..).unwrap_or_default().trim_start_matches('.');
             if entry.is_empty() {
                 let within = format!("{pointer}/");
-                return select(&|declared| declared.pointer.starts_with(&within));
+                return select(&|declared: &DesiredResource| declared.pointer.starts_with(&within));
             }
-            return select(&|declared| declared.module_pointer() == pointer && is_of_section(declared, entry));
+            return select(&|declared: &DesiredResource| declared.module_pointer() == pointer && is_of_section(declared, entry));
         }
         if self.0.contains('*') {
             return known
@@ -54,7 +54,7 @@ impl Selector {
                 .map(|address| (*address).clone())
                 .collect();
         }
-        let found = select(&|declared| declared.module_pointer().is_empty() && is_of_section(declared, &self.0));
+        let found = select(&|declared: &DesiredResource| declared.module_pointer().is_empty() && is_of_section(declared, &self.0));
         if !found.is_empty() {
             return found;
         }

@@ -32,7 +32,7 @@ impl Planner<'_> {
             }
         }
         for (from, to) in self.stack.moved.iter().filter(|_| goal == Goal::Apply) {
-            let is_interrupted = |id: Option<&String>| known_ids.contains_key(from) || known_ids.iter().any(|(_, known)| Some(known) == id);
+            let is_interrupted = |id: Option<&String>| known_ids.contains_key(from) || known_ids.values().any(|known| Some(known) == id);
             match (self.matched.live.get(from), self.matched.live.get(to)) {
                 (None, None) if !is_interrupted(None) && self.has_action(to, Action::Create) => {
                     let deleted = self.undeclared_deletions(from);

@@ -137,7 +137,7 @@ pub enum SessionError {
         revision: u64,
     },
     /// Text that is not an address.
-    #[error("`{0}` is not a valid address: write a type and a name, such as `vpc.main`")]
+    #[error("`{0}` is not a valid address\n  help: write a type and a name, such as `vpc.main`")]
     InvalidAddress(String),
     /// Invalid name in an address.
     #[error("`{0}` is not a valid resource name: {RESOURCE_NAME_RULE}")]

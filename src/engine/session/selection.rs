@@ -42,7 +42,7 @@ impl Session {
             });
         }
         let left_out = |address: &Address| plan.partial.as_ref().is_some_and(|partial| partial.left_out.contains_key(address));
-        if let Some(address) = replace.iter().find(|address| excluded.contains(address) || left_out(address)) {
+        if let Some(address) = replace.iter().find(|address| excluded.contains(*address) || left_out(address)) {
             let message = format!("`--replace {address}` asks for a change that the rest of the selection leaves out");
             let help = format!("remove `--replace {address}`, or select it: `--only {address}`");
             return Err(SessionError::ContradictorySelection { message, help });

@@ -17,7 +17,7 @@ pub(super) fn without_alike(changes: Vec<&Change>) -> (Vec<&Change>, Vec<Vec<&Ch
         return (changes, Vec::new());
     }
     let mut groups: BTreeMap<String, Vec<&Change>> = BTreeMap::new();
-    for change in changes.iter().filter(|change| is_plain_update(change)) {
+    for change in changes.iter().copied().filter(|change| is_plain_update(change)) {
         groups.entry(likeness(change)).or_default().push(change);
     }
     groups.retain(|_, group| group.len() > FOLD_ABOVE_ALIKE);
