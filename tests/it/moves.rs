@@ -92,7 +92,7 @@ fn a_move_from_an_address_that_does_not_exist_blocks_the_plan() {
     let before = "queues: { orders: {} }\n";
     let (plan, shown) = replan(before, "moved: { sqs_queue.order: sqs_queue.purchases }\nqueues: { purchases: {} }\n");
     let obstacle = &plan.0["obstacles"][0];
-    assert!(obstacle["code"] == "unmatched" && obstacle["location"] == "stack.yaml:3" || shown.contains("stack.yaml:3"), "{obstacle:#}");
+    assert!(obstacle["code"] == "unmatched" && shown.contains("stack.yaml:3"), "{obstacle:#}");
     assert!(obstacle["help"].as_str().is_some_and(|help| help.starts_with("did you mean `sqs_queue.orders`?")), "{obstacle:#}");
     // A new environment has nothing to move.
     let (plan, _) = replan("keys: { main: {} }\n", "moved: { sqs_queue.a: sqs_queue.b }\nqueues: { b: {} }\nkeys: { main: {} }\n");
@@ -117,7 +117,8 @@ fn mistakes_in_moved_are_shown_at_their_lines() {
     ] {
         let source = Source::new("stack.yaml", format!("stack: shop\nregion: eu-west-1\n{text}"));
         let problems = load(&source, &LoadOptions::default()).err().unwrap_or_default();
-        let found: Vec<(&str, usize)> = problems.iter().map(|problem| (problem.code, problem.line(&source).unwrap_or_default())).collect();
+        let found: Vec<(&str, usize)> =
+            problems.iter().map(|problem| (&*problem.code, problem.line(&source).unwrap_or_default())).collect();
         assert_eq!(found, expected, "{text}{problems:?}");
     }
 }

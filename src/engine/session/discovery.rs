@@ -276,7 +276,7 @@ impl Session {
         }
         let policy = format!("`{}`", self.command_line("policy"));
         plan.warnings.iter_mut().for_each(|warning| *warning = warning.replace("`acme policy`", &policy));
-        plan.notes.splice(0..0, notes);
+        plan.notes = notes.into_iter().chain(plan.notes).collect();
         if goal == Goal::Apply {
             plan.notes.extend(self.ignored_notes.iter().cloned());
         }
