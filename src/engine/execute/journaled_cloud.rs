@@ -90,13 +90,7 @@ impl JournaledCloud {
         action: CallAction,
     ) -> Result<()> {
         let (id, arn) = live;
-        let call = || async {
-            // A part without tags leaves the stack with what contains it.
-            if action == CallAction::Forget && !target.kind.is_adoptable() {
-                return Ok(());
-            }
-            self.cloud.retag(target.kind, (target.call.region.as_deref(), id), arn, from, to).await
-        };
+        let call = || self.cloud.retag(target.kind, (target.call.region.as_deref(), id), arn, from, to);
         self.journaled(target, action, Some(id), |()| None, call).await
     }
 
