@@ -25,7 +25,7 @@ pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
     /// Plan the deletion of everything.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "replace")]
     destroy: bool,
     /// Exit with 2 if there are changes, 0 if there are none.
     #[arg(long)]

@@ -142,6 +142,16 @@ impl DesiredResource {
     pub fn section(&self) -> Option<&str> {
         self.pointer.split('/').skip(1).find(|part| !part.starts_with("~m"))
     }
+    /// Entry of the section that declares it.
+    pub fn section_entry(&self) -> Option<String> {
+        let entry = self.pointer.split('/').skip(1).skip_while(|part| part.starts_with("~m")).nth(1)?;
+        Some(entry.replace("~1", "/").replace("~0", "~"))
+    }
+    /// Pointer to the content of its module; empty for the stack itself.
+    pub fn module_pointer(&self) -> &str {
+        let own: usize = self.pointer.split('/').skip(1).take_while(|part| part.starts_with("~m")).map(|part| part.len() + 1).sum();
+        self.pointer.get(..own).unwrap_or_default()
+    }
     /// Converts a pointer into the spec to one into the definition.
     pub fn definition_pointer(&self, pointer: &str) -> String {
         draft::definition_pointer(&self.pointer, &self.pointer_overrides, pointer)
@@ -208,8 +218,10 @@ pub struct Stack {
     pub resources: BTreeMap<Address, DesiredResource>,
     /// New addresses of resources, by the old ones.
     pub moved: BTreeMap<Address, Address>,
-    /// Addresses of resources that leave the stack and stay in AWS.
-    pub forget: BTreeSet<Address>,
+    /// Addresses of resources that leave the stack and stay in AWS, with their pointers into the definition.
+    pub forget: BTreeMap<Address, String>,
+    /// Modules by the pointer to their content: `mail`, or `mail.queue` for one within it.
+    pub modules: BTreeMap<String, String>,
     /// Resources that it uses and does not own, by their address in references.
     pub existing: BTreeMap<Address, ExistingResource>,
     /// Other stacks whose outputs it uses, by name.
@@ -380,7 +392,8 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         rollback: rollback.unwrap_or_default(),
         resources: BTreeMap::new(),
         moved: BTreeMap::new(),
-        forget: BTreeSet::new(),
+        forget: BTreeMap::new(),
+        modules: modules::paths(&composed),
         existing: parse_existing(&mut c, document),
         stacks: BTreeMap::new(),
         ignored_tags: ignored_tags::parse_ignored_tags(&mut c, document),

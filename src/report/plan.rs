@@ -1,6 +1,7 @@
 //! Plans as text.
 
 mod change;
+mod fold;
 mod listing;
 mod outputs;
 
@@ -54,8 +55,12 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
         }
         let folds = folds && changes.iter().filter(|change| is_plain_create(change)).count() > FOLD_ABOVE_CREATIONS;
         let (folded, shown): (Vec<&Change>, Vec<&Change>) = changes.into_iter().partition(|change| folds && is_plain_create(change));
+        let (shown, alike) = if options.shows_all() { (shown, Vec::new()) } else { fold::without_alike(shown) };
         for change in shown {
             write_change(out, change, &around)?;
+        }
+        for group in &alike {
+            fold::write_alike(out, group, &around)?;
         }
         write_folded(out, &folded)?;
     }

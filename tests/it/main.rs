@@ -44,6 +44,7 @@ mod library;
 mod log;
 mod mistakes;
 mod module_sections;
+mod moves;
 mod new;
 mod not_applied;
 mod outside;

@@ -137,7 +137,7 @@ pub enum SessionError {
         revision: u64,
     },
     /// Text that is not an address.
-    #[error("`{0}` is not a valid address: write a type and a name, such as `vpc.main`")]
+    #[error("`{0}` is not a valid address\n  help: write a type and a name, such as `vpc.main`")]
     InvalidAddress(String),
     /// Invalid name in an address.
     #[error("`{0}` is not a valid resource name: {RESOURCE_NAME_RULE}")]
@@ -150,22 +150,51 @@ pub enum SessionError {
         /// Remedy.
         help: String,
     },
-    /// Selected address that neither the definition nor the live state has.
-    #[error("there is no resource `{address}` to {verb}: {help}")]
+    /// Selection of what neither the definition nor the live state has.
+    #[error("there is no resource `{address}` to {verb}\n  help: {help}")]
     UnknownAddress {
-        /// Address.
-        address: Address,
+        /// Address, entry of a section, module or pattern.
+        address: String,
         /// What was to be done with it.
         verb: &'static str,
         /// Remedy.
         help: String,
     },
+    /// Options that select and leave out the same.
+    #[error("{message}\n  help: {help}")]
+    ContradictorySelection {
+        /// Contradiction.
+        message: String,
+        /// Remedy.
+        help: String,
+    },
+    /// Resource that `--replace` names, and that the plan does not keep.
+    #[error("`{address}` can't be replaced: {reason}\n  help: remove `--replace {address}`")]
+    NotReplaceable {
+        /// Address.
+        address: Address,
+        /// Reason.
+        reason: &'static str,
+    },
     /// Resource that can't be adopted, with the reason.
     #[error("{0}")]
     NotAdoptable(String),
-    /// Resource that can't be forgotten, with the reason.
-    #[error("{0}")]
-    NotForgettable(String),
+    /// Resource that can't be forgotten.
+    #[error("{message}\n  help: {help}")]
+    NotForgettable {
+        /// Reason.
+        message: String,
+        /// Remedy.
+        help: String,
+    },
+    /// Address that the stack does not have.
+    #[error("the stack has no resource `{address}`\n  help: {help}")]
+    NotInStack {
+        /// Address.
+        address: Address,
+        /// Remedy.
+        help: String,
+    },
     /// No such resource, with the remedy.
     #[error("{0}")]
     NotFound(String),
@@ -221,10 +250,11 @@ impl SessionError {
             SessionError::UnknownRevision { .. } => "no-revision",
             SessionError::InvalidAddress(_) | SessionError::InvalidName(_) => "address",
             SessionError::UnknownType { .. } => "unknown-type",
-            SessionError::UnknownAddress { .. } => "unknown-address",
+            SessionError::UnknownAddress { .. } | SessionError::NotReplaceable { .. } => "unknown-address",
+            SessionError::ContradictorySelection { .. } => "selection",
             SessionError::NotAdoptable(_) => "not-adoptable",
-            SessionError::NotForgettable(_) => "not-forgettable",
-            SessionError::NotFound(_) => "not-found",
+            SessionError::NotForgettable { .. } => "not-forgettable",
+            SessionError::NotFound(_) | SessionError::NotInStack { .. } => "not-found",
             SessionError::AlreadyAdopted { .. } | SessionError::AddressInUse { .. } => "adopted",
             SessionError::OtherStack { .. } => "foreign",
             SessionError::Simulator(error)

@@ -8,7 +8,7 @@ use super::{RenderOptions, UNDECLARED};
 use crate::{
     aws::types,
     core::{Tags, printable_line},
-    engine::plan::{Action, Change, ChangedBy, FieldDiff, PlannedGates, Reason, ReplacementOrder, RiskyValue},
+    engine::plan::{Action, Change, ChangedBy, FieldDiff, MoveReason, MovedFrom, PlannedGates, Reason, ReplacementOrder, RiskyValue},
     report::{
         Style,
         layout::{self, WIDTH},
@@ -85,11 +85,31 @@ pub(super) fn reason_with_region(change: &Change, context: &RenderContext<'_>) -
     }
 }
 
+/// Former address of a resource, how it is known to be the same, and its name if that has another key.
+fn moved_from(change: &Change) -> Option<String> {
+    let MovedFrom { address, because } = change.moved_from.as_ref()?;
+    let named = types::resource_type(&address.type_name).is_some_and(|kind| kind.naming.is_some());
+    let how = match because {
+        MoveReason::Declared => "under `moved`",
+        MoveReason::UniqueKey if named => "same name",
+        MoveReason::UniqueKey => "same unique key",
+        MoveReason::EqualFields => "same fields",
+    };
+    let name =
+        change.before.as_ref().and_then(|live| live.spec.get("name")?.as_str()).filter(|_| named && *because == MoveReason::Declared);
+    let is_kept = change.action != Action::Replace && !change.fields.iter().any(|field| field.pointer == "/name");
+    let kept = name.filter(|_| is_kept).map(|name| format!(", keeps the name {}", printable_line(name))).unwrap_or_default();
+    Some(format!("→ moved from {address} ({how}){kept}"))
+}
+
 /// Writes what is below the heading of a change: fields, risks, impact, tags and steps.
 pub(super) fn write_details(out: &mut dyn Write, change: &Change, context: &RenderContext<'_>) -> std::fmt::Result {
     let names = context.names;
     let tags = tag_changes(change);
     let is_shared = has_shared_tags(change, context);
+    if let Some(moved) = moved_from(change) {
+        writeln!(out, "      {}", Style::Changed.paint(moved))?;
+    }
     match change.action {
         Action::Create if !context.options.shows_all() => {
             for line in create_summary(change, names) {
