@@ -465,6 +465,12 @@ fn reports_stack_names_that_collide_with_reserved_prefixes() {
             "load_balancer: { web: { subnets: [{ id: subnet-1 }, { id: subnet-2 }], security_groups: [{ id: sg-1 }] } }",
             "`internal-web`",
         ),
+        (
+            "eks",
+            "eks_fargate_profile: { web: { cluster: { id: a }, pod_execution_role: { arn: 'arn:aws:iam::123456789012:role/a' }, subnets: [{ id: \
+             subnet-1 }], selectors: [{ namespace: a }] } }",
+            "`eks_fargate_profile.web` would be named `eks-web`",
+        ),
         ("xn--shop", "s3_bucket: { files: {} }", "`s3_bucket.files` would be named"),
     ] {
         let text = format!("stack: {stack}\nresources: {{ {resource} }}\n");
@@ -475,7 +481,10 @@ fn reports_stack_names_that_collide_with_reserved_prefixes() {
         assert_eq!(problem.line(&source), Some(1), "{stack}");
         // Its own name helps.
         let own = source.text.replace(": { vpc", ": { name: web, vpc").replace("{ value", "{ name: url, value");
-        let own = own.replace("{ subnets", "{ name: web, subnets").replace("files: {}", "files: { name: files-of-the-shop }");
+        let own = own
+            .replace("{ cluster", "{ name: web, cluster")
+            .replace("{ subnets", "{ name: web, subnets")
+            .replace("files: {}", "files: { name: files-of-the-shop }");
         assert!(load(&Source::new("stack.yaml", own), &LoadOptions::default()).is_ok(), "{stack}");
     }
     assert!(

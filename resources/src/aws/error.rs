@@ -86,6 +86,42 @@ pub(super) fn describe_causes(error: &(dyn std::error::Error + 'static)) -> Stri
     text.replace("the credential provider was not enabled: ", "")
 }
 
+/// Sources of credentials, in the order in which the SDK tries them: its name, ours, and what is missing if it is not configured.
+const CREDENTIAL_SOURCES: [(&str, &str, &str); 5] = [
+    ("Environment", "environment", "`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` are not set"),
+    ("Profile", "profile", "it has no credentials"),
+    ("WebIdentityToken", "web identity", "`AWS_WEB_IDENTITY_TOKEN_FILE` is not set"),
+    ("EcsContainer", "container", "this is not one with a role"),
+    ("Ec2InstanceMetadata", "instance", "this is not one with a role"),
+];
+
+/// Names the sources of credentials that were tried, in place of the SDK's chain of errors.
+fn describe_missing_credentials(causes: &str) -> String {
+    let tried = |reason: &dyn Fn(&str) -> Option<String>| {
+        let lines = CREDENTIAL_SOURCES.iter().map(|(sdk_name, name, missing)| {
+            let reason = reason(sdk_name);
+            format!("\n  {name}: {}", reason.unwrap_or_else(|| (*missing).to_owned()))
+        });
+        format!("no credentials found; tried{}", lines.collect::<String>())
+    };
+    // The last source ends the chain with an error of its own: all others are not configured.
+    if let Some((_, reason)) = causes.split_once("IMDS session token").filter(|(before, _)| !before.contains("assume the role")) {
+        let reason = reason.trim_start_matches(": ").trim_start_matches("service error: ").trim_end_matches('.');
+        return tried(&|sdk_name| (sdk_name == "Ec2InstanceMetadata").then(|| format!("its metadata service does not answer: {reason}")));
+    }
+    match causes.split_once("no credentials found in chain. Attempted:") {
+        Some((_, attempted)) => tried(&|sdk_name| {
+            let reason = attempted.lines().find_map(|line| line.trim().strip_prefix(sdk_name)?.strip_prefix(": "))?;
+            let is_usual = ["not set", "not enabled", "not configured"].iter().any(|words| reason.ends_with(words));
+            if reason.contains("AWS_EC2_METADATA_DISABLED") {
+                return Some("`AWS_EC2_METADATA_DISABLED` is set".to_owned());
+            }
+            (!is_usual).then(|| reason.to_owned())
+        }),
+        None => causes.trim_start_matches("an error occurred while loading credentials: ").to_owned(),
+    }
+}
+
 impl<E> From<SdkError<E, HttpResponse>> for Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -96,7 +132,8 @@ where
             let no_credentials = text.contains("credentials");
             let (sort, code) =
                 if no_credentials { (ErrorKind::AccessDenied, "NoCredentials") } else { (ErrorKind::Unavailable, "Unreachable") };
-            return Error::new(sort, code, describe_causes(&error));
+            let causes = describe_causes(&error);
+            return Error::new(sort, code, if no_credentials { describe_missing_credentials(&causes) } else { causes });
         };
         let meta = service.err().meta();
         // Some responses have only a status.
@@ -132,6 +169,25 @@ mod tests {
         let sort = |message: &str| Error::from_code("OperationNotPermitted", message).kind;
         assert_eq!(sort("Load balancer 'web' cannot be deleted because deletion protection is enabled"), ErrorKind::Rejected);
         assert_eq!(sort("You are not allowed to manage 'ela-attach' attachments."), ErrorKind::Conflict);
+    }
+
+    #[test]
+    fn missing_credentials_name_the_sources() {
+        let chain = "no credentials found in chain. Attempted:\n  Environment: environment variable not set\n  Profile: the token of the \
+                     session has expired\n  WebIdentityToken: $AWS_WEB_IDENTITY_TOKEN_FILE was not set\n  EcsContainer: ECS provider not \
+                     configured\n  Ec2InstanceMetadata: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`";
+        let shown = describe_missing_credentials(chain);
+        let expected = "no credentials found; tried\n  environment: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` are not set\n  \
+                        profile: the token of the session has expired\n  web identity: `AWS_WEB_IDENTITY_TOKEN_FILE` is not set\n  \
+                        container: this is not one with a role\n  instance: `AWS_EC2_METADATA_DISABLED` is set";
+        assert_eq!(shown, expected);
+        let shown = describe_missing_credentials(
+            "an error occurred while loading credentials: failed to load IMDS session token: service error: request forbidden.",
+        );
+        assert!(shown.ends_with("\n  instance: its metadata service does not answer: request forbidden"), "{shown}");
+        assert_eq!(shown.lines().count(), 6, "{shown}");
+        let shown = describe_missing_credentials("an error occurred while loading credentials: the session has expired");
+        assert_eq!(shown, "the session has expired");
     }
 
     #[test]

@@ -284,6 +284,12 @@ fn add_subnet(out: &mut Expansion<'_, '_>, network: &Network, name: &str, spec: 
 fn subnet_cidr(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, tier: &str, at: &str) -> Option<String> {
     let public = tier == "public";
     let whole = network.cidr.range()?;
+    // A range that AWS does not accept is reported once, and not by its parts, too.
+    let whole = match whole.prefix_len() {
+        ..16 => ipnet::IpNet::new(whole.addr(), 16).ok()?.trunc(),
+        16..=28 => whole,
+        _ => return None,
+    };
     let prefix = network.subnet_prefix.unwrap_or_else(|| (whole.prefix_len() + 4).min(28));
     let Some(newbits) = prefix.checked_sub(whole.prefix_len()).filter(|bits| *bits > 0 && prefix <= 28) else {
         if public {
