@@ -44,7 +44,7 @@ mod unlock;
 mod validate;
 mod version;
 
-use std::{env, io::IsTerminal, num::NonZeroUsize, path::PathBuf};
+use std::{env, io::IsTerminal, num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::{
     ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
@@ -333,7 +333,7 @@ fn parse_count(text: &str) -> Result<NonZeroUsize, String> {
 }
 
 /// Parses a number from 0 on.
-fn parse_number(text: &str) -> Result<u64, String> {
+fn parse_whole<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| "use a whole number, without a unit".to_owned())
 }
 

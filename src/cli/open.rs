@@ -21,7 +21,12 @@ pub fn read(target: &StackArguments) -> Result<Source> {
     let mut source = read_file(&target.path()?)?;
     for file in &target.values {
         let shown = file.display().to_string();
-        let text = std::fs::read_to_string(file).with_context(|| format!("can't read the values `{shown}`"))?;
+        let text = match std::fs::read_to_string(file) {
+            Err(error) if reason_of(&error).is_some() => {
+                refuse!("file", "can't read the values `{shown}`: {}", reason_of(&error).unwrap_or_default())
+            }
+            text => text.with_context(|| format!("can't read the values `{shown}`"))?,
+        };
         source.add_values(shown, &text);
     }
     Ok(source)
@@ -47,7 +52,7 @@ pub fn read_file(file: &Path) -> Result<Source> {
 fn reason_of(error: &std::io::Error) -> Option<&'static str> {
     use std::io::ErrorKind;
     match error.kind() {
-        ErrorKind::InvalidData => Some("it is not text in UTF-8\n  help: name a file with YAML, and save it in UTF-8"),
+        ErrorKind::InvalidData => Some("it is not text in UTF-8\n  help: name a file with YAML, saved in UTF-8"),
         ErrorKind::IsADirectory => Some("it is a folder\n  help: name a file in it, such as its `acme.yaml`"),
         ErrorKind::NotFound => Some("there is no such file\n  help: check the name, or create a definition with `acme new NAME`"),
         _ if error.raw_os_error() == Some(TOO_MANY_LINKS) => {

@@ -2,8 +2,9 @@
 
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+use serde_json::Value;
 
-use super::services::SERVICES;
+use super::{parameters, services::SERVICES};
 use crate::core::{Error, ErrorKind, ErrorRule};
 
 impl Error {
@@ -74,13 +75,21 @@ pub(super) fn is_throttling(body: &[u8]) -> bool {
 }
 
 /// Messages that name a layer of the client, not a cause.
-const LAYERS: &[&str] =
-    &["dispatch failure", "io error", "other", "client error (Connect)", "client error (SendRequest)", "tcp connect error"];
+const LAYERS: &[&str] = &[
+    "dispatch failure",
+    "io error",
+    "other",
+    "client error (Connect)",
+    "client error (SendRequest)",
+    "tcp connect error",
+    "an error occurred while loading credentials",
+    "service error",
+];
 
 /// Messages of an error and its causes, without meaningless ones.
 pub(super) fn describe_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
-    let causes: Vec<String> = causes.filter(|cause| !LAYERS.contains(&cause.as_str())).collect();
+    let causes: Vec<String> = causes.filter(|cause| !LAYERS.contains(&cause.as_str())).filter_map(reworded).collect();
     let text = if causes.is_empty() { error.to_string() } else { causes.join(": ") };
     // The SDK repeats this before each source of credentials.
     text.replace("the credential provider was not enabled: ", "")
@@ -120,6 +129,20 @@ fn describe_missing_credentials(causes: &str) -> String {
         }),
         None => causes.trim_start_matches("an error occurred while loading credentials: ").to_owned(),
     }
+}
+
+/// A cause without the forms in which the SDK writes codes and whole errors of AWS.
+fn reworded(cause: String) -> Option<String> {
+    if let Some(code) = cause.strip_prefix("unhandled error (").and_then(|rest| rest.strip_suffix(')')) {
+        return Some(code.to_owned());
+    }
+    if !cause.starts_with("Error { ") {
+        return Some(cause);
+    }
+    let fields = parameters::of_input(&format_args!("{cause}"));
+    let text = |name: &str| fields.get(name).and_then(Value::as_str);
+    let request = text("aws_request_id").map(|id| format!(" (request {id})")).unwrap_or_default();
+    Some(format!("{}{request}", text("message")?))
 }
 
 impl<E> From<SdkError<E, HttpResponse>> for Error
@@ -169,6 +192,15 @@ mod tests {
         let sort = |message: &str| Error::from_code("OperationNotPermitted", message).kind;
         assert_eq!(sort("Load balancer 'web' cannot be deleted because deletion protection is enabled"), ErrorKind::Rejected);
         assert_eq!(sort("You are not allowed to manage 'ela-attach' attachments."), ErrorKind::Conflict);
+    }
+
+    #[test]
+    fn causes_have_no_forms_of_rust() {
+        let dump = r#"Error { code: "AccessDenied", message: "a is not \"allowed\"", aws_request_id: "r-1" }"#;
+        assert_eq!(reworded(dump.to_owned()).as_deref(), Some(r#"a is not "allowed" (request r-1)"#));
+        assert_eq!(reworded(r#"Error { code: "AccessDenied" }"#.to_owned()), None);
+        assert_eq!(reworded("unhandled error (AccessDenied)".to_owned()).as_deref(), Some("AccessDenied"));
+        assert_eq!(reworded("Connection refused".to_owned()).as_deref(), Some("Connection refused"));
     }
 
     #[test]
