@@ -125,7 +125,7 @@ fn split_remedy(message: &str) -> (&str, Option<String>) {
         REMEDIES.iter().any(|begin| rest.starts_with(begin))
     };
     // A colon in a name is not the end of a message.
-    let is_outside = |at: &usize| message[..*at].matches('`').count() % 2 == 0;
+    let is_outside = |at: &usize| message[..*at].matches('`').count().is_multiple_of(2);
     match ends.find(|at| begins(at) && is_outside(at)) {
         Some(at) => (&message[..at], Some(message[at + 2..].to_owned())),
         None => (message, None),

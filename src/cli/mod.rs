@@ -48,7 +48,6 @@ use std::{env, io::IsTerminal, num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::{
     ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
-    builder::Resettable,
     error::{ContextKind, ContextValue},
 };
 use clap_complete::engine::ArgValueCompleter;
@@ -370,14 +369,14 @@ impl Cli {
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let is_empty = |argument: &clap::Arg| argument.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
-    let ignore = |argument: clap::Arg| if is_empty(&argument) { argument.env(Resettable::Reset) } else { argument };
+    let ignore = |argument: clap::Arg| if is_empty(&argument) { argument.env(None::<&'static str>) } else { argument };
     names.into_iter().fold(command, |command, name| command.mut_subcommand(name, |command| command.mut_args(ignore)))
 }
 
-/// Options that variables can set: the option as errors name it, and the variable.
+/// Options that variables can set, each with the variable.
 fn variables(command: &clap::Command) -> Vec<(String, String)> {
-    let named = |argument: &clap::Arg| Some((argument.to_string(), argument.get_env()?.to_str()?.to_owned()));
-    command.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(named).collect()
+    let named = |argument: &clap::Arg| Some((format!("--{}", argument.get_long()?), argument.get_env()?.to_str()?.to_owned()));
+    command.get_subcommands().flat_map(|command| command.get_arguments()).filter_map(named).collect()
 }
 
 /// Names the variable in place of the option, if the value that is not valid comes from there.
@@ -387,7 +386,8 @@ fn name_variable(error: &mut clap::Error, variables: &[(String, String)]) {
         _ => None,
     };
     let (Some(argument), Some(value)) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue)) else { return };
-    let Some((_, variable)) = variables.iter().find(|(option, _)| *option == argument) else { return };
+    // It stands there with the name of its value: `--env <NAME>`.
+    let Some((_, variable)) = variables.iter().find(|(option, _)| argument.split(' ').next() == Some(option)) else { return };
     let is_written = env::args().skip(1).any(|written| written == value || written.ends_with(&format!("={value}")));
     if !is_written && env::var(variable).is_ok_and(|set| set == value) {
         error.insert(ContextKind::InvalidArg, ContextValue::String(variable.clone()));

@@ -67,7 +67,8 @@ pub fn add_rule_violations(resource_type: &ResourceType, canonical: Option<&Valu
         let at = canonical.map_or_else(|| problem.pointer.clone(), |canonical| written_pointer(&problem.pointer, canonical, written));
         // Within a value of a wrong form, everything else follows from that.
         let is_within = |other: &Problem| {
-            let is_wrong_form = !other.pointer.is_empty() && !other.message.starts_with("missing field");
+            let is_wrong_form =
+                !other.pointer.is_empty() && ["invalid type", "expected "].iter().any(|words| other.message.starts_with(words));
             is_wrong_form && at.strip_prefix(&other.pointer).is_some_and(|rest| rest.starts_with('/'))
         };
         if !problems.iter().any(|other| other.pointer == at || is_within(other)) {
