@@ -387,7 +387,7 @@ fn name_variable(error: &mut clap::Error, variables: &[(String, String)]) {
     };
     let (Some(argument), Some(value)) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue)) else { return };
     // It stands there with the name of its value: `--env <NAME>`.
-    let Some((_, variable)) = variables.iter().find(|(option, _)| argument.split(' ').next() == Some(option)) else { return };
+    let Some((_, variable)) = variables.iter().find(|(option, _)| argument.split(' ').next() == Some(option.as_str())) else { return };
     let is_written = env::args().skip(1).any(|written| written == value || written.ends_with(&format!("={value}")));
     if !is_written && env::var(variable).is_ok_and(|set| set == value) {
         error.insert(ContextKind::InvalidArg, ContextValue::String(variable.clone()));

@@ -260,8 +260,8 @@ fn problem_count(problems: &[Diagnostic]) -> String {
 fn explanations(problems: &[Diagnostic]) -> String {
     let mut codes: Vec<&str> = Vec::new();
     for problem in problems {
-        if !codes.contains(&problem.code.as_ref()) {
-            codes.push(&problem.code);
+        if !codes.contains(&&*problem.code) {
+            codes.push(&*problem.code);
         }
     }
     match codes.as_slice() {
