@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
+use super::complete;
 use crate::{
     core::Address,
     engine::{plan::Selection, session::SessionError},
@@ -14,13 +16,13 @@ use crate::{
 #[derive(Clone, Debug, Default, Args)]
 pub struct SelectionArguments {
     /// Plan only the changes of this resource, and those it needs; repeatable.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::addresses))]
     only: Vec<String>,
     /// Leave this resource as it is, and those that need its changes; repeatable.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::addresses))]
     except: Vec<String>,
     /// Replace this resource, even if it matches the definition; repeatable.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::addresses))]
     replace: Vec<String>,
 }
 

@@ -150,12 +150,30 @@ fn a_value_of_a_wrong_type_says_what_to_write() {
         ("vpc: { main: { cidr: 10.0.0.0/8 } }", "must be between /16 and /28, not /8", "for example `10.0.0.0/16`"),
         ("eks_cluster: { main: { role: a, subnets: { a: b } } }", "expected a list, not a map", "write a list"),
         ("target_group: { a: { port: 80, protocol: http } }", "`http` is not a valid value", "did you mean `HTTP`?"),
+        ("eks_node_group: { a: { min: 5, max: 2 } }", "must be at least `min: 5`", "raise `max`, or lower `min`"),
+        (
+            "security_group: { a: { ingress: [{ protocol: http, port: 80, cidr: 0.0.0.0/0 }] } }",
+            "the protocol `http` has no ports",
+            "HTTP, HTTPS and SSH use `tcp`",
+        ),
         ("iam_role: { a: { trust: { services: ec2.amazonaws.com } } }", "expected a list of services", "help: "),
     ] {
         let shown = validate(&format!("stack: shop\nregion: eu-west-1\nresources: {{ {resource} }}\n"));
         assert!(shown.contains(message) && shown.contains(help), "{resource}: {shown}");
         assert!(!shown.contains("a policy has no key") && !shown.contains("u32"), "{resource}: {shown}");
     }
+}
+
+/// The dump of a request of the SDK, and passwords of proxies, are nothing for people.
+#[test]
+fn addresses_that_can_not_be_reached_are_named_without_dumps() {
+    let folder = tempfile::tempdir().unwrap();
+    write_file(folder.path(), "acme.yaml", TEXT);
+    let endpoint = run_in(folder.path(), &[], &["plan", "--env", "staging", "--endpoint-url", "nonsense"]);
+    assert!(endpoint.stderr.contains("`nonsense` is not a valid endpoint") && !endpoint.stderr.contains("SdkBody"), "{}", endpoint.stderr);
+    let proxy = run_in(folder.path(), &[("HTTPS_PROXY", "http://ann:PLANTED@127.0.0.1:1")], &["plan", "--env", "staging", "-v"]);
+    assert!(proxy.stderr.contains("the proxy 127.0.0.1:1: Connection refused"), "{}", proxy.stderr);
+    assert!(!proxy.stderr.contains("PLANTED") && !proxy.stderr.contains("tunnel"), "{}", proxy.stderr);
 }
 
 /// One cause, one message.

@@ -136,6 +136,15 @@ fn reworded(cause: String) -> Option<String> {
     if let Some(code) = cause.strip_prefix("unhandled error (").and_then(|rest| rest.strip_suffix(')')) {
         return Some(code.to_owned());
     }
+    if let Some(reason) = cause.strip_prefix("tunnel error: ") {
+        let reason = if reason == "failed to create underlying connection" { "" } else { reason };
+        return Some([format!("the proxy{}", proxy_address()).as_str(), reason].join(if reason.is_empty() { "" } else { ": " }));
+    }
+    // The rest is the whole request.
+    if let Some((endpoint, rest)) = cause.strip_prefix("failed to apply endpoint `").and_then(|rest| rest.split_once("` to request `")) {
+        let reason = rest.rsplit_once("`: ").map_or("", |(_, reason)| reason);
+        return Some(format!("`{endpoint}` is not a valid endpoint, such as `https://aws.example.com`: {reason}"));
+    }
     if !cause.starts_with("Error { ") {
         return Some(cause);
     }
@@ -143,6 +152,15 @@ fn reworded(cause: String) -> Option<String> {
     let text = |name: &str| fields.get(name).and_then(Value::as_str);
     let request = text("aws_request_id").map(|id| format!(" (request {id})")).unwrap_or_default();
     Some(format!("{}{request}", text("message")?))
+}
+
+/// Server and port of the proxy for HTTPS, without user and password, after a space; empty if none is set.
+fn proxy_address() -> String {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let Some(url) = names.iter().find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty())) else { return String::new() };
+    let address = url.split_once("://").map_or(url.as_str(), |(_, address)| address);
+    let address = address.rsplit_once('@').map_or(address, |(_, address)| address);
+    format!(" {}", address.trim_end_matches('/'))
 }
 
 impl<E> From<SdkError<E, HttpResponse>> for Error
@@ -201,6 +219,11 @@ mod tests {
         assert_eq!(reworded(r#"Error { code: "AccessDenied" }"#.to_owned()), None);
         assert_eq!(reworded("unhandled error (AccessDenied)".to_owned()).as_deref(), Some("AccessDenied"));
         assert_eq!(reworded("Connection refused".to_owned()).as_deref(), Some("Connection refused"));
+        let dump = "failed to apply endpoint `nonsense` to request `Request { body: SdkBody { .. } }`: endpoint must contain scheme";
+        let expected = "`nonsense` is not a valid endpoint, such as `https://aws.example.com`: endpoint must contain scheme";
+        assert_eq!(reworded(dump.to_owned()).as_deref(), Some(expected));
+        let tunnel = reworded("tunnel error: failed to create underlying connection".to_owned()).unwrap_or_default();
+        assert!(tunnel.starts_with("the proxy") && !tunnel.ends_with(':'), "{tunnel}");
     }
 
     #[test]
