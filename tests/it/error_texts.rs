@@ -150,7 +150,11 @@ fn a_value_of_a_wrong_type_says_what_to_write() {
         ("vpc: { main: { cidr: 10.0.0.0/8 } }", "must be between /16 and /28, not /8", "for example `10.0.0.0/16`"),
         ("eks_cluster: { main: { role: a, subnets: { a: b } } }", "expected a list, not a map", "write a list"),
         ("target_group: { a: { port: 80, protocol: http } }", "`http` is not a valid value", "did you mean `HTTP`?"),
-        ("eks_node_group: { a: { min: 5, max: 2 } }", "must be at least `min: 5`", "raise `max`, or lower `min`"),
+        (
+            "eks_node_group: { a: { cluster: { id: a }, role: { arn: 'arn:aws:iam::123456789012:role/a' }, subnets: [{ id: subnet-1 }], min: 5, max: 2 } }",
+            "must be at least `min: 5`",
+            "raise `max`, or lower `min`",
+        ),
         (
             "security_group: { a: { ingress: [{ protocol: http, port: 80, cidr: 0.0.0.0/0 }] } }",
             "the protocol `http` has no ports",

@@ -123,7 +123,9 @@ impl TryFrom<RuleSyntax> for RuleList {
             // AWS ignores ports with other protocols.
             (_, (None | Some(-1), None | Some(-1)) | (Some(0), Some(0 | 65535))) => (None, None),
             _ => {
-                return Err(format!("the protocol `{protocol}` has no ports: only `tcp` and `udp` have, and HTTP, HTTPS and SSH use `tcp`"));
+                return Err(format!(
+                    "the protocol `{protocol}` has no ports: only `tcp` and `udp` have, and HTTP, HTTPS and SSH use `tcp`"
+                ));
             }
         };
         let description = written.description.unwrap_or_default();
