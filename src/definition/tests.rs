@@ -387,7 +387,7 @@ resources:
         (Some(9), "`cidr` of `subnet.c`: the prefix length must be between /16 and /28, not /29"),
     ];
     assert_eq!(said, expected);
-    assert!(sizes.iter().all(|problem| problem.help.as_deref().is_some_and(|help| help.starts_with("IPv4 range"))));
+    assert!(sizes.iter().all(|problem| problem.help.as_deref().is_some_and(|help| help.starts_with("for example `10."))));
     // The other problems of the third subnet are reported in the same run.
     let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
     assert!(messages.contains(&"`subnet.c` has no `vpc`") && messages.contains(&"`dns64` of `subnet.c`: expected true or false, not 5"));
