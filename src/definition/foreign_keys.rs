@@ -66,7 +66,7 @@ mod tests {
             for key in *keys {
                 assert!(!SECTION_NAMES.contains(key) && !TOP_LEVEL_KEYS.contains(key), "{key} is a section");
                 let source = Source::new("shop.yaml", format!("stack: shop\nregion: eu-west-1\n{key}: {{ x: 1 }}\n"));
-                let problems = load(&source, &LoadOptions::default()).expect_err("there is no such section");
+                let problems = load(&source, &LoadOptions::default()).err().expect("there is no such section");
                 assert_eq!((problems.len(), problems[0].help.as_deref()), (1, Some(*remedy)), "{key}: {problems:?}");
             }
         }
