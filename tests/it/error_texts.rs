@@ -88,7 +88,7 @@ fn yaml_that_can_not_be_read_is_explained_in_our_words() {
 #[test]
 fn a_file_that_is_no_definition_has_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("binary.yaml"), [0xff, 0xfe, 0, 1]).unwrap();
+    fs::write(folder.path().join("binary.yaml"), [0xff_u8, 0xfe, 0, 1]).unwrap();
     fs::create_dir(folder.path().join("folder")).unwrap();
     let mut cases = vec![("binary.yaml", "it is not text in UTF-8"), ("folder", "it is a folder"), ("none.yaml", "there is no such file")];
     #[cfg(unix)]
