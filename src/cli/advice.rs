@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use clap::{ArgMatches, FromArgMatches};
+use clap::{ArgMatches, FromArgMatches, parser::ValueSource};
 use regex_lite::Regex;
 
 use super::{GlobalArguments, StackArguments, definition_file::default_file, open};
@@ -20,6 +20,9 @@ static SELECTION: Mutex<Option<(String, SessionOptions)>> = Mutex::new(None);
 /// Name of the command of this process.
 static COMMAND: OnceLock<String> = OnceLock::new();
 
+/// Variable that names the environment of this process.
+static ENVIRONMENT_VARIABLE: OnceLock<&str> = OnceLock::new();
+
 /// Commands on a stack that messages name.
 const COMMANDS: &str =
     "apply|cutover|destroy|drift|drill|failback|failover|history|import|outputs|plan|policy|remote|render|rollback|show|unlock|validate";
@@ -31,6 +34,9 @@ pub(super) fn remember(name: &str, command: &ArgMatches) {
     let has = |name: &str| command.try_contains_id(name).is_ok();
     if !has("file") || !has("set") {
         return;
+    }
+    if has("env") && command.value_source("env") == Some(ValueSource::EnvVariable) {
+        ENVIRONMENT_VARIABLE.set("ACME_ENV").ok();
     }
     let Ok(target) = StackArguments::from_arg_matches(command) else { return };
     let global = if has("backend") { GlobalArguments::from_arg_matches(command).ok() } else { None };
@@ -47,6 +53,11 @@ pub(super) fn select(target: &StackArguments, options: SessionOptions) {
     let is_definition = |path: &Path| path.exists() || path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     let path = target.path().ok().filter(|path| is_definition(path)).or_else(|| default_file(Path::new("")).ok());
     *SELECTION.lock().unwrap_or_else(PoisonError::into_inner) = path.map(|path| (path.display().to_string(), options));
+}
+
+/// Variable that names the environment, if no option does.
+pub(super) fn environment_variable() -> Option<&'static str> {
+    ENVIRONMENT_VARIABLE.get().copied()
 }
 
 fn selection() -> Option<(String, SessionOptions)> {

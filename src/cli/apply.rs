@@ -133,7 +133,11 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
     arguments.cost.check(proposed.plan().costs.as_ref())?;
     if proposed.has_nothing_to_do() {
         let text = format!("{} no changes.", Style::Added.paint("Done:"));
-        report::eprint(&text);
+        // The plan says that there is nothing to delete.
+        let is_said = goal == Goal::Destroy && global.output == OutputFormat::Text && !global.quiet;
+        if !is_said {
+            report::eprint(&text);
+        }
         report::github::summarize_outcome(goal.command(), &text);
         open::print_stats(proposed.session(), global);
         let values = (goal == Goal::Apply).then(|| {

@@ -13,6 +13,7 @@ mod diagnostic;
 pub(crate) mod draft;
 mod environment;
 mod expanded;
+mod foreign_keys;
 mod format;
 pub mod gitops;
 mod ignored_changes;
@@ -270,6 +271,8 @@ impl Stack {
 pub struct LoadOptions {
     /// Environment; optional if the definition has at most one.
     pub environment: Option<EnvironmentName>,
+    /// Variable that names the environment, if no option does.
+    pub environment_variable: Option<&'static str>,
     /// Values set for this run, as YAML scalars.
     pub set: Vec<(String, String)>,
     /// Values that a procedure has moved. They replace those of the definition; `set` is not allowed to name them.
@@ -329,7 +332,8 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     // Keys with this prefix are the user's own, for anchors, for example.
     for key in document.keys().filter(|key| !key.starts_with("x-") && !known().any(|k| k == key.as_str())) {
         let message = format!("there is no section `{key}`");
-        c.problem_at_key("unknown-section", &child_pointer("", key), message, nearest::suggestion(key, "sections", known()));
+        let help = foreign_keys::remedy(key).unwrap_or_else(|| nearest::suggestion(key, "sections", known()));
+        c.problem_at_key("unknown-section", &child_pointer("", key), message, help);
     }
 
     let name = stack_name(&mut c, document);

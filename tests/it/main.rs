@@ -17,6 +17,7 @@ mod dns_exchange;
 mod docs;
 mod dropped;
 mod end_to_end;
+mod error_texts;
 mod events;
 mod exclusive;
 mod exclusive_moves;

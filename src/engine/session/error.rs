@@ -13,7 +13,7 @@ pub type Result<T, E = SessionError> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// Invalid definition.
-    #[error("the definition has {}; run `acme explain CODE` for details", problem_count(.problems))]
+    #[error("the definition has {}{}", problem_count(.problems), explanations(.problems))]
     InvalidDefinition {
         /// Definition.
         definition: Source,
@@ -35,7 +35,10 @@ pub enum SessionError {
     #[error("`{0}` is not a valid account id: check the endpoint")]
     InvalidAccount(String),
     /// Another account than the definition's.
-    #[error("the definition is pinned to account {pinned}, but these credentials belong to {account}")]
+    #[error(
+        "the definition is pinned to account {pinned}, but these credentials belong to {account}: use credentials of that account, by \
+         `--profile` or `--role`, or change `account:`"
+    )]
     PinnedAccount {
         /// Account in the definition.
         pinned: String,
@@ -114,7 +117,7 @@ pub enum SessionError {
         apply: String,
     },
     /// No run to undo.
-    #[error("there is no run of {stack} ({environment}) to undo")]
+    #[error("there is no run of {stack} ({environment}) to undo: run `acme history` to list its runs")]
     NothingToUndo {
         /// Stack.
         stack: String,
@@ -281,6 +284,21 @@ impl From<SessionError> for Error {
 
 fn problem_count(problems: &[Diagnostic]) -> String {
     if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) }
+}
+
+/// Commands that explain the problems, if there are codes.
+fn explanations(problems: &[Diagnostic]) -> String {
+    let mut codes: Vec<&str> = Vec::new();
+    for problem in problems {
+        if !codes.contains(&&*problem.code) {
+            codes.push(&*problem.code);
+        }
+    }
+    match codes.as_slice() {
+        [] => String::new(),
+        [code] => format!(": run `acme explain {code}` for details"),
+        [first, ..] => format!(": run `acme explain {first}` for details on the first"),
+    }
 }
 
 fn obstacle_list(obstacles: &[Obstacle]) -> String {
