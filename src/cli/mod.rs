@@ -335,6 +335,9 @@ impl Cli {
     pub fn parse_or_exit() -> Cli {
         let parsed = Cli::command().try_get_matches().and_then(|matches| {
             let cli = Cli::from_arg_matches(&matches)?;
+            if let Command::Plan(arguments) = &cli.command {
+                arguments.check(&mut Cli::command())?;
+            }
             Ok(Cli { common: CommonOptions::of(&matches), ..cli })
         });
         parsed.unwrap_or_else(|ended| {

@@ -61,6 +61,11 @@ impl KnownResources {
         self.addresses.contains(address)
     }
 
+    /// Names of the resources of a type.
+    pub fn names_of(&self, type_name: &str) -> impl Iterator<Item = &str> {
+        self.addresses.iter().filter(move |address| address.type_name == type_name).map(|address| &*address.name)
+    }
+
     /// Whether the `when` of the resource at this address is false.
     pub fn is_absent(&self, address: &Address) -> bool {
         self.absent.contains(address)

@@ -47,18 +47,15 @@ pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, files: &[Valu
             }
         }
     }
-    for file in files.iter().filter(|file| file.environment.as_deref() == Some(&*name)) {
-        known.extend(file.values.keys().map(String::as_str));
-        values.extend(file.values.iter().map(|(key, value)| (key.clone(), (value.clone(), place(file, key)))));
-    }
-    for file in files.iter().filter(|file| file.environment.is_none()) {
+    let of_environment = files.iter().filter(|file| file.environment.as_deref() == Some(&*name));
+    for file in of_environment.chain(files.iter().filter(|file| file.environment.is_none())) {
         for (key, value) in &file.values {
-            if known.contains(key.as_str()) {
-                values.insert(key.clone(), (value.clone(), place(file, key)));
-            } else {
+            if !known.contains(key.as_str()) {
                 let help = suggestion(key, "values", known.iter().copied());
                 c.problem_at_key("unknown-value", &place(file, key), format!("the definition has no value `{key}`"), help);
             }
+            // An unknown one is there for expressions, too: that they use it is no problem of its own.
+            values.insert(key.clone(), (value.clone(), place(file, key)));
         }
     }
     c.value_names = known.iter().map(|&name| name.to_owned()).collect();

@@ -398,7 +398,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     stack.outputs = outputs::parse(&mut c, document, &mut known);
     stack.moved = moved::parse_moved(&mut c, document, &stack);
     stack.forget = moved::parse_forget(&mut c, document, &stack);
-    stack.usage = usage::parse(&mut c, document);
+    stack.usage = usage::parse(&mut c, document, &known);
     stack.procedures = procedures::parse(&mut c, document, &stack, &mut known);
     stack.has_unknown_location = c.needs_location || c.templates.uses_unknown_account();
     // What others own is there before the first step.

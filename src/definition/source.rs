@@ -84,6 +84,13 @@ impl Source {
     pub fn fetched_modules(&self) -> BTreeSet<&FetchedModule> {
         self.files.iter().filter_map(|file| file.fetched.as_ref()).collect()
     }
+    /// Files of values of environments, each with the name of its environment.
+    pub fn environment_files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().filter_map(|file| match &file.role {
+            FileRole::Values { environment: Some(name) } => Some((file.path.as_str(), name.as_str())),
+            _ => None,
+        })
+    }
     /// Names of the files with values given for this run.
     pub fn values_files(&self) -> impl Iterator<Item = &str> {
         self.files.iter().filter(|file| file.role == FileRole::Values { environment: None }).map(|file| file.path.as_str())

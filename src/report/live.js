@@ -109,7 +109,7 @@ function showStack(stack) {
 const amount = value => value.toFixed(2);
 const signed = value => Math.abs(value) < .005 ? '+0.00' : (value > 0 ? '+' : '') + amount(value);
 function showCost(cost) {
-  if (!cost.resources.length && cost.notes.length) {
+  if (cost.monthly === null) {
     costPart.replaceChildren(line('Not known.', ''), ...cost.notes.map(note => line(note, 'faint')));
     return;
   }

@@ -176,6 +176,12 @@ fn parse_entry(c: &mut Compiler<'_>, kind: &'static ResourceType, name: &str, fi
             false
         }
     };
+    // No tags at all would match everything.
+    let are_tags_empty = fields.get("tags").and_then(Value::as_object).is_some_and(Map::is_empty);
+    if are_tags_empty && id.is_none() && own_name.is_none() {
+        c.problem("existing", &tags_at, format!("`tags` of {shown} is empty"), HELP);
+        return None;
+    }
     let is_given = ["id", "name", "tags"].iter().any(|key| fields.get(*key).is_some_and(|value| !value.is_null()));
     if !is_given {
         c.problem_at_key("existing", at, format!("{shown} has neither id, name nor tags"), HELP);
@@ -227,7 +233,8 @@ fn text_field(
         }
         Some(text) => Some((text, here)),
         None => {
-            c.problem("existing", &here, format!("`{key}` of {shown} must be text, not {}", describe_type(value)), help);
+            let found = if value.as_str() == Some("") { "an empty text" } else { describe_type(value) };
+            c.problem("existing", &here, format!("`{key}` of {shown} must be text, not {found}"), help);
             None
         }
     }
