@@ -56,7 +56,8 @@ impl CostArguments {
             return Ok(None);
         }
         let mut costs = estimate_from(self.prices.as_deref(), session, plan).await?;
-        costs.notes.extend(self.unchecked_limit(&costs));
+        let note = self.unchecked_limit(&costs);
+        costs.notes.extend(note);
         Ok(Some(costs))
     }
 

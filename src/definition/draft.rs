@@ -167,6 +167,7 @@ pub fn compile_drafts(c: &mut Compiler<'_>, document: &Map<String, Value>, mut d
     }
     let addresses = places.into_keys().chain(stack.existing.keys().cloned()).collect();
     let mut known = KnownResources::new(addresses, &c.absent, stack.stacks.clone());
+    known.set_broken(c.broken_names.clone(), c.broken_prefixes.clone());
     known.check_named(c);
     for mut draft in drafts {
         draft.spec = known.map_with_chosen_types(draft.spec);

@@ -151,14 +151,20 @@ pub fn set_values(c: &mut Compiler<'_>, values: BTreeMap<String, (Value, String)
             }
         }
     }
-    for (name, (value, at)) in unresolved.iter().filter(|(name, _)| !c.templates.has(name)).collect::<Vec<_>>() {
-        match dependencies.get(name.as_str()).and_then(|used| used.first()) {
-            Some(other) => {
-                let message = format!("value `{name}` needs `{other}`, which depends on it");
-                c.problem("expression", at, message, "values may use each other, but not in a cycle");
-            }
-            None => drop(c.render(value, at)),
+    let mut waiting: Vec<&str> = unresolved.keys().map(String::as_str).filter(|name| !c.templates.has(name)).collect();
+    // A value that uses one with a problem has none of its own, and is in no cycle.
+    while let Some(place) = waiting.iter().position(|name| dependencies[*name].iter().all(|other| !waiting.contains(other))) {
+        let name = waiting.remove(place);
+        let (value, at) = &unresolved[name];
+        drop(c.render(value, at));
+        c.templates.set_broken(name);
+    }
+    for name in waiting {
+        if let Some(other) = dependencies[name].first() {
+            let message = format!("value `{name}` needs `{other}`, which depends on it");
+            c.problem("expression", &unresolved[name].1, message, "values may use each other, but not in a cycle");
         }
+        c.templates.set_broken(name);
     }
 }
 

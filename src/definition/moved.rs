@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     Stack,
     compiler::{Compiler, describe_type},
+    diagnostic::Diagnostic,
     source::child_pointer,
 };
 use crate::{
@@ -20,6 +21,14 @@ pub(super) fn parse_moved(c: &mut Compiler<'_>, document: &Map<String, Value>, s
     for (from, to) in c.top_level_map(document, "moved").into_iter().flatten() {
         let at = child_pointer("/moved", from);
         let (old, new) = (Address::parse(from), to.as_str().and_then(Address::parse));
+        let unknown = old.iter().map(|old| (old, true)).chain(new.iter().map(|new| (new, false)));
+        let unknown = unknown.map(|(address, is_old)| (&address.type_name, is_old)).find(|(name, _)| resource_type(name).is_none());
+        if let Some((name, is_old)) = unknown {
+            let range = if is_old { c.key_range(&at) } else { c.value_range(&at) };
+            let help = nearest::suggestion(name, "types", RESOURCE_TYPES.iter().map(|kind| kind.name));
+            c.problems.push(Diagnostic::new("moved", format!("there is no resource type `{name}`")).at(range).help(help));
+            continue;
+        }
         match old.zip(new) {
             Some((old, new)) if old.type_name != new.type_name => {
                 c.problem("moved", &at, format!("`{old}` and `{new}` have different types"), "a resource keeps its type");

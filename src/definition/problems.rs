@@ -231,6 +231,12 @@ fn has_secret_name(pointer: &str) -> bool {
 
 /// Rewords serde's "invalid type: string \"5\", expected u32", with a remedy.
 fn describe_wrong_type(at: &str, message: &str, wrong: Option<&Value>) -> Option<(String, Option<String>)> {
+    if let Some((_, expected)) = message.strip_prefix("invalid value: ").and_then(|rest| rest.split_once(", expected ")) {
+        let (least, most) = integer_range(expected)?;
+        let found =
+            wrong.filter(|value| value.is_number() && !has_secret_name(at)).map(|value| format!(", not {value}")).unwrap_or_default();
+        return Some((format!("expected a whole number from {least} to {most}{found}"), None));
+    }
     let (found, expected) = message.strip_prefix("invalid type: ")?.split_once(", expected ")?;
     let number = matches!(expected, "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "f64" | "usize");
     let words = match expected {
@@ -263,10 +269,24 @@ fn describe_wrong_type(at: &str, message: &str, wrong: Option<&Value>) -> Option
         Some(Value::String(_) | Value::Number(_)) if has_secret_name(at) => "a secret".to_owned(),
         Some(Value::String(text)) => format!("the string {}", quoted(text)),
         Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+        Some(Value::Null) => "null".to_owned(),
         Some(other) => describe_type(other).to_owned(),
         None => found.to_owned(),
     };
     Some((format!("expected {words}, not {found}"), remedy))
+}
+
+/// Range of an integer type of Rust, which serde names.
+fn integer_range(name: &str) -> Option<(i128, i128)> {
+    Some(match name {
+        "u8" => (0, u8::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u32" => (0, u32::MAX.into()),
+        "u64" | "usize" => (0, u64::MAX.into()),
+        "i32" => (i32::MIN.into(), i32::MAX.into()),
+        "i64" => (i64::MIN.into(), i64::MAX.into()),
+        _ => return None,
+    })
 }
 
 /// Description of a top-level field in the schema.

@@ -109,6 +109,12 @@ impl Source {
         let start = self.file_at(byte).range.start;
         self.text.as_bytes().iter().take(byte).skip(start).filter(|byte| **byte == b'\n').count() + 1
     }
+    /// Files that determine a stack, each with its path and its text: all but the values of other environments.
+    pub fn texts_for(&self, environment: &str) -> impl Iterator<Item = (&str, &str)> {
+        let is_other = move |file: &SourceFile| matches!(&file.role, FileRole::Values { environment: Some(name) } if name != environment);
+        let own = self.files.iter().filter(move |file| !is_other(file));
+        own.filter_map(|file| Some((file.path.as_str(), self.text.get(file.range.clone())?)))
+    }
     /// Text that determines a stack: all files, without the values of other environments.
     pub fn text_for(&self, environment: &str) -> Cow<'_, str> {
         let is_other = |file: &SourceFile| matches!(&file.role, FileRole::Values { environment: Some(name) } if name != environment);

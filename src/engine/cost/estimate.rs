@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
-use super::{CostLine, Costs, NotCounted, NotPriced, PriceSource, price_list, price_source::{NO_PRICES, Query}};
+use super::{
+    CostLine, Costs, NotCounted, NotPriced, PriceSource, price_list,
+    price_source::{NO_PRICES, Query},
+};
 use crate::{
     aws::types::resource_type,
     core::{Address, Error, ErrorKind, LiveResource, PriceComponent, PriceContext, Pricing, ResourceType, expression::references},
