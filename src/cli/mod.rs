@@ -357,6 +357,9 @@ impl Cli {
         let variables = variables(&command);
         let parsed = command.try_get_matches().and_then(|matches| {
             let cli = Cli::from_arg_matches(&matches)?;
+            if let Command::Plan(arguments) = &cli.command {
+                arguments.check(&mut Cli::command())?;
+            }
             Ok(Cli { common: CommonOptions::of(&matches), ..cli })
         });
         parsed.unwrap_or_else(|mut ended| {

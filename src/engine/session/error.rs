@@ -90,8 +90,10 @@ pub enum SessionError {
         help: String,
     },
     /// Saved plan that differs from a new one.
-    #[error("no changes made: the live state has changed since the plan in `{file}` was made\n  {}\n  help: {help}", .differences.join("\n  "))]
+    #[error("no changes made: {cause} since the plan in `{file}` was made\n  {}\n  help: {help}", .differences.join("\n  "))]
     StalePlan {
+        /// What has changed.
+        cause: &'static str,
         /// Path of the saved plan.
         file: String,
         /// Differences, one sentence each.
