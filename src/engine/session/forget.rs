@@ -40,10 +40,10 @@ impl LockedSession {
         if let Some(address) = addresses.iter().find(|address| !forgets(address)) {
             return Err(not_in_stack(address, &owned));
         }
+        let mut declared = state.history.declared_fields(session.region(), self.account());
+        declared.retain(|address, _| !forgets(address));
         let effects = forget_effects(&session.stack, &state.live_state, &plan);
         plan.warnings.extend(effects);
-        let mut declared = state.history.declared_fields(session.region(), self.account());
-        declared.retain(|address, _| !addresses.contains(address));
         let StackState { live_state, history: RunHistory { unfinished, .. }, .. } = state;
         Ok(ProposedPlan::new(self, Task::Forget(declared), plan, live_state, unfinished))
     }
