@@ -145,7 +145,11 @@ fn a_value_of_a_wrong_type_says_what_to_write() {
         ("s3_bucket: { a: { name: [shop-a] } }", "expected text, not a list", "write it without brackets: shop-a"),
         ("s3_bucket: { a: { name: { a: b } } }", "expected text, not a map", "write one text, not `field: value` pairs"),
         ("sqs_queue: { a: { visibility_timeout_seconds: -1 } }", "expected a whole number from 0 to 4294967295, not -1", "help: "),
-        ("sqs_queue: { a: { visibility_timeout_seconds: 99999999999 } }", "expected a whole number from 0 to 4294967295, not 99999999999", "help: "),
+        (
+            "sqs_queue: { a: { visibility_timeout_seconds: 99999999999 } }",
+            "expected a whole number from 0 to 4294967295, not 99999999999",
+            "help: ",
+        ),
         ("sqs_queue: { a: { policy: x } }", "expected a policy document: a map with `Statement`", "help: "),
         ("vpc: { main: { cidr: 10.0.0.0/8 } }", "must be between /16 and /28, not /8", "for example `10.0.0.0/16`"),
         ("eks_cluster: { main: { role: a, subnets: { a: b } } }", "expected a list, not a map", "write a list"),
