@@ -29,7 +29,8 @@ pub struct Arguments {
     /// Show the sections of the definition only, with the number of their resources.
     #[arg(long, conflicts_with_all = ["plan", "live"])]
     sections: bool,
-    /// Serve the stack as a page on this machine, which follows the definition, the resources and runs, and has the plan and the history.
+    /// Serve the stack as a page on this machine, which follows the definition, the resources and runs, and has the plan and the history: see
+    /// docs/graph.md.
     #[arg(long, conflicts_with_all = ["plan", "live", "sections", "format"])]
     serve: bool,
     /// Port of the page. Default: any free one.

@@ -85,6 +85,11 @@ Exit codes:
     4  waiting for a person: the next apply continues the run
   130  interrupted";
 
+const STATED_PLAN: &str = "\
+Beside a saved plan, `--file` and `--env` state what it must be for: acme \
+refuses a plan for another definition or environment, or one that was made with \
+other `--set`, `--values`, `--only`, `--except` or `--replace` than stated.";
+
 /// Deploys AWS infrastructure from a YAML stack definition, without a state file.
 #[derive(Debug, Parser)]
 #[command(name = "acme", version, max_term_width = 80, after_help = EXIT_CODES)]
@@ -107,8 +112,10 @@ enum Command {
     /// Show the changes apply would make.
     Plan(plan::Arguments),
     /// Apply a definition, or a plan saved by `plan --out`.
+    #[command(after_help = STATED_PLAN)]
     Apply(apply::Arguments),
-    /// Delete all resources of the stack.
+    /// Delete all resources of the stack, or apply a plan saved by `plan --destroy --out`.
+    #[command(after_help = STATED_PLAN)]
     Destroy(apply::Arguments),
     /// Undo an unfinished run, the last finished one, all runs since a revision, or the last release of a service through Git.
     Rollback(rollback::Arguments),
@@ -350,6 +357,9 @@ impl Cli {
         let variables = variables(&command);
         let parsed = command.try_get_matches().and_then(|matches| {
             let cli = Cli::from_arg_matches(&matches)?;
+            if let Command::Plan(arguments) = &cli.command {
+                arguments.check(&mut Cli::command())?;
+            }
             Ok(Cli { common: CommonOptions::of(&matches), ..cli })
         });
         parsed.unwrap_or_else(|mut ended| {

@@ -46,6 +46,7 @@ mod unique_keys;
 mod usage;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashSet},
     ops::Range,
     path::Path,
@@ -143,6 +144,16 @@ impl DesiredResource {
     pub fn section(&self) -> Option<&str> {
         self.pointer.split('/').skip(1).find(|part| !part.starts_with("~m"))
     }
+    /// Entry of the section that declares it.
+    pub fn section_entry(&self) -> Option<String> {
+        let entry = self.pointer.split('/').skip(1).skip_while(|part| part.starts_with("~m")).nth(1)?;
+        Some(entry.replace("~1", "/").replace("~0", "~"))
+    }
+    /// Pointer to the content of its module; empty for the stack itself.
+    pub fn module_pointer(&self) -> &str {
+        let own: usize = self.pointer.split('/').skip(1).take_while(|part| part.starts_with("~m")).map(|part| part.len() + 1).sum();
+        self.pointer.get(..own).unwrap_or_default()
+    }
     /// Converts a pointer into the spec to one into the definition.
     pub fn definition_pointer(&self, pointer: &str) -> String {
         draft::definition_pointer(&self.pointer, &self.pointer_overrides, pointer)
@@ -209,8 +220,10 @@ pub struct Stack {
     pub resources: BTreeMap<Address, DesiredResource>,
     /// New addresses of resources, by the old ones.
     pub moved: BTreeMap<Address, Address>,
-    /// Addresses of resources that leave the stack and stay in AWS.
-    pub forget: BTreeSet<Address>,
+    /// Addresses of resources that leave the stack and stay in AWS, with their pointers into the definition.
+    pub forget: BTreeMap<Address, String>,
+    /// Modules by the pointer to their content: `mail`, or `mail.queue` for one within it.
+    pub modules: BTreeMap<String, String>,
     /// Resources that it uses and does not own, by their address in references.
     pub existing: BTreeMap<Address, ExistingResource>,
     /// Other stacks whose outputs it uses, by name.
@@ -315,14 +328,22 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     };
     let mut c = Compiler::new(source, spans, options.location.clone());
     c.problems = problems;
-    let document = &composed.fields;
+    let mut document = Cow::Borrowed(&composed.fields);
     let known = || TOP_LEVEL_KEYS.iter().chain(sections::SECTION_NAMES).copied();
     // Keys with this prefix are the user's own, for anchors, for example.
-    for key in document.keys().filter(|key| !key.starts_with("x-") && !known().any(|k| k == key.as_str())) {
+    for key in composed.fields.keys().filter(|key| !key.starts_with("x-") && !known().any(|k| k == key.as_str())) {
         let message = format!("there is no section `{key}`");
         let help = foreign_keys::remedy(key).unwrap_or_else(|| nearest::suggestion(key, "sections", known()));
         c.problem_at_key("unknown-section", &child_pointer("", key), message, help);
+        // That the content is missing elsewhere is no problem of its own. Several environments would need a choice.
+        let is_typo = |meant: &&str| key.len().abs_diff(meant.len()) <= 2 && *meant != "environments" && !document.contains_key(*meant);
+        let meant = nearest::nearest(key, known()).filter(is_typo);
+        if let Some((meant, value)) = meant.zip(composed.fields.get(key)) {
+            c.spans.origins.insert(child_pointer("", meant), child_pointer("", key));
+            document.to_mut().insert(meant.to_owned(), value.clone());
+        }
     }
+    let document = &*document;
 
     let name = stack_name(&mut c, document);
     c.templates.set("stack", &Value::String(name.to_string()));
@@ -384,7 +405,8 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         rollback: rollback.unwrap_or_default(),
         resources: BTreeMap::new(),
         moved: BTreeMap::new(),
-        forget: BTreeSet::new(),
+        forget: BTreeMap::new(),
+        modules: modules::paths(&composed),
         existing: parse_existing(&mut c, document),
         stacks: BTreeMap::new(),
         ignored_tags: ignored_tags::parse_ignored_tags(&mut c, document),
@@ -402,7 +424,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     stack.outputs = outputs::parse(&mut c, document, &mut known);
     stack.moved = moved::parse_moved(&mut c, document, &stack);
     stack.forget = moved::parse_forget(&mut c, document, &stack);
-    stack.usage = usage::parse(&mut c, document);
+    stack.usage = usage::parse(&mut c, document, &known);
     stack.procedures = procedures::parse(&mut c, document, &stack, &mut known);
     stack.has_unknown_location = c.needs_location || c.templates.uses_unknown_account();
     // What others own is there before the first step.
@@ -431,7 +453,10 @@ pub fn key_range(source: &Source, pointer: &str) -> Option<Range<usize>> {
 const MAX_PROBLEMS: usize = 500;
 
 fn sorted_problems(c: Compiler<'_>) -> Vec<Diagnostic> {
-    let follows = |problem: &Diagnostic| problem.code != "expression" && c.is_broken(problem.range.as_ref());
+    // What a missing file has is unknown.
+    let is_undefined = |problem: &Diagnostic| problem.code == "expression" && problem.message.contains("not defined");
+    let is_hidden = |problem: &Diagnostic| c.is_incomplete && (problem.code == "unknown-reference" || is_undefined(problem));
+    let follows = |problem: &Diagnostic| is_hidden(problem) || problem.code != "expression" && c.is_broken(problem.range.as_ref());
     let mut told = HashSet::new();
     let mut found: Vec<Diagnostic> = c.problems.iter().filter(|problem| !follows(problem) && told.insert(*problem)).cloned().collect();
     found.sort_by_key(|problem| problem.range.as_ref().map_or(0, |range| range.start));

@@ -15,6 +15,12 @@ pub fn remedy(error: &Error, address: &Address, command: &dyn Fn(&str) -> String
             "use another class or availability zone, or try later: AWS has no capacity left there".to_owned()
         }
         "BucketAlreadyExists" => format!("give `{address}` another name: bucket names are unique across all of AWS"),
+        // The code is not documented, the sentence is CodeBuild's.
+        _ if error.message.contains("concurrent build limit cannot exceed") => {
+            format!(
+                "remove `concurrent_builds` from `{address}`, set it to at most the account's quota, or request a higher quota in Service Quotas"
+            )
+        }
         "DBSnapshotNotFound" => "choose an existing snapshot: `aws rds describe-db-snapshots` lists them".to_owned(),
         "Failed" => format!("check the events of `{address}` in the AWS console"),
         "DeletedOutside" => format!("find out who deletes it; `{}` then creates it again", command("apply")),
@@ -126,6 +132,12 @@ mod tests {
             "NotVisible",
             "InvalidParameterValue",
         ];
+        let limit = Error::from_code(
+            "InvalidInputException",
+            "Project-level concurrent build limit cannot exceed the account-level concurrent build limit of 1",
+        );
+        let shown = remedy(&limit, &Address::new("codebuild_project", "main"), &command);
+        assert!(shown.is_some_and(|text| text.contains("remove `concurrent_builds` from `codebuild_project.main`")));
         let lines = codes.map(|code| {
             let remedy = remedy(&Error::from_code(code, ""), &Address::new("vpc", "main"), &command);
             format!("{code}: {}", remedy.as_deref().unwrap_or("none"))

@@ -90,8 +90,10 @@ pub enum SessionError {
         help: String,
     },
     /// Saved plan that differs from a new one.
-    #[error("no changes made: the live state has changed since the plan in `{file}` was made\n  {}\n  help: {help}", .differences.join("\n  "))]
+    #[error("no changes made: {cause} since the plan in `{file}` was made\n  {}\n  help: {help}", .differences.join("\n  "))]
     StalePlan {
+        /// What has changed.
+        cause: &'static str,
         /// Path of the saved plan.
         file: String,
         /// Differences, one sentence each.
@@ -140,7 +142,7 @@ pub enum SessionError {
         revision: u64,
     },
     /// Text that is not an address.
-    #[error("`{0}` is not a valid address: write a type and a name, such as `vpc.main`")]
+    #[error("`{0}` is not a valid address\n  help: write a type and a name, such as `vpc.main`")]
     InvalidAddress(String),
     /// Invalid name in an address.
     #[error("`{0}` is not a valid resource name: {RESOURCE_NAME_RULE}")]
@@ -153,22 +155,51 @@ pub enum SessionError {
         /// Remedy.
         help: String,
     },
-    /// Selected address that neither the definition nor the live state has.
-    #[error("there is no resource `{address}` to {verb}: {help}")]
+    /// Selection of what neither the definition nor the live state has.
+    #[error("there is no resource `{address}` to {verb}\n  help: {help}")]
     UnknownAddress {
-        /// Address.
-        address: Address,
+        /// Address, entry of a section, module or pattern.
+        address: String,
         /// What was to be done with it.
         verb: &'static str,
         /// Remedy.
         help: String,
     },
+    /// Options that select and leave out the same.
+    #[error("{message}\n  help: {help}")]
+    ContradictorySelection {
+        /// Contradiction.
+        message: String,
+        /// Remedy.
+        help: String,
+    },
+    /// Resource that `--replace` names, and that the plan does not keep.
+    #[error("`{address}` can't be replaced: {reason}\n  help: remove `--replace {address}`")]
+    NotReplaceable {
+        /// Address.
+        address: Address,
+        /// Reason.
+        reason: &'static str,
+    },
     /// Resource that can't be adopted, with the reason.
     #[error("{0}")]
     NotAdoptable(String),
-    /// Resource that can't be forgotten, with the reason.
-    #[error("{0}")]
-    NotForgettable(String),
+    /// Resource that can't be forgotten.
+    #[error("{message}\n  help: {help}")]
+    NotForgettable {
+        /// Reason.
+        message: String,
+        /// Remedy.
+        help: String,
+    },
+    /// Address that the stack does not have.
+    #[error("the stack has no resource `{address}`\n  help: {help}")]
+    NotInStack {
+        /// Address.
+        address: Address,
+        /// Remedy.
+        help: String,
+    },
     /// No such resource, with the remedy.
     #[error("{0}")]
     NotFound(String),
@@ -200,6 +231,16 @@ pub enum SessionError {
         /// Its address there.
         address: Option<Address>,
     },
+    /// Part of a resource of another stack.
+    #[error("`{id}` is part of `{parent}`, which belongs to the stack {owner}")]
+    ForeignParent {
+        /// Physical id.
+        id: String,
+        /// Physical id of the resource that it is part of.
+        parent: String,
+        /// Stack that owns that one.
+        owner: String,
+    },
     /// Failed call to the cloud or the backend.
     #[error(transparent)]
     Call(#[from] Error),
@@ -224,12 +265,13 @@ impl SessionError {
             SessionError::UnknownRevision { .. } => "no-revision",
             SessionError::InvalidAddress(_) | SessionError::InvalidName(_) => "address",
             SessionError::UnknownType { .. } => "unknown-type",
-            SessionError::UnknownAddress { .. } => "unknown-address",
+            SessionError::UnknownAddress { .. } | SessionError::NotReplaceable { .. } => "unknown-address",
+            SessionError::ContradictorySelection { .. } => "selection",
             SessionError::NotAdoptable(_) => "not-adoptable",
-            SessionError::NotForgettable(_) => "not-forgettable",
-            SessionError::NotFound(_) => "not-found",
+            SessionError::NotForgettable { .. } => "not-forgettable",
+            SessionError::NotFound(_) | SessionError::NotInStack { .. } => "not-found",
             SessionError::AlreadyAdopted { .. } | SessionError::AddressInUse { .. } => "adopted",
-            SessionError::OtherStack { .. } => "foreign",
+            SessionError::OtherStack { .. } | SessionError::ForeignParent { .. } => "foreign",
             SessionError::Simulator(error)
             | SessionError::NotAuthenticated(error)
             | SessionError::Discovery(error)
