@@ -190,9 +190,9 @@ enum Command {
     Explain(explain::Arguments),
     /// Print the JSON Schema of a definition, for editors.
     Schema(OutputArguments),
-    /// Write the reference and the JSON Schema: about 100 files, one for each resource type.
+    /// Write the reference and the JSON Schema into a folder.
     Docs {
-        /// Output folder, which is created if needed; files of the same name are replaced.
+        /// Output folder; replaces files in it.
         #[arg(long, value_name = "DIR", default_value = "docs")]
         out: PathBuf,
     },
