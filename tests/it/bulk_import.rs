@@ -301,7 +301,7 @@ fn imports_a_state_recorded_from_terraform() {
     let report = import_from_terraform(&acme, &stack, &from);
     let addresses: Vec<&str> = report["adopted"].as_array().unwrap().iter().filter_map(|one| one["address"].as_str()).collect();
     assert_eq!(addresses.len() + report["parts"].as_array().map_or(0, Vec::len), 100, "{report:#}");
-    for address in ["vpc.network", "subnet.network-private-0", "eks_cluster.main", "rds_instance.orders", "listener.http"] {
+    for address in ["vpc.network", "subnet.network-private-us-east-1a", "eks_cluster.main", "rds_instance.orders", "listener.http"] {
         assert!(addresses.contains(&address), "{address}: {addresses:?}");
     }
     // All resources of the VPC belong to this stack, and the main route table is part of it.
