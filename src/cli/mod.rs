@@ -143,7 +143,8 @@ enum Command {
     History(history::Arguments),
     /// List the stacks of the account and region, with their last run, drift and lock.
     ///
-    /// Finds them by the ownership tags of their resources, and in the backend of history and locks.
+    /// Finds them by the ownership tags of their resources, and in the backend of history and locks. Region, role and backend are those of the definition,
+    /// if there is one.
     Stacks(stacks::Arguments),
     /// Test the plan on a simulated cloud, with failures injected into every call.
     Rehearse(rehearse::Arguments),
