@@ -447,6 +447,7 @@ impl Templates {
         // Tera adds its own drawing, or a list of names; acme adds its own below.
         let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
         let message = message.split(". Available").next().unwrap_or_default().trim_end_matches('.').replace(PREFIX, "");
+        let message = if message.contains("found `") { in_words(&message) } else { message };
         let message = message.as_str();
         let name = message.split('`').nth(1).unwrap_or_default();
         let help = if message.contains("not defined") || message.contains("undefined") {
@@ -464,6 +465,25 @@ impl Templates {
         }
         let source = std::error::Error::source(error).map(|e| format!(": {e}")).unwrap_or_default();
         ExpressionError { message: format!("the expression is not valid: {first}{source}"), help }
+    }
+}
+
+/// A message of Tera with the types of a definition in place of Rust's.
+fn in_words(message: &str) -> String {
+    const TYPES: &[(&str, &str)] = &[
+        ("`string`", "text"),
+        ("`i64`", "a number"),
+        ("`u64`", "a number"),
+        ("`f64`", "a number"),
+        ("`bool`", "true or false"),
+        ("`array`", "a list"),
+        ("`map`", "a map"),
+        ("`none`", "null"),
+    ];
+    let words = TYPES.iter().fold(message.to_owned(), |text, (name, words)| text.replace(name, words));
+    match words.split_once(" but expected ") {
+        Some((found, expected)) if !expected.contains('`') => format!("{found}, expected `{expected}`"),
+        _ => words,
     }
 }
 

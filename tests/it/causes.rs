@@ -240,6 +240,25 @@ fn suggestions_are_names_of_the_place() {
 }
 
 #[test]
+fn problems_of_includes_are_at_their_keys() {
+    let module = ("web/module.yaml", "queues: {}\n");
+    for (entry, place) in [
+        ("{ module: web, input: {} }", "stack.yaml:3:20"),
+        ("{ module: web, checksum: 3 }", "stack.yaml:3:30"),
+        ("{ module: web, as: 'a b' }", "stack.yaml:3:24"),
+        ("{ module: none, as: web }", "stack.yaml:3:15"),
+    ] {
+        assert_single(&[("stack.yaml", &format!("stack: shop\ninclude:\n  - {entry}\n")), module], &[place]);
+    }
+    let stack = "stack: shop\nvalues: { zones: 2 }\n";
+    let folder = folder(&[("stack.yaml", stack)]);
+    let found = problems(folder.path(), &["--set", "zons=5"]);
+    assert!(found.contains("did you mean `zones`?") && !found.contains("  |"), "{found}");
+    let found = problems_of("stack: shop\nqueues: { a: { delay_seconds: \"{{ 'a' * 2 }}\" } }\n");
+    assert!(found.contains("found text"), "{found}");
+}
+
+#[test]
 fn errors_of_git_are_complete() {
     let folder = tempfile::tempdir().expect("a folder");
     let checksum = format!("sha256:{}", "0".repeat(64));

@@ -187,13 +187,14 @@ impl Composer<'_> {
         (base, file): (&str, usize),
     ) {
         let name = instance_name(&entry);
+        let named_at = if entry.get("as").is_some() { child_pointer(pointer, "as") } else { pointer.to_owned() };
         if !is_resource_name(&name) || name.contains(['.', '*', '@']) {
             let help = "write `as:` with a name of letters, digits, `-` and `_`".to_owned();
-            return self.report(spans, pointer, format!("`{name}` is not a valid name of a module"), help);
+            return self.report(spans, &named_at, format!("`{name}` is not a valid name of a module"), help);
         }
         if document.modules.iter().any(|other| other.name == name) {
             let help = "write `as:` with a name for each".to_owned();
-            return self.report(spans, pointer, format!("there are two modules `{name}`"), help);
+            return self.report(spans, &named_at, format!("there are two modules `{name}`"), help);
         }
         let inputs = match entry.get("inputs") {
             None | Some(Value::Null) => Map::new(),
