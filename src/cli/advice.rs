@@ -5,17 +5,23 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use clap::{ArgMatches, FromArgMatches};
+use clap::{ArgMatches, FromArgMatches, parser::ValueSource};
 use regex_lite::Regex;
 
 use super::{GlobalArguments, StackArguments, definition_file::default_file, open};
-use crate::{definition::LoadOptions, engine::session::SessionOptions};
+use crate::{
+    definition::LoadOptions,
+    engine::{plan::Goal, session::SessionOptions},
+};
 
 /// Stack of this process, and the options that select it.
 static SELECTION: Mutex<Option<(String, SessionOptions)>> = Mutex::new(None);
 
 /// Name of the command of this process.
 static COMMAND: OnceLock<String> = OnceLock::new();
+
+/// Variable that names the environment of this process.
+static ENVIRONMENT_VARIABLE: OnceLock<&str> = OnceLock::new();
 
 /// Commands on a stack that messages name.
 const COMMANDS: &str =
@@ -28,6 +34,9 @@ pub(super) fn remember(name: &str, command: &ArgMatches) {
     let has = |name: &str| command.try_contains_id(name).is_ok();
     if !has("file") || !has("set") {
         return;
+    }
+    if has("env") && command.value_source("env") == Some(ValueSource::EnvVariable) {
+        ENVIRONMENT_VARIABLE.set("ACME_ENV").ok();
     }
     let Ok(target) = StackArguments::from_arg_matches(command) else { return };
     let global = if has("backend") { GlobalArguments::from_arg_matches(command).ok() } else { None };
@@ -46,6 +55,11 @@ pub(super) fn select(target: &StackArguments, options: SessionOptions) {
     *SELECTION.lock().unwrap_or_else(PoisonError::into_inner) = path.map(|path| (path.display().to_string(), options));
 }
 
+/// Variable that names the environment, if no option does.
+pub(super) fn environment_variable() -> Option<&'static str> {
+    ENVIRONMENT_VARIABLE.get().copied()
+}
+
 fn selection() -> Option<(String, SessionOptions)> {
     SELECTION.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
@@ -59,10 +73,10 @@ pub(super) fn command_line(command: &str) -> String {
 }
 
 /// Command line that applies a saved plan, which has its environment and values itself.
-pub(super) fn apply_saved_plan(file: &Path) -> String {
+pub(super) fn apply_saved_plan(goal: Goal, file: &Path) -> String {
     let file = file.display().to_string();
     let options = selection().map(|(_, options)| SessionOptions { definition: LoadOptions::default(), ..options });
-    options.unwrap_or_default().command_line("apply", &file)
+    options.unwrap_or_default().command_line(goal.command(), &file)
 }
 
 /// Commands with which to go on after the command was stopped at once.

@@ -10,8 +10,9 @@ use clap_complete::{CompleteEnv, engine::CompletionCandidate};
 
 use super::{Cli, definition_file};
 use crate::{
-    definition::{LoadOptions, Source, environment_names, load},
+    definition::{LoadOptions, Source, Stack, environment_names, load},
     docs::codes::all_codes,
+    engine::plan::Selector,
 };
 
 /// Variable that makes acme complete a command line instead of running it; its value is the shell.
@@ -30,12 +31,23 @@ pub fn environments(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// Addresses in the definition.
 pub fn addresses(current: &OsStr) -> Vec<CompletionCandidate> {
-    let Some(source) = definition() else { return Vec::new() };
+    let stack = stack();
+    candidates(current, stack.iter().flat_map(|stack| stack.resources.keys().map(ToString::to_string)))
+}
+
+/// Addresses in the definition, entries of its sections, and its modules.
+pub fn selectors(current: &OsStr) -> Vec<CompletionCandidate> {
+    let stack = stack();
+    let others = stack.iter().flat_map(Selector::of_stack);
+    candidates(current, stack.iter().flat_map(|stack| stack.resources.keys().map(ToString::to_string)).chain(others))
+}
+
+/// The stack of the definition in the environment on the command line, or in the first one.
+fn stack() -> Option<Stack> {
+    let source = definition()?;
     let chosen = option_value(&["--env", "-e"]).or_else(|| std::env::var("ACME_ENV").ok()).and_then(|name| name.parse().ok());
     let environment = chosen.or_else(|| environment_names(&source).ok()?.into_iter().next());
-    let stack = load(&source, &LoadOptions { environment, ..LoadOptions::default() });
-    let addresses: Vec<String> = stack.map(|stack| stack.resources.keys().map(ToString::to_string).collect()).unwrap_or_default();
-    candidates(current, addresses.into_iter())
+    load(&source, &LoadOptions { environment, ..LoadOptions::default() }).ok()
 }
 
 /// Codes of problems, errors and outcomes.

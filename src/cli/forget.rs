@@ -39,7 +39,7 @@ pub async fn run(mut arguments: Arguments) -> Result<u8> {
         addresses.insert(Address::parse(text).ok_or_else(|| SessionError::InvalidAddress(text.clone()))?);
     }
     if addresses.is_empty() {
-        refuse!("address", "name the resources to forget, as in `acme forget vpc.main`");
+        refuse!("address", "no resource is named\n  help: name the resources to forget, as in `acme forget vpc.main`");
     }
     let arguments = &arguments;
     let session = open::open(&arguments.target, &arguments.global).await?;
@@ -51,21 +51,11 @@ pub async fn run(mut arguments: Arguments) -> Result<u8> {
 
 async fn run_with_lease(arguments: &Arguments, locked: &mut LockedSession, addresses: &BTreeSet<Address>) -> Result<u8> {
     let global = &arguments.global;
-    let declared: Vec<String> = addresses
-        .iter()
-        .filter(|address| locked.session().stack().resources.contains_key(address))
-        .map(|address| format!("`{address}`"))
-        .collect();
     let proposed = locked.plan_forget(addresses).await?;
     apply::show_plan(proposed.plan(), proposed.session(), global)?;
-    if !declared.is_empty() {
-        report::eprint(&format!(
-            "Still in the definition: {}. Remove them there, or the next plan creates them again, or finds that they exist and offers to adopt them.",
-            declared.join(", ")
-        ));
-    }
     let stack = proposed.session().stack();
-    let count = if addresses.len() == 1 { "1 resource".to_owned() } else { format!("{} resources", addresses.len()) };
+    let forgotten = proposed.plan().summary().forget;
+    let count = if forgotten == 1 { "1 resource".to_owned() } else { format!("{forgotten} resources") };
     let question = format!(
         "Remove the ownership tags of {count} of {} ({})? Nothing else changes, and acme no longer manages them.",
         stack.name, stack.environment

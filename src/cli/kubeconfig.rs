@@ -22,8 +22,8 @@ pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
     /// Add the clusters to this file, by default to `$KUBECONFIG` or `~/.kube/config`, and make the first one the current context.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    merge: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    merge: Option<Option<PathBuf>>,
     #[command(flatten)]
     global: GlobalArguments,
 }
@@ -54,7 +54,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         }
         return Ok(DONE);
     };
-    let file = if file.as_os_str().is_empty() { default_file()? } else { file.clone() };
+    let file = file.clone().map_or_else(default_file, Ok)?;
     let written = match fs::read_to_string(&file) {
         Ok(text) => serde_saphyr::from_str::<Value>(&text).with_context(|| format!("`{}` is not a valid kubeconfig", file.display()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Value::Null,

@@ -25,7 +25,7 @@ pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
     /// Plan the deletion of everything.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "replace")]
     destroy: bool,
     /// Exit with 2 if there are changes, 0 if there are none.
     #[arg(long)]
@@ -47,7 +47,7 @@ pub struct Arguments {
         conflicts_with_all = ["destroy", "all", "full", "out", "only", "except", "replace", "cost", "max_monthly"]
     )]
     diff: Option<EnvironmentName>,
-    /// Save the plan to FILE; `acme apply FILE` applies exactly this plan.
+    /// Save the plan to FILE; `acme apply FILE` (`acme destroy FILE` after `--destroy`) applies exactly this plan.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -82,7 +82,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         }
         let commit = git::commit(&arguments.target.path()?);
         saved::write(out, &session.save_plan(&state, &plan, goal, commit).await?)?;
-        report::eprint(&format!("Saved. Run `{}` to apply exactly this plan.", advice::apply_saved_plan(out)));
+        report::eprint(&format!("Saved. Run `{}` to apply exactly this plan.", advice::apply_saved_plan(goal, out)));
     }
     open::print_stats(&session, &arguments.global);
     let code = match plan.is_empty() {

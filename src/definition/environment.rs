@@ -92,7 +92,8 @@ fn chosen_name(c: &mut Compiler<'_>, environments: &Map<String, Value>, files: &
     match &options.environment {
         Some(name) if environments.contains_key(&**name) => name.clone(),
         Some(name) => {
-            let problem = Diagnostic::new("environment", format!("there is no environment `{name}`"));
+            let origin = options.environment_variable.map(|variable| format!(", which `{variable}` names")).unwrap_or_default();
+            let problem = Diagnostic::new("environment", format!("there is no environment `{name}`{origin}"));
             let has_values = files.iter().any(|file| file.environment.as_deref() == Some(&**name));
             let help = if has_values {
                 format!("`values/{name}.yaml` is there: declare the environment with `environments: {{ {name}: {{}} }}`")

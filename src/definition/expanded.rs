@@ -59,7 +59,7 @@ pub fn expanded_yaml(stack: &Stack) -> String {
     }
     add(json!({ "resources": types }));
     if !stack.forget.is_empty() {
-        add(json!({ "forget": stack.forget.iter().map(ToString::to_string).collect::<Vec<_>>() }));
+        add(json!({ "forget": stack.forget.keys().map(ToString::to_string).collect::<Vec<_>>() }));
     }
     if !stack.outputs.is_empty() {
         let outputs: Map<String, Value> =

@@ -50,6 +50,9 @@ pub(super) fn take(c: &mut Compiler<'_>, draft: &mut Draft) -> IgnoredChanges {
         c.problem_at_key("ignore-changes", &at, "`ignore_changes` names no fields", FORM);
         return ignored;
     };
+    if fields.is_empty() {
+        c.problem("ignore-changes", &format!("{at}/fields"), "`ignore_changes` names no fields", FORM);
+    }
     let known: Vec<&String> =
         draft.resource_type.schema().get("properties").and_then(Value::as_object).into_iter().flat_map(|fields| fields.keys()).collect();
     for (index, field) in fields.iter().enumerate() {

@@ -13,6 +13,7 @@ mod diagnostic;
 pub(crate) mod draft;
 mod environment;
 mod expanded;
+mod foreign_keys;
 mod format;
 pub mod gitops;
 mod ignored_changes;
@@ -142,6 +143,16 @@ impl DesiredResource {
     pub fn section(&self) -> Option<&str> {
         self.pointer.split('/').skip(1).find(|part| !part.starts_with("~m"))
     }
+    /// Entry of the section that declares it.
+    pub fn section_entry(&self) -> Option<String> {
+        let entry = self.pointer.split('/').skip(1).skip_while(|part| part.starts_with("~m")).nth(1)?;
+        Some(entry.replace("~1", "/").replace("~0", "~"))
+    }
+    /// Pointer to the content of its module; empty for the stack itself.
+    pub fn module_pointer(&self) -> &str {
+        let own: usize = self.pointer.split('/').skip(1).take_while(|part| part.starts_with("~m")).map(|part| part.len() + 1).sum();
+        self.pointer.get(..own).unwrap_or_default()
+    }
     /// Converts a pointer into the spec to one into the definition.
     pub fn definition_pointer(&self, pointer: &str) -> String {
         draft::definition_pointer(&self.pointer, &self.pointer_overrides, pointer)
@@ -208,8 +219,10 @@ pub struct Stack {
     pub resources: BTreeMap<Address, DesiredResource>,
     /// New addresses of resources, by the old ones.
     pub moved: BTreeMap<Address, Address>,
-    /// Addresses of resources that leave the stack and stay in AWS.
-    pub forget: BTreeSet<Address>,
+    /// Addresses of resources that leave the stack and stay in AWS, with their pointers into the definition.
+    pub forget: BTreeMap<Address, String>,
+    /// Modules by the pointer to their content: `mail`, or `mail.queue` for one within it.
+    pub modules: BTreeMap<String, String>,
     /// Resources that it uses and does not own, by their address in references.
     pub existing: BTreeMap<Address, ExistingResource>,
     /// Other stacks whose outputs it uses, by name.
@@ -258,6 +271,8 @@ impl Stack {
 pub struct LoadOptions {
     /// Environment; optional if the definition has at most one.
     pub environment: Option<EnvironmentName>,
+    /// Variable that names the environment, if no option does.
+    pub environment_variable: Option<&'static str>,
     /// Values set for this run, as YAML scalars.
     pub set: Vec<(String, String)>,
     /// Values that a procedure has moved. They replace those of the definition; `set` is not allowed to name them.
@@ -317,7 +332,8 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     // Keys with this prefix are the user's own, for anchors, for example.
     for key in document.keys().filter(|key| !key.starts_with("x-") && !known().any(|k| k == key.as_str())) {
         let message = format!("there is no section `{key}`");
-        c.problem_at_key("unknown-section", &child_pointer("", key), message, nearest::suggestion(key, "sections", known()));
+        let help = foreign_keys::remedy(key).unwrap_or_else(|| nearest::suggestion(key, "sections", known()));
+        c.problem_at_key("unknown-section", &child_pointer("", key), message, help);
     }
 
     let name = stack_name(&mut c, document);
@@ -380,7 +396,8 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         rollback: rollback.unwrap_or_default(),
         resources: BTreeMap::new(),
         moved: BTreeMap::new(),
-        forget: BTreeSet::new(),
+        forget: BTreeMap::new(),
+        modules: modules::paths(&composed),
         existing: parse_existing(&mut c, document),
         stacks: BTreeMap::new(),
         ignored_tags: ignored_tags::parse_ignored_tags(&mut c, document),

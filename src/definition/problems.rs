@@ -65,7 +65,13 @@ pub fn parse_all(value: &Value, parse: impl Fn(&Value) -> Result<Value, Vec<Prob
 pub fn add_rule_violations(resource_type: &ResourceType, canonical: Option<&Value>, written: &Value, problems: &mut Vec<Problem>) {
     for problem in resource_type.check(canonical.unwrap_or(written)) {
         let at = canonical.map_or_else(|| problem.pointer.clone(), |canonical| written_pointer(&problem.pointer, canonical, written));
-        if !problems.iter().any(|other| other.pointer == at) {
+        // Within a value of a wrong form, everything else follows from that.
+        let is_within = |other: &Problem| {
+            let is_wrong_form =
+                !other.pointer.is_empty() && ["invalid type", "expected "].iter().any(|words| other.message.starts_with(words));
+            is_wrong_form && at.strip_prefix(&other.pointer).is_some_and(|rest| rest.starts_with('/'))
+        };
+        if !problems.iter().any(|other| other.pointer == at || is_within(other)) {
             problems.push(Problem { pointer: at, ..problem });
         }
     }
@@ -231,6 +237,9 @@ fn has_secret_name(pointer: &str) -> bool {
 
 /// Rewords serde's "invalid type: string \"5\", expected u32", with a remedy.
 fn describe_wrong_type(at: &str, message: &str, wrong: Option<&Value>) -> Option<(String, Option<String>)> {
+    if let Some(text) = describe_wrong_range(message) {
+        return Some((text, None));
+    }
     let (found, expected) = message.strip_prefix("invalid type: ")?.split_once(", expected ")?;
     let number = matches!(expected, "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "f64" | "usize");
     let words = match expected {
@@ -256,7 +265,16 @@ fn describe_wrong_type(at: &str, message: &str, wrong: Option<&Value>) -> Option
             Some(format!("write a list: [{}]", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         }
         _ if words == "a map of fields" => Some("write `field: value` pairs below it".into()),
+        _ if words == "true or false" => Some("write `true` or `false`".into()),
+        _ if expected == "f64" => Some("write a number without quotes".into()),
         _ if number => Some("write a whole number without quotes".into()),
+        Some(Value::Array(items)) if words == "text" => Some(match items.as_slice() {
+            [Value::String(one)] => format!("write it without brackets: {one}"),
+            _ => "write one text, not a list".into(),
+        }),
+        Some(Value::Object(_)) if words == "text" => Some("write one text, not `field: value` pairs".into()),
+        _ if words == "text" => Some("write a text".into()),
+        _ if words == "a list" => Some("write a list: `[…]`, or lines that begin with `- `".into()),
         _ => None,
     };
     let found = match wrong {
@@ -267,6 +285,21 @@ fn describe_wrong_type(at: &str, message: &str, wrong: Option<&Value>) -> Option
         None => found.to_owned(),
     };
     Some((format!("expected {words}, not {found}"), remedy))
+}
+
+/// Rewords serde's "invalid value: integer `-1`, expected u32".
+fn describe_wrong_range(message: &str) -> Option<String> {
+    let (found, expected) = message.strip_prefix("invalid value: integer `")?.split_once("`, expected ")?;
+    let limit = match (expected, found.starts_with('-')) {
+        ("u8" | "u16" | "u32" | "u64" | "usize", true) => "at least 0".to_owned(),
+        ("u8", false) => format!("at most {}", u8::MAX),
+        ("u16", false) => format!("at most {}", u16::MAX),
+        ("u32", false) => format!("at most {}", u32::MAX),
+        ("i32", true) => format!("at least {}", i32::MIN),
+        ("i32", false) => format!("at most {}", i32::MAX),
+        _ => return None,
+    };
+    Some(format!("must be {limit}, not {found}"))
 }
 
 /// Description of a top-level field in the schema.

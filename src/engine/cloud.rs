@@ -406,6 +406,8 @@ impl Cloud {
     ) -> Result<()> {
         let (region, id) = resource;
         match self {
+            // A part without tags leaves the stack with what contains it.
+            Cloud::Aws(_) if !kind.is_adoptable() => Ok(()),
             Cloud::Aws(aws) => kind.operations.retag(&*aws.in_region(region), &TagChange::new(id, arn, before, after)).await,
             Cloud::Simulated(local) => local.change_tags(kind, resource, &TagChange::new(id, arn, before, after)).await,
         }

@@ -15,7 +15,7 @@ const FORMAT: &str = "acme-stacks/1";
 pub fn render(stacks: &[StackOverview], place: &Place<'_>) -> String {
     let Place { account, region, .. } = place;
     if stacks.is_empty() {
-        return format!("No stacks in account {account}, {region}.\n");
+        return format!("No stacks in account {account}, {region}. `--region` lists those of another region.\n");
     }
     let heads = ["STACK", "ENVIRONMENT", "RESOURCES", "LAST RUN", "DRIFT", "LOCK"].map(str::to_owned);
     let rows: Vec<[String; 6]> = stacks.iter().map(row).collect();

@@ -558,8 +558,19 @@ fn check_other_stack(acme: &Acme) {
     );
     acme.apply(&stack);
     acme.assert_no_changes(&stack);
-    // A new output needs an apply without changes to the resources.
+    // Another value of an output is a change of its own, with a revision of its own.
     write(folder.path(), &[("network.yaml", &NETWORK.replace("name: web", "name: api"))]);
+    let changed = acme.run("plan", &network, &["--detailed-exitcode"]);
+    assert!(changed.code == 2 && changed.stdout.contains("\n outputs\n  ~ name: web → api\n"), "{}", changed.combined_output());
+    assert!(changed.stdout.contains("Plan: 1 output to change; "), "{}", changed.stdout);
+    assert_eq!(acme.plan(&network).0["outputs"], serde_json::json!([{ "name": "name", "before": "web", "after": "api" }]));
+    acme.apply(&network);
+    acme.assert_no_changes(&network);
+    assert!(acme.run("plan", &stack, &[]).assert_success().stdout.contains("reads shop-network (default) at revision 2"));
+    assert_eq!(acme.plan(&stack).changed_fields("parameter.name"), ["/value".to_owned()].into());
+    // A rollback returns to the earlier ones.
+    acme.run("rollback", &network, &["--yes"]).assert_success();
+    acme.assert_no_changes(&stack);
     acme.apply(&network);
     assert_eq!(acme.plan(&stack).changed_fields("parameter.name"), ["/value".to_owned()].into());
     acme.apply(&stack);

@@ -86,7 +86,8 @@ fn existing_buckets_keep_their_names() {
     acme.run("rollback", &edited, &["--yes"]).assert_success();
     acme.assert_no_changes(&definition);
     let renamed = SHOP.replace("    files:\n", "    documents:\n").replace("s3_bucket.files", "s3_bucket.documents");
-    let renamed = write_file(folder.path(), "renamed.yaml", &renamed);
+    let moved = "moved: { s3_bucket.files: s3_bucket.documents }";
+    let renamed = write_file(folder.path(), "renamed.yaml", &format!("{renamed}\n{moved}\n"));
     assert_eq!(acme.plan(&renamed).changes(), ["update s3_bucket.documents"]);
     acme.apply(&renamed);
     assert_eq!(live(&acme, &renamed, "s3_bucket")["id"], "shop-files");

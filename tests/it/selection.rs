@@ -136,15 +136,25 @@ fn a_replacement_of_data_needs_confirmation_and_an_unprotected_resource() {
 fn unknown_addresses_are_refused_with_a_suggestion() {
     let case = Case::new();
     for (option, address, words) in [
-        ("--only", "subnet.c", "there is no resource `subnet.c` to select: did you mean `subnet."),
-        ("--except", "sqs_queue.job", "there is no resource `sqs_queue.job` to leave out: did you mean `sqs_queue.jobs`?"),
-        ("--replace", "vpc.main", "there is no resource `vpc.main` to replace: it does not exist yet"),
+        ("--only", "subnet.c", "there is no resource `subnet.c` to select\n  help: did you mean `subnet."),
+        ("--except", "sqs_queue.job", "there is no resource `sqs_queue.job` to leave out\n  help: did you mean `sqs_queue.jobs`?"),
+        ("--except", "sqs_queues.*", "there is no resource `sqs_queues.*` to leave out"),
+        ("--only", "modules.mails", "there is no resource `modules.mails` to select\n  help: there are no modules"),
+        (
+            "--replace",
+            "vpc.main",
+            "`vpc.main` can't be replaced: it does not exist yet, and the plan creates it\n  help: remove `--replace",
+        ),
         ("--only", "subnet", "`subnet` is not a valid address"),
     ] {
         let done = case.run("plan", &[option, address]);
         assert_eq!(done.code, 1, "{option} {address}: {}", done.combined_output());
         assert!(done.stderr.contains(words), "{}", done.stderr);
     }
+    let failed = case.run("plan", &["--only", "sqs_queue.job", "-o", "json"]);
+    let document: Value = serde_json::from_str(&failed.stdout).expect("JSON");
+    assert_eq!(document["error"]["message"], "there is no resource `sqs_queue.job` to select");
+    assert_eq!(document["error"]["help"], "did you mean `sqs_queue.jobs`?");
     let done = case.run("destroy", &["--replace", "vpc.main", "--yes"]);
     assert!(done.code == 1 && done.stderr.contains("error[replace]"), "{}", done.stderr);
 }
@@ -172,4 +182,90 @@ fn a_partial_apply_remembers_what_others_set_before() {
     assert_eq!(case.plan(&[]).changes(), ["update ecr_repository.images", "update sqs_queue.jobs"]);
     case.run("apply", &["--only", "ecr_repository.images", "--yes"]).assert_success();
     assert_eq!(case.plan(&[]).changes(), ["update sqs_queue.jobs"]);
+}
+
+#[test]
+fn selections_that_contradict_each_other_are_refused() {
+    let case = Case::new();
+    case.acme.apply(&case.stack);
+    for (options, words) in [
+        (&["--only", "sqs_queue.jobs", "--except", "sqs_queue.jobs"][..], "contradict each other"),
+        (&["--replace", "sqs_queue.jobs", "--except", "sqs_queue.jobs"], "contradict each other"),
+        (&["--replace", "sqs_queue.jobs", "--except", "sqs_queue.*"], "the rest of the selection leaves out"),
+        (&["--replace", "security_group.web", "--only", "sqs_queue.jobs"], "the rest of the selection leaves out"),
+        (&["--only", "sqs_queue.jobs", "--except", "sqs_queue.*"], "`--except` leaves out all that `--only` selects"),
+    ] {
+        let done = case.run("plan", options);
+        let shown = done.combined_output();
+        assert!(done.code == 1 && done.stderr.contains("error[selection]") && done.stderr.contains(words), "{options:?}: {shown}");
+    }
+    let done = case.run("plan", &["--destroy", "--replace", "vpc.main"]);
+    assert!(done.code == 2 && done.stderr.contains("cannot be used with"), "{}", done.combined_output());
+}
+
+const MODULES: &str = "
+stack: shop
+region: eu-west-1
+include:
+  - { module: ./worker, as: mail }
+  - { module: ./worker, as: mail-archive }
+queues:
+  jobs: {}
+  orders: { for_each: [eu, us] }
+logs: { web: {} }
+";
+
+const WORKER: &str = "
+description: A queue with the log group of its worker.
+include:
+  - { module: ../dead, as: dead }
+queues: { jobs: {} }
+logs: { worker: {} }
+";
+
+const DEAD: &str = "
+description: A queue for failures.
+queues: { letters: {} }
+";
+
+#[test]
+fn selects_modules_entries_of_sections_and_patterns() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    for (name, text) in [("worker", WORKER), ("dead", DEAD)] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        write_file(&folder.path().join(name), "module.yaml", text);
+    }
+    let stack = write_file(folder.path(), "stack.yaml", MODULES);
+    let selected = |options: &[&str]| {
+        let done = acme.run("plan", &stack, &[&["-o", "json"], options].concat()).assert_success();
+        let plan = Plan(serde_json::from_str(&done.stdout).expect("JSON"));
+        plan.changes().iter().map(|change| change.trim_start_matches("create ").to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    for (selector, expected) in [
+        ("modules.mail", "log_group.mail-worker sqs_queue.mail-dead-letters sqs_queue.mail-jobs"),
+        ("modules.mail.dead", "sqs_queue.mail-dead-letters"),
+        ("modules.mail.queues.jobs", "sqs_queue.mail-jobs"),
+        ("modules.mail-archive.logs", "log_group.mail-archive-worker"),
+        ("queues.jobs", "sqs_queue.jobs"),
+        ("queues.orders", "sqs_queue.orders-eu sqs_queue.orders-us"),
+        ("queues.orders-us", "sqs_queue.orders-us"),
+        ("queues", "sqs_queue.jobs sqs_queue.orders-eu sqs_queue.orders-us"),
+        ("sqs_queue.*-jobs", "sqs_queue.mail-archive-jobs sqs_queue.mail-jobs"),
+        ("log_group.*", "log_group.mail-archive-worker log_group.mail-worker log_group.web"),
+    ] {
+        assert_eq!(selected(&["--only", selector]), expected, "{selector}");
+    }
+    assert_eq!(selected(&["--except", "modules.mail", "--except", "modules.mail-archive", "--except", "queues"]), "log_group.web");
+    for (selector, help) in [("modules.mial", "did you mean `modules.mail`?"), ("queues.order", "did you mean `queues.orders`?")] {
+        let done = acme.run("plan", &stack, &["--only", selector]);
+        assert!(done.code == 1 && done.stderr.contains(help), "{}", done.combined_output());
+    }
+    // A saved plan keeps the selection as it was written.
+    let file = folder.path().join("plan.json");
+    acme.run("plan", &stack, &["--only", "queues.jobs", "--only", "log_group.*", "--out", &file.display().to_string()]).assert_success();
+    acme.run("apply", &file, &[]).assert_success();
+    let left = "sqs_queue.mail-archive-dead-letters sqs_queue.mail-archive-jobs sqs_queue.mail-dead-letters sqs_queue.mail-jobs \
+                sqs_queue.orders-eu sqs_queue.orders-us";
+    assert_eq!(selected(&[]), left);
 }

@@ -39,6 +39,8 @@ fn arguments_of(command: &str) -> &'static [&'static str] {
         "show" => &["--live"],
         "render" => &["--to", "rendered"],
         "token" => &["--cluster", "main"],
+        // Without a name, which is the default file.
+        "kubeconfig" => &["--merge"],
         _ => &[],
     }
 }

@@ -59,3 +59,37 @@ fn lists_stacks_with_last_run_drift_and_lock() {
         assert!(text.contains(word), "{word}: {text}");
     }
 }
+
+/// A role that may only read finds drift, but the list of stacks can't show it.
+#[test]
+fn says_that_the_result_of_a_drift_check_is_not_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let text = "stack: shop\nregion: us-east-1\nresources: { vpc: { main: { cidr: 10.0.0.0/16 } } }\n";
+    let definition = write_file(folder.path(), "shop.yaml", text);
+    let backend = folder.path().join("backend").display().to_string();
+    let options = ["--backend", backend.as_str()];
+    acme.run("apply", &definition, &["--yes", "--backend", &backend]).assert_success();
+    let checked = acme.run("drift", &definition, &options).assert_success();
+    assert!(!checked.stderr.contains("not be recorded"), "{}", checked.stderr);
+    let records: Vec<_> = files_named(folder.path(), "drift.json");
+    assert_eq!(records.len(), 1, "{records:?}");
+    // A folder can't be replaced by a file.
+    std::fs::remove_file(&records[0]).unwrap();
+    std::fs::create_dir_all(records[0].join("other")).unwrap();
+    let checked = acme.run("drift", &definition, &options);
+    assert!(checked.code == 0 && checked.stdout.contains("No drift."), "{}", checked.combined_output());
+    let note = "Note: the result could not be recorded, so `acme stacks` does not show it: ";
+    assert!(checked.stderr.contains(note), "{}", checked.stderr);
+}
+
+fn files_named(folder: &std::path::Path, name: &str) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => files_named(&path, name),
+            false if path.ends_with(name) => vec![path],
+            false => Vec::new(),
+        })
+        .collect()
+}

@@ -10,7 +10,7 @@ use crate::{
     definition::{
         TOP_LEVEL_KEYS,
         diagnostic::Diagnostic,
-        parse,
+        foreign_keys, parse,
         sections::{SECTION_NAMES, WHOLE_STACK_SECTIONS},
         source::{FileRole, Source, Spans, child_pointer},
     },
@@ -232,13 +232,8 @@ impl Composer<'_> {
             }
             FileRole::Module => {
                 let known = MODULE_KEYS.iter().copied().chain(module_sections());
-                self.report_key(
-                    spans,
-                    &at,
-                    "unknown-section",
-                    format!("there is no section `{key}`"),
-                    nearest::suggestion(key, "sections", known),
-                );
+                let help = foreign_keys::remedy(key).unwrap_or_else(|| nearest::suggestion(key, "sections", known));
+                self.report_key(spans, &at, "unknown-section", format!("there is no section `{key}`"), help);
                 false
             }
             _ => true,

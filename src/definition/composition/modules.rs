@@ -3,7 +3,10 @@
 //! A reference inside a module means a resource of the module. In values that come from outside, references have a mark before the name of
 //! the resource, `${vpc.^main.id}`, until the names of the module's own are completed.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde_json::{Map, Value, json};
 
@@ -32,6 +35,20 @@ pub const MARK: char = '^';
 
 /// Built-in values that a module has, too.
 const BUILT_INS: &[&str] = &["stack", "environment", "region", "account"];
+
+/// Names of the modules of a document and of those within them, by the pointers to their content: `mail`, `mail.queue`.
+pub fn paths(document: &Document) -> BTreeMap<String, String> {
+    let mut paths = BTreeMap::new();
+    let mut open: Vec<(String, &Document)> = vec![(String::new(), document)];
+    while let Some((outer, document)) = open.pop() {
+        for module in &document.modules {
+            let path = format!("{outer}{}", module.name);
+            open.push((format!("{path}."), &module.document));
+            paths.insert(module.base.clone(), path);
+        }
+    }
+    paths
+}
 
 /// Evaluates the modules of a document, in the order of their dependencies, and makes their outputs available as `modules`. `prefix` is that of
 /// the names of the document's own resources.

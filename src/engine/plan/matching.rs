@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{moves, order::topological_order, taken_keys::TakenKeys};
+use super::{MovedFrom, moves, order::topological_order, taken_keys::TakenKeys};
 use crate::{
     aws::types::resource_type,
     core::{Address, DataProtection, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, STACK_TAG, Tags, expression},
@@ -14,6 +14,7 @@ use crate::{
 };
 
 /// Live resources by their current or former address.
+#[derive(Default)]
 pub struct MatchedResources<'a> {
     /// One resource per address.
     pub live: BTreeMap<Address, &'a LiveResource>,
@@ -23,6 +24,11 @@ pub struct MatchedResources<'a> {
     pub foreign: Vec<ForeignResource>,
     /// Deleted resources of the stack within their recovery window.
     pub dormant: BTreeMap<Address, &'a LiveResource>,
+    /// Former addresses of the resources that have moved, by the current ones.
+    pub moves: BTreeMap<Address, MovedFrom>,
+    /// Pairs of a resource that is no longer declared and a declared one that does not exist, with equal fields, which may be different
+    /// resources all the same.
+    pub look_alikes: Vec<(Address, Address)>,
 }
 
 /// Resource with a desired name that is not part of the stack.
@@ -69,8 +75,7 @@ fn match_and_move<'a>(
     live_state: &'a LiveState,
     apply_moves: impl FnOnce(&Stack, &mut MatchedResources<'a>) -> usize,
 ) -> MatchedResources<'a> {
-    let mut matched = MatchedResources { live: BTreeMap::new(), left_over: Vec::new(), foreign: Vec::new(), dormant: BTreeMap::new() };
-    matched.dormant = dormant_resources(stack, live_state);
+    let mut matched = MatchedResources { dormant: dormant_resources(stack, live_state), ..MatchedResources::default() };
     let mut untagged = Vec::new();
     let mut tagged: BTreeMap<Address, Vec<&LiveResource>> = BTreeMap::new();
     for live in live_state.iter().filter(|live| live.phase != Phase::Deleting) {

@@ -18,6 +18,7 @@ mod matching;
 mod moves;
 mod obstacles;
 mod order;
+mod outputs;
 mod planner;
 mod prune;
 mod references;
@@ -25,11 +26,13 @@ mod removal;
 mod replacement_name;
 mod restore;
 mod selection;
+mod selector;
 mod soft_edges;
 mod stages;
 mod state_diff;
 mod still_used;
 mod taken_keys;
+mod unmatched;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,17 +55,22 @@ pub use diff::{FieldDiff, NullMeans, RiskyValue, diff};
 pub use dropped::{DeclaredFields, add_fields, add_unset_diffs, declared_fields, return_dropped_fields, unset_diffs};
 pub use environments::{EnvironmentDiff, compare_environments};
 pub use exchanges::Exchanges;
-pub use forget::plan_forget;
+pub use forget::{forget_effects, plan_forget};
 pub use leftovers::OwnedLeftovers;
 pub use lost::{dependents_of_lost_resources, has_lost_resources};
 pub use matching::{ForeignResource, owner, resolve_spec};
+pub use moves::{MoveReason, MovedFrom};
 pub use order::{critical_path, deferred_dependencies, remaining_paths};
+pub use outputs::{OutputChange, output_changes};
 pub use planner::{plan, plan_selected, plan_with_leftovers};
 pub use references::refers_to;
+pub(in crate::engine) use removal::is_part_of;
 pub use restore::{RestoreTarget, plan_restore, target_stack};
 pub use selection::{PartialPlan, Selection};
+pub use selector::Selector;
 pub use state_diff::{diff_resource, diff_states, drift, drift_from_plan};
 pub use taken_keys::TakenKeys;
+pub use unmatched::line_pointer;
 
 /// Action on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -162,6 +170,9 @@ pub struct Change {
     /// Reason.
     #[serde(flatten)]
     pub reason: Reason,
+    /// Former address, if the resource has another one from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<MovedFrom>,
     /// Fields that differ; for a create, every field that is set.
     pub fields: Vec<FieldDiff>,
     /// Tags before and after, if they differ.
@@ -348,12 +359,14 @@ pub struct Plan {
     pub obstacles: Vec<Obstacle>,
     /// What the account lacks: created before the first step, and never deleted.
     pub prerequisites: Vec<Prerequisite>,
-    /// Sentences about the definition, for the heading: values that procedures have moved.
+    /// Sentences about the definition, for the heading: values that procedures have moved, lines that have no effect.
     pub notes: Vec<String>,
     /// Revisions of other stacks whose outputs the plan uses.
     pub stacks: Vec<StackReading>,
     /// Existing resources that the stack uses and does not own, with what was found.
     pub existing: Vec<ExistingReading>,
+    /// Outputs that differ from those of the last run.
+    pub outputs: Vec<OutputChange>,
     /// Warnings.
     pub warnings: Vec<String>,
     /// Gates of steps that are closed, or can't be checked, when the plan is made.
@@ -443,9 +456,19 @@ impl Plan {
     pub fn summary(&self) -> Summary {
         Summary::of(&self.changes)
     }
+    /// Counts in words, with outputs: `3 to create, 1 output to change`; empty without changes.
+    pub fn describe(&self) -> String {
+        let resources = self.summary().describe();
+        let outputs = match self.outputs.len() {
+            0 => String::new(),
+            1 => "1 output to change".to_owned(),
+            several => format!("{several} outputs to change"),
+        };
+        [resources, outputs].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    }
     /// Whether there are no changes.
     pub fn is_empty(&self) -> bool {
-        self.changes.iter().all(|change| change.action == Action::None)
+        self.outputs.is_empty() && self.changes.iter().all(|change| change.action == Action::None)
     }
     /// Critical path of the plan, by typical durations.
     pub fn estimated_time(&self) -> Duration {

@@ -1,14 +1,15 @@
 //! Resources at a new address: the key of an entry has changed, but not the resource.
 //!
 //! `moved: {vpc.old: vpc.new}` in the definition says so. Without it, a resource that is no longer declared has moved to a declared one that does
-//! not exist, if both have the same unique key, or if they don't differ and no other resource comes into question. A move changes the ownership
-//! tags.
+//! not exist, if both have the same unique key. Equal fields alone mean the same resource only if it holds no data and its name does not follow
+//! from its address: two queues with the same settings are two queues. A move changes the ownership tags.
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{
@@ -16,27 +17,50 @@ use super::{
     matching::{MatchedResources, resolve, resolve_spec},
 };
 use crate::{
-    core::{Address, LiveResource, ResourceType},
+    core::{Address, DataProtection, LiveResource, ResourceType},
     definition::{DesiredResource, Stack},
 };
 
 /// Maximum number of pairs of a type that are compared in full. Beyond it, only resources that are equal as they are read are recognized.
 const MAX_PAIRS: usize = 10_000;
 
+/// Former address of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MovedFrom {
+    /// Address in its ownership tags.
+    pub address: Address,
+    /// How it is known to be the same resource.
+    pub because: MoveReason,
+}
+
+/// How a resource is recognized at a new address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MoveReason {
+    /// The definition says so, under `moved`.
+    Declared,
+    /// It has the unique key of the declared resource: its name, for example.
+    UniqueKey,
+    /// No other resource has the same fields.
+    EqualFields,
+}
+
 /// Moves live resources to their new addresses. Returns the number of pairs that were compared in full.
 pub(super) fn apply_moves(stack: &Stack, matched: &mut MatchedResources<'_>) -> usize {
     let mut compared = 0;
     // The address of a resource may be all that distinguishes those that refer to it, so these follow.
     loop {
-        let moves = next_moves(stack, matched, &mut compared);
-        if moves.is_empty() {
+        let Moves { because, pairs, look_alikes } = next_moves(stack, matched, &mut compared);
+        if pairs.is_empty() {
+            matched.look_alikes = look_alikes;
             return compared;
         }
-        for (from, to) in moves {
-            // Two resources may be stated to move to the same address: the first one does.
+        for (from, to) in pairs {
+            // A chain may lead several resources to the same address: the first one moves.
             if !matched.live.contains_key(&to)
                 && let Some(live) = matched.live.remove(&from)
             {
+                matched.moves.insert(to.clone(), MovedFrom { address: from, because });
                 matched.live.insert(to, live);
             }
         }
@@ -52,20 +76,36 @@ struct Missing<'a> {
 /// Live resource that is no longer declared.
 type Leaving<'a> = (&'a Address, &'a LiveResource);
 
+/// Moves that are known at the same time, for the same reason.
+struct Moves {
+    because: MoveReason,
+    /// Old and new addresses.
+    pairs: Vec<(Address, Address)>,
+    /// See [`MatchedResources::look_alikes`].
+    look_alikes: Vec<(Address, Address)>,
+}
+
+impl Moves {
+    fn new(because: MoveReason, pairs: Vec<(Address, Address)>) -> Moves {
+        Moves { because, pairs, look_alikes: Vec::new() }
+    }
+}
+
 /// Moves that are known now: all that the definition states, else those by unique keys, else those of equal resources.
-fn next_moves(stack: &Stack, matched: &MatchedResources<'_>, compared: &mut usize) -> Vec<(Address, Address)> {
+fn next_moves(stack: &Stack, matched: &MatchedResources<'_>, compared: &mut usize) -> Moves {
     let stated = stack.moved.iter().filter(|(from, to)| matched.live.contains_key(*from) && !matched.live.contains_key(*to));
     let stated: Vec<(Address, Address)> = stated.map(|(from, to)| (from.clone(), to.clone())).collect();
     if !stated.is_empty() {
-        return stated;
+        return Moves::new(MoveReason::Declared, stated);
     }
-    // Only resources of the same type and region come into question.
+    // Only resources of the same type and region come into question, and none that the user lets go.
     let mut leaving: BTreeMap<(&str, Option<&str>), Vec<Leaving<'_>>> = BTreeMap::new();
-    for (address, live) in matched.live.iter().filter(|(address, _)| !stack.resources.contains_key(*address)) {
+    let is_leaving = |address: &Address| !stack.resources.contains_key(address) && !stack.forget.contains_key(address);
+    for (address, live) in matched.live.iter().filter(|(address, _)| is_leaving(address)) {
         leaving.entry((address.type_name.as_str(), live.region.as_deref())).or_default().push((address, *live));
     }
     if leaving.is_empty() {
-        return Vec::new();
+        return Moves::new(MoveReason::EqualFields, Vec::new());
     }
     let mut missing: BTreeMap<(&str, Option<&str>), Vec<Missing<'_>>> = BTreeMap::new();
     for declared in stack.resources.values().filter(|declared| !matched.live.contains_key(&declared.address)) {
@@ -80,9 +120,17 @@ fn next_moves(stack: &Stack, matched: &MatchedResources<'_>, compared: &mut usiz
     let pairs = || missing.iter().filter_map(|(group, missing)| Some((missing.as_slice(), leaving.get(group)?.as_slice())));
     let same_key: Vec<(Address, Address)> = pairs().flat_map(|(missing, leaving)| same_keys(missing, leaving)).collect();
     if !same_key.is_empty() {
-        return same_key;
+        return Moves::new(MoveReason::UniqueKey, same_key);
     }
-    pairs().flat_map(|(missing, leaving)| equal_resources(missing, leaving, &matched.live, compared)).collect()
+    let equal = pairs().flat_map(|(missing, leaving)| equal_resources(missing, leaving, &matched.live, compared));
+    let (pairs, look_alikes) = equal.partition(|(_, to)| stack.resources.get(to).is_some_and(is_recognized_by_fields));
+    Moves { because: MoveReason::EqualFields, pairs, look_alikes }
+}
+
+/// Whether a live resource with the same fields is taken for a declared one. One that holds data is not, because an old resource would get a new
+/// purpose together with its contents, and one whose name follows from its address is not, because another address means another name.
+pub(super) fn is_recognized_by_fields(declared: &DesiredResource) -> bool {
+    declared.resource_type.data_protection == DataProtection::None && !declared.has_generated_name
 }
 
 /// Moves of resources with the same unique key.

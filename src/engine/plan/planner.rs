@@ -103,7 +103,7 @@ fn plan_replacing(
     for (address, live) in &matched.live {
         match (goal, stack.resources.get(address)) {
             (Goal::Apply, Some(_)) => {}
-            (_, None) if stack.forget.contains(address) => planner.plan_removal(address, live, None, Reason::Forgotten),
+            (_, None) if stack.forget.contains_key(address) => planner.plan_removal(address, live, None, Reason::Forgotten),
             (Goal::Apply, None) => planner.plan_removal(address, live, None, Reason::NotInDefinition),
             (Goal::Destroy, declared) => planner.plan_removal(address, live, declared, Reason::Destroyed),
         }
@@ -112,11 +112,17 @@ fn plan_replacing(
         let kind = live.type_name.as_str();
         planner.plan_removal(&Address::new(kind, format!("left-over-{}", number + 1)), live, None, Reason::LeftOver);
     }
+    planner.forget_parts();
     let partial = planner.select(selection);
+    let notes = planner.check_unmatched(live_state, goal);
+    let look_alikes = planner.look_alike_warning();
     planner.order_exclusive_resources();
     planner.protect_what_is_still_used();
     planner.plan_leftovers(leftovers);
-    Plan { partial, ..planner.into_plan(live_state, order::PlanDirection::Forward) }
+    let mut plan = Plan { partial, ..planner.into_plan(live_state, order::PlanDirection::Forward) };
+    plan.notes.extend(notes);
+    plan.warnings.extend(look_alikes);
+    plan
 }
 
 /// A failed resource with data is updated, never replaced. The same applies to one that an update can fix.
@@ -213,6 +219,7 @@ impl<'a> Planner<'a> {
             existing: Vec::new(),
             warnings,
             gates: Vec::new(),
+            outputs: Vec::new(),
             not_restored: Vec::new(),
             name_overrides: names,
             exchanges,
@@ -261,6 +268,7 @@ impl<'a> Planner<'a> {
             Some(live) => self.plan_existing(declared, &wanted, live),
         };
         let section = declared.section().map(str::to_owned);
+        let moved_from = self.matched.moves.get(&declared.address).cloned();
         if change.action != Action::None {
             let desired = match self.name_overrides.get(&declared.address) {
                 Some(name) => self.resolve_known_references_with_name(declared, name),
@@ -268,7 +276,7 @@ impl<'a> Planner<'a> {
             };
             self.desired.insert(declared.address.clone(), desired);
         }
-        self.changes.insert(declared.address.clone(), Box::new(Change { section, region: declared.region.clone(), ..change }));
+        self.changes.insert(declared.address.clone(), Box::new(Change { section, region: declared.region.clone(), moved_from, ..change }));
     }
 
     fn plan_existing(&mut self, declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> Change {
@@ -417,6 +425,7 @@ pub(super) fn new_change(address: Address, kind: &ResourceType, action: Action, 
         address,
         action,
         reason,
+        moved_from: None,
         fields: Vec::new(),
         tags: None,
         changed_by: None,

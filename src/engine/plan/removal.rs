@@ -7,7 +7,7 @@ use super::{
     planner::{Planner, new_change},
 };
 use crate::{
-    core::{Address, DataProtection, LiveResource, OnDelete, ResourceType},
+    core::{Address, DataProtection, LiveResource, OnDelete, ResourceType, expression::for_each_string},
     definition::DesiredResource,
     engine::discover::resource_type_of,
 };
@@ -41,6 +41,22 @@ impl Planner<'_> {
         self.changes.insert(address.clone(), Box::new(change));
     }
 
+    /// Lets go of the parts of forgotten resources, such as the web firewall of a load balancer: without tags of their own, they belong to the stack only as
+    /// long as what contains them does.
+    pub(super) fn forget_parts(&mut self) {
+        let forgotten =
+            self.changes.values().filter(|change| change.reason == Reason::Forgotten).filter_map(|change| change.before.clone());
+        let (stack, matched) = (self.stack, self.matched);
+        for parent in forgotten.collect::<Vec<_>>() {
+            for (address, live) in matched.live.iter().filter(|(_, live)| is_part_of(live, &parent)) {
+                self.desired.remove(address);
+                self.name_overrides.remove(address);
+                self.obstacles.retain(|obstacle| obstacle.address != *address);
+                self.plan_removal(address, live, stack.resources.get(address), Reason::Forgotten);
+            }
+        }
+    }
+
     /// Obstacle for AWS's deletion protection.
     pub(super) fn check_deletion_protection(&mut self, change: &Change, kind: &ResourceType, live: &LiveResource, declared: bool) {
         let Some(pointer) = kind.protects_deletion else { return };
@@ -65,6 +81,19 @@ impl Planner<'_> {
             other: None,
         });
     }
+}
+
+/// Whether a live resource without tags of its own is a part of another one.
+pub(in crate::engine) fn is_part_of(live: &LiveResource, parent: &LiveResource) -> bool {
+    let kind = resource_type_of(live).ok().filter(|kind| !kind.is_adoptable());
+    kind.is_some_and(|kind| kind.parent == Some(parent.type_name.as_str())) && contains_id(live, parent)
+}
+
+/// Whether the spec of a resource has the id or the ARN of another.
+fn contains_id(live: &LiveResource, other: &LiveResource) -> bool {
+    let mut found = false;
+    for_each_string(&live.spec, &mut |text| found |= text == other.id || Some(text) == other.arn());
+    found
 }
 
 /// Value of `on_delete` in the tags.

@@ -114,7 +114,8 @@ pub fn target_stack(definition: &Stack, targets: &BTreeMap<Address, RestoreTarge
         rollback: RollbackPolicy::default(),
         resources,
         moved: BTreeMap::new(),
-        forget: BTreeSet::new(),
+        forget: BTreeMap::new(),
+        modules: BTreeMap::new(),
         existing: BTreeMap::new(),
         stacks: BTreeMap::new(),
         ignored_tags: definition.ignored_tags.clone(),
@@ -148,7 +149,7 @@ pub fn plan_restore(
     keep_undeleted_resources(stack, targets, &live);
     rewrite_references_to_lost_resources(stack, targets, &live);
     let not_restored = keep_one_way_fields(stack, targets, &live);
-    let matched = matching::MatchedResources { live, left_over, foreign: Vec::new(), dormant };
+    let matched = matching::MatchedResources { live, left_over, foreign: Vec::new(), dormant, ..matching::MatchedResources::default() };
     let location = Location { region, account, iam_path: &iam_path(&stack.name, &stack.environment) };
     let mut planner = Planner::new(stack, &matched, location, NullMeans::Unset, created_addresses(targets));
     let back = |address: &Address| {

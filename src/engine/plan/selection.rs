@@ -12,17 +12,18 @@ use super::{
     Action, Change, Reason,
     live_dependents::{live_dependents, updated_dependents},
     planner::Planner,
+    selector::Selector,
 };
 use crate::{core::Address, definition::Stack};
 
-/// Addresses that a user chose.
+/// Resources that a user chose.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Selection {
-    /// Addresses to change; empty: all.
-    pub only: BTreeSet<Address>,
-    /// Addresses to leave as they are.
-    pub except: BTreeSet<Address>,
+    /// Resources to change; empty: all.
+    pub only: BTreeSet<Selector>,
+    /// Resources to leave as they are.
+    pub except: BTreeSet<Selector>,
     /// Addresses to replace, even if they match the definition.
     pub replace: BTreeSet<Address>,
 }
@@ -31,10 +32,6 @@ impl Selection {
     /// Whether it is a plan for everything.
     pub fn is_empty(&self) -> bool {
         *self == Selection::default()
-    }
-    /// All addresses that it names.
-    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
-        self.only.iter().chain(&self.except).chain(&self.replace)
     }
     /// Whether some changes can be left out.
     pub fn is_partial(&self) -> bool {
@@ -137,13 +134,18 @@ impl Planner<'_> {
         }
         let needs = Needs::of(self.stack, &self.changes);
         let mut partial = PartialPlan { selection: selection.clone(), ..PartialPlan::default() };
+        let known: BTreeSet<&Address> = self.changes.keys().collect();
+        let expand = |selectors: &BTreeSet<Selector>| -> BTreeSet<Address> {
+            selectors.iter().flat_map(|selector| selector.expand(self.stack, &known)).collect()
+        };
+        let (only, except) = (expand(&selection.only), expand(&selection.except));
         if !selection.only.is_empty() {
-            partial.included = reachable(&selection.only, &needs.needed);
+            partial.included = reachable(&only, &needs.needed);
         }
-        partial.excluded = reachable(&selection.except, &needs.dependents);
+        partial.excluded = reachable(&except, &needs.dependents);
         let is_chosen = |address: &Address| {
-            let is_wanted = selection.only.is_empty() || selection.only.contains(address) || partial.included.contains_key(address);
-            is_wanted && !selection.except.contains(address) && !partial.excluded.contains_key(address)
+            let is_wanted = selection.only.is_empty() || only.contains(address) || partial.included.contains_key(address);
+            is_wanted && !except.contains(address) && !partial.excluded.contains_key(address)
         };
         let changed = self.changes.values().filter(|change| change.action != Action::None);
         let left_out = changed.filter(|change| !is_chosen(&change.address)).map(|change| (change.address.clone(), change.action));
@@ -175,6 +177,7 @@ impl Planner<'_> {
             reason: Reason::NotSelected,
             fields: Vec::new(),
             tags: None,
+            moved_from: None,
             replacement_order: None,
             dormant: None,
             impact: Vec::new(),

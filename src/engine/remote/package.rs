@@ -55,6 +55,8 @@ pub struct RunnerOptions {
     pub lock_timeout: u64,
     /// Whether a failed run is rolled back.
     pub roll_back_on_failure: bool,
+    /// Whether to print the number of calls.
+    pub stats: bool,
     /// User who started it.
     pub actor: String,
     /// The user's profile, for printed commands: the runner has its own role.
@@ -223,6 +225,7 @@ mod tests {
             parallelism: None,
             lock_timeout: 0,
             roll_back_on_failure: true,
+            stats: false,
             actor: "ann@laptop".into(),
             profile: None,
             plan_again: None,

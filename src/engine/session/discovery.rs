@@ -15,8 +15,8 @@ use crate::{
         },
         leftovers::LeftoverSearch,
         plan::{
-            Action, Goal, Obstacle, OwnedLeftovers, Plan, attribute_changes, owner, plan_selected, recorded_addresses,
-            return_dropped_fields,
+            Action, Goal, Obstacle, OwnedLeftovers, Plan, attribute_changes, line_pointer, output_changes, owner, plan_selected,
+            recorded_addresses, return_dropped_fields,
         },
         preflight::{choose_values, preflight},
         run::{RunHistory, reset_presumed_fields, wait_until_visible},
@@ -276,12 +276,17 @@ impl Session {
         }
         let policy = format!("`{}`", self.command_line("policy"));
         plan.warnings.iter_mut().for_each(|warning| *warning = warning.replace("`acme policy`", &policy));
-        plan.notes = notes;
+        plan.notes = notes.into_iter().chain(plan.notes).collect();
         if goal == Goal::Apply {
             plan.notes.extend(self.ignored_notes.iter().cloned());
         }
         if let Some(external) = &self.external {
             (plan.stacks, plan.existing) = (external.readings.clone(), external.existing_readings());
+        }
+        // A partial plan leaves them out. Without a record, nothing is known of earlier ones.
+        if let (Goal::Apply, true, Some(recorded)) = (goal, self.selection.is_empty(), state.history.outputs(self.region(), &state.account))
+        {
+            plan.outputs = output_changes(recorded, &self.stack.outputs);
         }
         plan.is_simulated = self.is_simulated();
         record_decisions(&plan);
@@ -341,7 +346,8 @@ impl Session {
         for obstacle in plan.obstacles.iter_mut().filter(|obstacle| obstacle.location.is_none()) {
             let line = |address: &Address| self.line_of(&self.stack.resources.get(address)?.pointer);
             let other = obstacle.other.as_ref().and_then(|other| Some((other, line(other)?)));
-            obstacle.location = line(&obstacle.address).or_else(|| other.as_ref().map(|(_, line)| line.clone()));
+            let own = line(&obstacle.address).or_else(|| self.line_of(&line_pointer(&self.stack, &obstacle.address)?));
+            obstacle.location = own.or_else(|| other.as_ref().map(|(_, line)| line.clone()));
             if let Some((other, line)) = other.filter(|(_, line)| obstacle.location.as_ref() != Some(line)) {
                 obstacle.help.push_str(&format!(" (`{other}`: {line})"));
             }

@@ -13,7 +13,7 @@ pub type Result<T, E = SessionError> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// Invalid definition.
-    #[error("the definition has {}; run `acme explain CODE` for details", problem_count(.problems))]
+    #[error("the definition has {}{}", problem_count(.problems), explanations(.problems))]
     InvalidDefinition {
         /// Definition.
         definition: Source,
@@ -35,7 +35,10 @@ pub enum SessionError {
     #[error("`{0}` is not a valid account id: check the endpoint")]
     InvalidAccount(String),
     /// Another account than the definition's.
-    #[error("the definition is pinned to account {pinned}, but these credentials belong to {account}")]
+    #[error(
+        "the definition is pinned to account {pinned}, but these credentials belong to {account}: use credentials of that account, by \
+         `--profile` or `--role`, or change `account:`"
+    )]
     PinnedAccount {
         /// Account in the definition.
         pinned: String,
@@ -114,7 +117,7 @@ pub enum SessionError {
         apply: String,
     },
     /// No run to undo.
-    #[error("there is no run of {stack} ({environment}) to undo")]
+    #[error("there is no run of {stack} ({environment}) to undo: run `acme history` to list its runs")]
     NothingToUndo {
         /// Stack.
         stack: String,
@@ -137,7 +140,7 @@ pub enum SessionError {
         revision: u64,
     },
     /// Text that is not an address.
-    #[error("`{0}` is not a valid address: write a type and a name, such as `vpc.main`")]
+    #[error("`{0}` is not a valid address\n  help: write a type and a name, such as `vpc.main`")]
     InvalidAddress(String),
     /// Invalid name in an address.
     #[error("`{0}` is not a valid resource name: {RESOURCE_NAME_RULE}")]
@@ -150,22 +153,51 @@ pub enum SessionError {
         /// Remedy.
         help: String,
     },
-    /// Selected address that neither the definition nor the live state has.
-    #[error("there is no resource `{address}` to {verb}: {help}")]
+    /// Selection of what neither the definition nor the live state has.
+    #[error("there is no resource `{address}` to {verb}\n  help: {help}")]
     UnknownAddress {
-        /// Address.
-        address: Address,
+        /// Address, entry of a section, module or pattern.
+        address: String,
         /// What was to be done with it.
         verb: &'static str,
         /// Remedy.
         help: String,
     },
+    /// Options that select and leave out the same.
+    #[error("{message}\n  help: {help}")]
+    ContradictorySelection {
+        /// Contradiction.
+        message: String,
+        /// Remedy.
+        help: String,
+    },
+    /// Resource that `--replace` names, and that the plan does not keep.
+    #[error("`{address}` can't be replaced: {reason}\n  help: remove `--replace {address}`")]
+    NotReplaceable {
+        /// Address.
+        address: Address,
+        /// Reason.
+        reason: &'static str,
+    },
     /// Resource that can't be adopted, with the reason.
     #[error("{0}")]
     NotAdoptable(String),
-    /// Resource that can't be forgotten, with the reason.
-    #[error("{0}")]
-    NotForgettable(String),
+    /// Resource that can't be forgotten.
+    #[error("{message}\n  help: {help}")]
+    NotForgettable {
+        /// Reason.
+        message: String,
+        /// Remedy.
+        help: String,
+    },
+    /// Address that the stack does not have.
+    #[error("the stack has no resource `{address}`\n  help: {help}")]
+    NotInStack {
+        /// Address.
+        address: Address,
+        /// Remedy.
+        help: String,
+    },
     /// No such resource, with the remedy.
     #[error("{0}")]
     NotFound(String),
@@ -221,10 +253,11 @@ impl SessionError {
             SessionError::UnknownRevision { .. } => "no-revision",
             SessionError::InvalidAddress(_) | SessionError::InvalidName(_) => "address",
             SessionError::UnknownType { .. } => "unknown-type",
-            SessionError::UnknownAddress { .. } => "unknown-address",
+            SessionError::UnknownAddress { .. } | SessionError::NotReplaceable { .. } => "unknown-address",
+            SessionError::ContradictorySelection { .. } => "selection",
             SessionError::NotAdoptable(_) => "not-adoptable",
-            SessionError::NotForgettable(_) => "not-forgettable",
-            SessionError::NotFound(_) => "not-found",
+            SessionError::NotForgettable { .. } => "not-forgettable",
+            SessionError::NotFound(_) | SessionError::NotInStack { .. } => "not-found",
             SessionError::AlreadyAdopted { .. } | SessionError::AddressInUse { .. } => "adopted",
             SessionError::OtherStack { .. } => "foreign",
             SessionError::Simulator(error)
@@ -251,6 +284,21 @@ impl From<SessionError> for Error {
 
 fn problem_count(problems: &[Diagnostic]) -> String {
     if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) }
+}
+
+/// Commands that explain the problems, if there are codes.
+fn explanations(problems: &[Diagnostic]) -> String {
+    let mut codes: Vec<&str> = Vec::new();
+    for problem in problems {
+        if !codes.contains(&&*problem.code) {
+            codes.push(&*problem.code);
+        }
+    }
+    match codes.as_slice() {
+        [] => String::new(),
+        [code] => format!(": run `acme explain {code}` for details"),
+        [first, ..] => format!(": run `acme explain {first}` for details on the first"),
+    }
 }
 
 fn obstacle_list(obstacles: &[Obstacle]) -> String {

@@ -58,6 +58,7 @@ pub use forget::FORGET;
 pub use import::{Adoption, ImportTarget, Imported};
 pub use locked::{ConnectedSession, LockedSession};
 pub use proposed_plan::{CheckedPlan, ProposedPlan, RunOptions};
+pub use selection::options as selection_options;
 pub use stacks::StackOverview;
 
 /// Region of the simulated cloud if neither the definition nor the options name one.

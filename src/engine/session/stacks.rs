@@ -102,13 +102,18 @@ impl ConnectedSession {
         if drift.since().is_none() {
             return Ok(None);
         }
-        Ok(Some(connected.record_drift(drift.changes.len()).await))
+        let record = DriftRecord::now(drift.changes.len());
+        // The list shows the result, recorded or not.
+        connected.record_drift(&record).await.ok();
+        Ok(Some(record))
     }
 
-    /// Remembers the result of a drift check. A backend that can't be written does not matter.
-    pub async fn record_drift(&self, changes: usize) -> DriftRecord {
-        let (record, stack) = (DriftRecord::now(changes), self.session().stack());
-        record.write(self.backend(), &stack.name, &stack.environment).await.ok();
-        record
+    /// Records the result of a drift check for the list of stacks.
+    ///
+    /// # Errors
+    /// Fails if the backend can't be written.
+    pub async fn record_drift(&self, record: &DriftRecord) -> Result<()> {
+        let stack = self.session().stack();
+        Ok(record.write(self.backend(), &stack.name, &stack.environment).await?)
     }
 }

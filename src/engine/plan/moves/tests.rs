@@ -51,20 +51,63 @@ fn creations_and_deletions(plan: &Plan) -> Vec<String> {
     plan.changes.iter().filter(|change| is_one(change.action)).map(|change| format!("{:?} {}", change.action, change.address)).collect()
 }
 
+/// Whether the same name or other unique key, or equal fields, identify a resource under another key.
+fn is_recognizable(stack: &Stack, new: &Address, live_state: &LiveState) -> bool {
+    let declared = &stack.resources[new];
+    let known = live_state.iter().filter_map(|live| Some((address_of(live)?, live))).collect();
+    let wanted = resolve_spec(declared, &known);
+    let keys = declared.resource_type.unique_key_values(&wanted);
+    let mut of_type = live_state.live.get(declared.resource_type.name).into_iter().flatten();
+    let has_key = of_type.any(|live| declared.resource_type.unique_key_values(&live.spec).iter().any(|key| keys.contains(key)));
+    has_key || is_recognized_by_fields(declared) || !declared.resource_type.is_adoptable()
+}
+
 #[tokio::test]
-async fn a_resource_under_another_key_is_moved_or_the_plan_is_blocked() {
+async fn a_resource_under_another_key_is_moved_or_created_with_a_warning() {
     let (stack, live_state) = applied().await;
-    let mut wrong = Vec::new();
+    let (mut wrong, mut moved, mut created) = (Vec::new(), 0, 0);
     for keep_name in [false, true] {
         for old in stack.resources.keys() {
             let (stack, new) = renamed(&stack, old, keep_name);
             let plan = planned(&stack, &live_state);
             let found = creations_and_deletions(&plan);
-            let is_moved =
-                plan.changes.iter().any(|change| change.address == new && matches!(change.action, Action::Update | Action::None));
-            if plan.obstacles.is_empty() && !(is_moved && found.is_empty()) {
-                wrong.push(format!("{old}, {keep_name}: {found:?}"));
+            if !plan.obstacles.is_empty() {
+                continue;
             }
+            let of_new = plan.changes.iter().find(|change| change.address == new).expect("a change");
+            if is_recognizable(&stack, &new, &live_state) {
+                moved += 1;
+                if !(matches!(of_new.action, Action::Update | Action::None) && found.is_empty()) {
+                    wrong.push(format!("{old}, {keep_name}: {found:?}"));
+                }
+            } else {
+                created += 1;
+                let remedy = format!("moved: {{ {old}: {new} }}");
+                let is_deleted = plan.changes.iter().any(|change| change.address == *old && change.action == Action::Delete);
+                if of_new.action != Action::Create || (is_deleted && !plan.warnings.iter().any(|warning| warning.contains(&remedy))) {
+                    wrong.push(format!("{old}, {keep_name}: {found:?}, {:?}", plan.warnings));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(moved > 100 && created > 20, "{moved} {created}");
+}
+
+/// A stated move keeps the resource, whatever its name is.
+#[tokio::test]
+async fn a_stated_move_is_never_a_creation() {
+    let (stack, live_state) = applied().await;
+    let mut wrong = Vec::new();
+    for old in stack.resources.keys() {
+        let (mut stack, new) = renamed(&stack, old, false);
+        stack.moved.insert(old.clone(), new.clone());
+        let plan = planned(&stack, &live_state);
+        let found = creations_and_deletions(&plan);
+        let change = plan.changes.iter().find(|change| change.address == new).expect("a change");
+        let is_known = change.moved_from.as_ref().is_none_or(|from| from.address == *old && from.because == MoveReason::Declared);
+        if plan.obstacles.is_empty() && !(found.is_empty() && is_known) {
+            wrong.push(format!("{old}: {found:?} {:?}", change.moved_from));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -88,22 +131,18 @@ fn renamed_entries(count: usize, resource: &str) -> (Stack, LiveState) {
 
 /// Each is found without a comparison with all others.
 #[test]
-fn thousands_of_renamed_entries_are_moved_without_comparing_all_pairs() {
+fn thousands_of_renamed_entries_are_found_without_comparing_all_pairs() {
     let by_settings = "secret: { KEY: { for_each: COUNT, description: 'number {{ each.key }}' } }";
     let by_key = "sqs_queue: { KEY: { for_each: COUNT, name: 'jobs-{{ each.key }}' } }";
-    for (resource, count) in [(by_settings, 3_000), (by_key, 3_000)] {
+    for (resource, count, moves) in [(by_settings, 3_000, false), (by_key, 3_000, true)] {
         let (stack, live_state) = renamed_entries(count, resource);
-        let mut matched = match_resources(&stack, &live_state);
-        let moved: usize =
-            matched.live.iter().filter(|(address, live)| stack.resources.contains_key(*address) && live.id.contains("old-")).count();
-        assert_eq!(moved, count, "{resource}");
-        // Nothing is left to compare.
-        assert_eq!(apply_moves(&stack, &mut matched), 0);
-        let mut unmatched =
-            MatchedResources { live: BTreeMap::new(), left_over: Vec::new(), foreign: Vec::new(), dormant: BTreeMap::new() };
-        unmatched.live = live_state.iter().map(|live| (address_of(live).expect("an address"), live)).collect();
+        let matched = match_resources(&stack, &live_state);
+        let moved = matched.live.iter().filter(|(address, live)| stack.resources.contains_key(*address) && live.id.contains("old-"));
+        assert_eq!(moved.count(), if moves { count } else { 0 }, "{resource}");
+        assert_eq!(matched.look_alikes.len(), if moves { 0 } else { count }, "{resource}");
+        let live = live_state.iter().map(|live| (address_of(live).expect("an address"), live)).collect();
+        let mut unmatched = MatchedResources { live, ..MatchedResources::default() };
         assert_eq!(apply_moves(&stack, &mut unmatched), 0, "{resource}: pairs that were compared in full");
-        assert_eq!(unmatched.live.keys().filter(|address| stack.resources.contains_key(*address)).count(), count, "{resource}");
     }
 }
 
@@ -115,10 +154,25 @@ fn settings_in_another_form_are_compared_pair_by_pair() {
     for live in live_state.live.values_mut().flatten() {
         live.spec["rotation_period_days"] = 100.into();
     }
-    let mut matched = MatchedResources { live: BTreeMap::new(), left_over: Vec::new(), foreign: Vec::new(), dormant: BTreeMap::new() };
-    matched.live = live_state.iter().map(|live| (address_of(live).expect("an address"), live)).collect();
+    let live = live_state.iter().map(|live| (address_of(live).expect("an address"), live)).collect();
+    let mut matched = MatchedResources { live, ..MatchedResources::default() };
     assert_eq!(apply_moves(&stack, &mut matched), 400);
-    assert!(matched.live.keys().all(|address| stack.resources.contains_key(address)), "{:?}", matched.live.keys());
+    let pairs: Vec<String> = matched.look_alikes.iter().map(|(from, to)| format!("{from} {to}")).collect();
+    assert!(pairs.len() == 20 && pairs.contains(&"kms_key.old-3 kms_key.new-3".to_owned()), "{pairs:?}");
+}
+
+/// The first of two that a chain leads to the same address moves.
+#[test]
+fn a_move_to_an_address_that_exists_blocks_the_plan() {
+    let (mut stack, live_state) = renamed_entries(2, "sqs_queue: { KEY: { for_each: COUNT } }");
+    let (first, last) = (Address::new("sqs_queue", "new-0"), Address::new("sqs_queue", "new-1"));
+    stack.resources.remove(&last);
+    for number in 0..2 {
+        stack.moved.insert(Address::new("sqs_queue", format!("old-{number}")), first.clone());
+    }
+    let plan = planned(&stack, &live_state);
+    let obstacles: Vec<(&str, &Address)> = plan.obstacles.iter().map(|obstacle| (obstacle.code, &obstacle.address)).collect();
+    assert_eq!(obstacles, [("ambiguous-move", &first)]);
 }
 
 #[tokio::test]

@@ -122,7 +122,11 @@ impl TryFrom<RuleSyntax> for RuleList {
             ("icmp" | "icmpv6", (from, to)) => (from.or(Some(-1)), to.or(Some(-1))),
             // AWS ignores ports with other protocols.
             (_, (None | Some(-1), None | Some(-1)) | (Some(0), Some(0 | 65535))) => (None, None),
-            _ => return Err(format!("the protocol `{protocol}` has no ports")),
+            _ => {
+                return Err(format!(
+                    "the protocol `{protocol}` has no ports: only `tcp` and `udp` have, and HTTP, HTTPS and SSH use `tcp`"
+                ));
+            }
         };
         let description = written.description.unwrap_or_default();
         let rule = Rule { protocol, from_port, to_port, description, ..Rule::default() };
