@@ -654,12 +654,12 @@ fn ignored_changes_stay_and_need_a_reason() {
     }
 }
 
-/// Files in the code blocks of each chapter of a page: `yaml NAME` begins one.
+/// Files in the code blocks of each chapter of a page: the comment in their first line is the name.
 fn files_of_page() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
     static PAGE: LazyLock<String> =
         LazyLock::new(|| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/composition.md")).expect("the page"));
     let chapters = PAGE.split("\n## ").skip(1).map(|chapter| {
-        let files = chapter.split("\n```yaml ").skip(1).filter_map(|block| {
+        let files = chapter.split("\n```yaml\n# ").skip(1).filter_map(|block| {
             let (name, rest) = block.split_once('\n')?;
             Some((name, format!("{}\n", rest.split("\n```").next()?)))
         });
