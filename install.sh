@@ -3,10 +3,21 @@
 #
 #   curl --proto '=https' --tlsv1.2 -fsSL https://github.com/example/acme/releases/latest/download/install.sh | sh
 #
-#   --version VERSION   default: the latest release
-#   --to DIR            default: /usr/local/bin if writable, otherwise ~/.local/bin
-#   --from URL          location of the releases; default: https://github.com/example/acme/releases
+# It needs curl, tar, and sha256sum or shasum. `--help` shows the options.
 set -eu
+
+usage() {
+    cat << 'END'
+Installs the binary of an acme release after verifying its checksum, and its attestation if gh is installed and signed in.
+
+Usage: install.sh [OPTIONS], or: curl … | sh -s -- [OPTIONS]
+
+  --version VERSION   default: the latest release
+  --to DIR            default: /usr/local/bin if writable, otherwise ~/.local/bin
+  --from URL          location of the releases; default: https://github.com/example/acme/releases
+  --help              show this
+END
+}
 
 version=latest
 to=
@@ -16,7 +27,8 @@ while [ $# -gt 0 ]; do
         --version) version=${2:?--version requires a version}; shift 2 ;;
         --to) to=${2:?--to requires a folder}; shift 2 ;;
         --from) from=${2:?--from requires a URL}; shift 2 ;;
-        *) echo "install.sh: unknown argument: $1" >&2; exit 2 ;;
+        -h | --help) usage; exit 0 ;;
+        *) echo "install.sh: unknown argument: $1 (--help shows the options)" >&2; exit 2 ;;
     esac
 done
 
@@ -41,6 +53,11 @@ case $from in
     file://*) protocols='=file' ;;
     *) fail "--from must begin with https:// or file://" ;;
 esac
+# Only curl can refuse a redirect to a place without encryption, so wget does not do.
+for tool in curl tar; do
+    command -v "$tool" > /dev/null || fail "it needs $tool: install $tool, for example with apt-get, dnf, apk or brew, and run this again"
+done
+command -v sha256sum > /dev/null || command -v shasum > /dev/null || fail "it needs sha256sum or shasum: install one of them, and run this again"
 archive=acme-$machine-$system.tar.gz
 case $version in
     latest) address=$from/latest/download ;;
@@ -88,7 +105,17 @@ case :$PATH: in
         if [ -n "${GITHUB_PATH:-}" ]; then
             echo "$to" >> "$GITHUB_PATH"
         else
-            echo "Add $to to your PATH to use it."
+            line="export PATH=\"$to:\$PATH\""
+            shell=${SHELL:-sh}
+            case ${shell##*/} in
+                fish) line="fish_add_path $to" profile= ;;
+                zsh) profile=~/.zshrc ;;
+                bash) profile=~/.bashrc ;;
+                *) profile=~/.profile ;;
+            esac
+            echo "The folder is not in your PATH. To use acme in this shell, run:"
+            echo "  $line"
+            [ -z "$profile" ] || echo "and add that line to $profile for others."
         fi
         ;;
 esac

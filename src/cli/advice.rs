@@ -5,17 +5,30 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use clap::{ArgMatches, FromArgMatches};
+use clap::{ArgMatches, FromArgMatches, parser::ValueSource};
 use regex_lite::Regex;
 
-use super::{GlobalArguments, StackArguments, definition_file::default_file, open};
-use crate::{definition::LoadOptions, engine::session::SessionOptions};
+use super::{
+    GlobalArguments, StackArguments,
+    definition_file::{default_file, is_definition},
+    open,
+};
+use crate::{
+    definition::LoadOptions,
+    engine::{
+        plan::Goal,
+        session::{SessionOptions, shell_quoted},
+    },
+};
 
 /// Stack of this process, and the options that select it.
 static SELECTION: Mutex<Option<(String, SessionOptions)>> = Mutex::new(None);
 
 /// Name of the command of this process.
 static COMMAND: OnceLock<String> = OnceLock::new();
+
+/// Variable that names the environment of this process.
+static ENVIRONMENT_VARIABLE: OnceLock<&str> = OnceLock::new();
 
 /// Commands on a stack that messages name.
 const COMMANDS: &str =
@@ -29,6 +42,9 @@ pub(super) fn remember(name: &str, command: &ArgMatches) {
     if !has("file") || !has("set") {
         return;
     }
+    if has("env") && command.value_source("env") == Some(ValueSource::EnvVariable) {
+        ENVIRONMENT_VARIABLE.set("ACME_ENV").ok();
+    }
     let Ok(target) = StackArguments::from_arg_matches(command) else { return };
     let global = if has("backend") { GlobalArguments::from_arg_matches(command).ok() } else { None };
     let options = match global {
@@ -40,10 +56,13 @@ pub(super) fn remember(name: &str, command: &ArgMatches) {
 
 /// Remembers another definition than that of the arguments: that of a saved plan.
 pub(super) fn select(target: &StackArguments, options: SessionOptions) {
-    // The first argument of some commands can be an address instead.
-    let is_definition = |path: &Path| path.exists() || path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     let path = target.path().ok().filter(|path| is_definition(path)).or_else(|| default_file(Path::new("")).ok());
     *SELECTION.lock().unwrap_or_else(PoisonError::into_inner) = path.map(|path| (path.display().to_string(), options));
+}
+
+/// Variable that names the environment, if no option does.
+pub(super) fn environment_variable() -> Option<&'static str> {
+    ENVIRONMENT_VARIABLE.get().copied()
 }
 
 fn selection() -> Option<(String, SessionOptions)> {
@@ -58,11 +77,25 @@ pub(super) fn command_line(command: &str) -> String {
     }
 }
 
+/// The command line of this process, without an option that has a value.
+pub(super) fn this_command(without: Option<&str>) -> String {
+    let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let mut kept = vec!["acme".to_owned()];
+    while let Some(word) = words.next() {
+        match without {
+            Some(option) if word == option => drop(words.next()),
+            Some(option) if word.strip_prefix(option).is_some_and(|rest| rest.starts_with('=')) => {}
+            _ => kept.push(shell_quoted(&word).into_owned()),
+        }
+    }
+    kept.join(" ")
+}
+
 /// Command line that applies a saved plan, which has its environment and values itself.
-pub(super) fn apply_saved_plan(file: &Path) -> String {
+pub(super) fn apply_saved_plan(goal: Goal, file: &Path) -> String {
     let file = file.display().to_string();
     let options = selection().map(|(_, options)| SessionOptions { definition: LoadOptions::default(), ..options });
-    options.unwrap_or_default().command_line("apply", &file)
+    options.unwrap_or_default().command_line(goal.command(), &file)
 }
 
 /// Commands with which to go on after the command was stopped at once.

@@ -11,7 +11,12 @@ use tokio::sync::mpsc;
 
 use super::{
     DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, advice,
-    cost::CostArguments, git, lock, open, outputs, plan, refusal::refuse, remote, saved, selection::SelectionArguments,
+    cost::CostArguments,
+    git, lock, open, outputs, plan,
+    refusal::refuse,
+    remote,
+    saved::{self, OpenedPlan},
+    selection::SelectionArguments,
 };
 use crate::{
     engine::{
@@ -76,17 +81,8 @@ struct Opened {
 }
 
 async fn open_target(arguments: &Arguments, goal: Goal) -> Result<Opened> {
-    match saved::read(&arguments.target)? {
-        Some(saved) if goal == Goal::Apply => {
-            let file = arguments.target.path()?;
-            if !arguments.selection.is_empty() {
-                let file = file.display();
-                refuse!(
-                    "saved-plan",
-                    "`{file}` is a saved plan, which contains its selection: remove `--only`, `--except` and `--replace`"
-                );
-            }
-            let target = saved::stack_arguments(&saved);
+    match saved::read(&arguments.target, &arguments.selection, goal)? {
+        Some(OpenedPlan { saved, file, target, is_expected }) => {
             let source = open::read(&target)?;
             let options = open::session_options(&target, &arguments.global);
             let plan_again = options.command_line("plan", &source.path);
@@ -95,11 +91,13 @@ async fn open_target(arguments: &Arguments, goal: Goal) -> Result<Opened> {
             let mut arguments = Arguments { target, ..arguments.clone() };
             // A saved plan has been reviewed.
             arguments.yes = true;
-            arguments.global.region.get_or_insert_with(|| saved.region.clone());
+            if !is_expected {
+                arguments.global.region.get_or_insert_with(|| saved.region.clone());
+            }
             let session = open::open_source(source, &arguments.target, &arguments.global).await?;
-            Ok(Opened { goal: saved.goal, arguments, session, saved: Some((saved, file)) })
+            Ok(Opened { goal, arguments, session, saved: Some((saved, file)) })
         }
-        _ => {
+        None => {
             if goal == Goal::Destroy && arguments.selection.replaces() {
                 refuse!("replace", "`destroy` deletes resources and replaces none: remove `--replace`");
             }
@@ -135,7 +133,11 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
     arguments.cost.check(proposed.plan().costs.as_ref())?;
     if proposed.has_nothing_to_do() {
         let text = format!("{} no changes.", Style::Added.paint("Done:"));
-        report::eprint(&text);
+        // The plan says that there is nothing to delete.
+        let is_said = goal == Goal::Destroy && global.output == OutputFormat::Text && !global.quiet;
+        if !is_said {
+            report::eprint(&text);
+        }
         report::github::summarize_outcome(goal.command(), &text);
         open::print_stats(proposed.session(), global);
         let values = (goal == Goal::Apply).then(|| {
@@ -146,7 +148,6 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
         // The process is about to end: freeing a large plan would take a tenth of its time.
         std::mem::forget(proposed);
         if let Some(values) = values {
-            locked.store_outputs().await?;
             outputs::print_with_title(&values, global)?;
         }
         return Ok(DONE);
@@ -170,7 +171,6 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
     let code = report_outcome(&ended, goal.command(), session, took);
     open::print_stats(session, global);
     if ended.outcome == RunOutcome::Done && goal == Goal::Apply {
-        locked.store_outputs().await?;
         outputs::print_with_title(&resolve(&session.stack().outputs, &ended.execution.live), global)?;
     }
     std::mem::forget(ended);

@@ -8,6 +8,7 @@ use clap::ArgMatches;
 use super::{Color, OutputFormat, advice, refusal::refuse};
 use crate::{
     core::trace::Level,
+    engine::remote::log_level,
     report::{
         self,
         log::{Log, LogOptions},
@@ -78,8 +79,9 @@ impl CommonOptions {
             1 => Some(Level::Decisions),
             _ => Some(Level::Calls),
         };
+        let to_client = (self.command == "runner").then(|| log_level(|name| env::var(name).ok())).flatten();
         let file = self.log.as_deref().filter(|path| !path.as_os_str().is_empty());
-        Log::start(LogOptions { command: &self.command, shown, file })
+        Log::start(LogOptions { command: &self.command, shown, file, to_client })
             .with_context(|| format!("can't write the log `{}`", file.unwrap_or_else(|| "".as_ref()).display()))
     }
 }

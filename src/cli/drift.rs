@@ -9,6 +9,7 @@ use crate::{
     engine::{
         backend::BucketCreation,
         discover::address_of,
+        drift_record::DriftRecord,
         session::{DiscoveryDepth, Drift, IgnoredDrift, Session},
     },
     report::{self, AddressNames, time},
@@ -29,7 +30,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let global = &arguments.global;
     let mut connected = open::open(&arguments.target, global).await?.connect(BucketCreation::Never).await?;
     let drift = connected.drift(if arguments.deep { DiscoveryDepth::Full } else { DiscoveryDepth::Recorded }).await?;
-    connected.record_drift(drift.changes.len()).await;
+    let recorded = connected.record_drift(&DriftRecord::now(drift.changes.len())).await;
     let session = connected.session();
     match global.output {
         OutputFormat::Json => {
@@ -45,6 +46,9 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     }
     if drift.recorded.as_ref().is_some_and(|recorded| !recorded.uncertain.is_empty()) {
         report::eprint("Note: an unfinished run exists; resources it changed are not shown.");
+    }
+    if let Err(error) = recorded {
+        report::eprint(&format!("Note: the result could not be recorded, so `acme stacks` does not show it: {error:#}"));
     }
     open::print_stats(session, global);
     Ok(if drift.changes.is_empty() { DONE } else { CHANGES })

@@ -39,6 +39,8 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         let is_stdin = file.as_os_str() == STDIN;
         let source = if is_stdin { read_stdin()? } else { open::read_file(file)? };
         let text = match formatted_text(&source) {
+            // Nothing has no layout.
+            Ok(_) if source.text.is_empty() => String::new(),
             Ok(text) => text,
             Err(problems) => return Err(SessionError::InvalidDefinition { definition: source, problems }.into()),
         };

@@ -29,11 +29,12 @@ pub struct Arguments {
     /// Show the sections of the definition only, with the number of their resources.
     #[arg(long, conflicts_with_all = ["plan", "live"])]
     sections: bool,
-    /// Serve the stack as a page on this machine, which follows the definition, the resources and runs, and has the plan and the history.
+    /// Serve the stack as a page on this machine, which follows the definition, the resources and runs, and has the plan and the history: see
+    /// docs/graph.md.
     #[arg(long, conflicts_with_all = ["plan", "live", "sections", "format"])]
     serve: bool,
     /// Port of the page. Default: any free one.
-    #[arg(long, requires = "serve", default_value_t = 0, hide_default_value = true)]
+    #[arg(long, requires = "serve", default_value_t = 0, hide_default_value = true, value_parser = parse_port)]
     port: u16,
     /// Show the monthly cost on the page, its change by the plan, and that of each resource.
     #[arg(long, requires = "serve")]
@@ -57,6 +58,10 @@ enum Format {
     Html,
     /// For programs.
     Json,
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "use a number from 1 to 65535".to_owned())
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {

@@ -20,10 +20,10 @@ pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
     /// One revision to show, or two to compare. Default: list all.
-    #[arg(value_name = "REVISION", num_args = 0..=2)]
+    #[arg(value_name = "REVISION", num_args = 0..=2, value_parser = super::parse_whole::<u64>)]
     revisions: Vec<u64>,
     /// Number of revisions to list, the latest first.
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = super::parse_whole::<usize>)]
     limit: usize,
     #[command(flatten)]
     global: GlobalArguments,

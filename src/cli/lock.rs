@@ -18,10 +18,10 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 pub struct LockArguments {
     /// Time to wait while another run changes the stack, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = super::parse_whole::<u64>)]
     lock_timeout: u64,
     /// Maximum number of parallel steps [default: 64].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = super::parse_count)]
     parallelism: Option<NonZeroUsize>,
 }
 

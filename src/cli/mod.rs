@@ -44,9 +44,12 @@ mod unlock;
 mod validate;
 mod version;
 
-use std::{io::IsTerminal, path::PathBuf};
+use std::{env, io::IsTerminal, num::NonZeroUsize, path::PathBuf, str::FromStr};
 
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    error::{ContextKind, ContextValue},
+};
 use clap_complete::engine::ArgValueCompleter;
 
 use crate::{
@@ -82,6 +85,11 @@ Exit codes:
     4  waiting for a person: the next apply continues the run
   130  interrupted";
 
+const STATED_PLAN: &str = "\
+Beside a saved plan, `--file` and `--env` state what it must be for: acme \
+refuses a plan for another definition or environment, or one that was made with \
+other `--set`, `--values`, `--only`, `--except` or `--replace` than stated.";
+
 /// Deploys AWS infrastructure from a YAML stack definition, without a state file.
 #[derive(Debug, Parser)]
 #[command(name = "acme", version, max_term_width = 80, after_help = EXIT_CODES)]
@@ -104,8 +112,10 @@ enum Command {
     /// Show the changes apply would make.
     Plan(plan::Arguments),
     /// Apply a definition, or a plan saved by `plan --out`.
+    #[command(after_help = STATED_PLAN)]
     Apply(apply::Arguments),
-    /// Delete all resources of the stack.
+    /// Delete all resources of the stack, or apply a plan saved by `plan --destroy --out`.
+    #[command(after_help = STATED_PLAN)]
     Destroy(apply::Arguments),
     /// Undo an unfinished run, the last finished one, all runs since a revision, or the last release of a service through Git.
     Rollback(rollback::Arguments),
@@ -133,7 +143,8 @@ enum Command {
     History(history::Arguments),
     /// List the stacks of the account and region, with their last run, drift and lock.
     ///
-    /// Finds them by the ownership tags of their resources, and in the backend of history and locks.
+    /// Finds them by the ownership tags of their resources, and in the backend of history and locks. Region, role and backend are those of the definition,
+    /// if there is one.
     Stacks(stacks::Arguments),
     /// Test the plan on a simulated cloud, with failures injected into every call.
     Rehearse(rehearse::Arguments),
@@ -180,9 +191,9 @@ enum Command {
     Explain(explain::Arguments),
     /// Print the JSON Schema of a definition, for editors.
     Schema(OutputArguments),
-    /// Write the reference and the JSON Schema.
+    /// Write the reference and the JSON Schema into a folder.
     Docs {
-        /// Output folder.
+        /// Output folder; replaces files in it.
         #[arg(long, value_name = "DIR", default_value = "docs")]
         out: PathBuf,
     },
@@ -323,6 +334,16 @@ fn parse_role(text: &str) -> Result<String, String> {
     if is_role_arn(text) { Ok(text.to_owned()) } else { Err("a role looks like `arn:aws:iam::123456789012:role/deploy`".to_owned()) }
 }
 
+/// Parses a number from 1 on.
+fn parse_count(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "use a number from 1 on".to_owned())
+}
+
+/// Parses a number from 0 on.
+fn parse_whole<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "use a whole number, without a unit".to_owned())
+}
+
 fn parse_key_value(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
@@ -333,11 +354,17 @@ fn parse_key_value(text: &str) -> Result<(String, String), String> {
 impl Cli {
     /// Parses the arguments of the process. Prints help, the version or an error, and exits, if there is nothing to run.
     pub fn parse_or_exit() -> Cli {
-        let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let command = without_empty_variables(Cli::command());
+        let variables = variables(&command);
+        let parsed = command.try_get_matches().and_then(|matches| {
             let cli = Cli::from_arg_matches(&matches)?;
+            if let Command::Plan(arguments) = &cli.command {
+                arguments.check(&mut Cli::command())?;
+            }
             Ok(Cli { common: CommonOptions::of(&matches), ..cli })
         });
-        parsed.unwrap_or_else(|ended| {
+        parsed.unwrap_or_else(|mut ended| {
+            name_variable(&mut ended, &variables);
             // An error repeats arguments, so it is shown without clap's styles. Help contains none.
             let (plain, styled) = (ended.render().to_string(), ended.render().ansi().to_string());
             match ended.use_stderr() {
@@ -346,6 +373,35 @@ impl Cli {
             }
             std::process::exit(ended.exit_code())
         })
+    }
+}
+
+/// Treats an empty variable as one that is not set: CI systems pass variables without a value.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let is_empty = |argument: &clap::Arg| argument.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
+    let ignore = |argument: clap::Arg| if is_empty(&argument) { argument.env(None::<&'static str>) } else { argument };
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, |command| command.mut_args(ignore)))
+}
+
+/// Options that variables can set, each with the variable.
+fn variables(command: &clap::Command) -> Vec<(String, String)> {
+    let named = |argument: &clap::Arg| Some((format!("--{}", argument.get_long()?), argument.get_env()?.to_str()?.to_owned()));
+    command.get_subcommands().flat_map(|command| command.get_arguments()).filter_map(named).collect()
+}
+
+/// Names the variable in place of the option, if the value that is not valid comes from there.
+fn name_variable(error: &mut clap::Error, variables: &[(String, String)]) {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let (Some(argument), Some(value)) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue)) else { return };
+    // It stands there with the name of its value: `--env <NAME>`.
+    let Some((_, variable)) = variables.iter().find(|(option, _)| argument.split(' ').next() == Some(option.as_str())) else { return };
+    let is_written = env::args().skip(1).any(|written| written == value || written.ends_with(&format!("={value}")));
+    if !is_written && env::var(variable).is_ok_and(|set| set == value) {
+        error.insert(ContextKind::InvalidArg, ContextValue::String(variable.clone()));
     }
 }
 

@@ -1,19 +1,19 @@
 //! Common first steps of commands: load the definition, open a session, show what is wrong with it.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path, sync::Once};
 
 use anyhow::{Context as _, Result};
 
 use super::{GlobalArguments, StackArguments, advice, refusal::refuse};
 use crate::{
-    core::Address,
+    core::{Address, nearest::nearest},
     definition::{self, Diagnostic, LoadOptions, Procedures, Source, Stack},
     engine::{
-        plan::Plan,
+        plan::{Goal, Plan},
         saved_plan::SavedPlan,
         session::{Connection, Session, SessionError, SessionOptions, StackState},
     },
-    report,
+    report::{self, Style},
 };
 
 /// Reads the text of a definition.
@@ -21,22 +21,81 @@ pub fn read(target: &StackArguments) -> Result<Source> {
     let mut source = read_file(&target.path()?)?;
     for file in &target.values {
         let shown = file.display().to_string();
-        let text = std::fs::read_to_string(file).with_context(|| format!("can't read the values `{shown}`"))?;
+        let text = match std::fs::read_to_string(file) {
+            Err(error) if reason_of(&error).is_some() => {
+                refuse!("file", "can't read the values `{shown}`: {}", reason_of(&error).unwrap_or_default())
+            }
+            text => text.with_context(|| format!("can't read the values `{shown}`"))?,
+        };
         source.add_values(shown, &text);
     }
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| warn_of_unused_values(&source));
     Ok(source)
+}
+
+/// Warns of files of values whose name is almost that of an environment. Other stacks in the folder may have other environments.
+fn warn_of_unused_values(source: &Source) {
+    let Ok(environments) = definition::environment_names(source) else { return };
+    let names = || environments.iter().map(|name| &**name);
+    let unused = source.environment_files().filter(|(_, name)| !names().any(|known| known == *name));
+    let close: Vec<_> = unused.filter_map(|(path, name)| Some((path, name, nearest(name, names())?))).collect();
+    if close.is_empty() {
+        return;
+    }
+    let others = environments_beside(Path::new(&source.path));
+    for (path, name, near) in close.iter().filter(|(_, name, _)| !others.contains(*name)) {
+        let warning = Style::Changed.paint("warning:");
+        report::eprint(&format!("{warning} `{path}` has no effect: there is no environment `{name}`; did you mean `{near}`?"));
+    }
+}
+
+/// Names of the environments of other definitions in the folder of one.
+fn environments_beside(file: &Path) -> BTreeSet<String> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let others = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"));
+    let names = others.filter(|path| path.file_name() != file.file_name()).filter_map(|path| {
+        let text = std::fs::read_to_string(&path).ok()?;
+        definition::environment_names(&Source::new(path.display().to_string(), text)).ok()
+    });
+    names.flatten().map(|name| name.to_string()).collect()
 }
 
 /// Same, for a file, without further values.
 pub fn read_file(file: &Path) -> Result<Source> {
     let path = file.display().to_string();
-    let source = Source::read(file).with_context(|| format!("can't read the definition `{path}`"))?;
+    let source = match Source::read(file) {
+        Err(error) if reason_of(&error).is_some() => {
+            refuse!("file", "can't read the definition `{path}`: {}", reason_of(&error).unwrap_or_default())
+        }
+        source => source.with_context(|| format!("can't read the definition `{path}`"))?,
+    };
     if SavedPlan::is_saved_plan(&source.text) {
-        let apply = advice::apply_saved_plan(file);
+        // A plan that can't be read is refused by that command.
+        let goal = SavedPlan::parse(&source.text).map_or(Goal::Apply, |saved| saved.goal);
+        let apply = advice::apply_saved_plan(goal, file);
         refuse!("saved-plan", "`{path}` is a saved plan, not a definition: run `{apply}` to apply it");
     }
     Ok(source)
 }
+
+/// Reason and remedy of an error that is about the file, not the system.
+fn reason_of(error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::InvalidData => Some("it is not text in UTF-8\n  help: name a file with YAML, saved in UTF-8"),
+        ErrorKind::IsADirectory => Some("it is a folder\n  help: name a file in it, such as its `acme.yaml`"),
+        ErrorKind::NotFound => Some("there is no such file\n  help: check the name, or create a definition with `acme new NAME`"),
+        _ if error.raw_os_error() == Some(TOO_MANY_LINKS) => {
+            Some("its symbolic link leads back to itself\n  help: replace the link with the file, or point it to one")
+        }
+        _ => None,
+    }
+}
+
+/// `ELOOP`, for which std has no stable kind.
+const TOO_MANY_LINKS: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
 
 /// Loads a definition without a connection.
 pub fn load(target: &StackArguments) -> Result<Stack> {
@@ -99,7 +158,8 @@ pub async fn discover(target: &StackArguments, global: &GlobalArguments) -> Resu
 
 /// Environment and values for the definition.
 pub fn load_options(target: &StackArguments) -> LoadOptions {
-    LoadOptions { environment: target.env.clone(), set: target.set.clone(), ..LoadOptions::default() }
+    let environment_variable = advice::environment_variable().filter(|_| target.env.is_some());
+    LoadOptions { environment: target.env.clone(), environment_variable, set: target.set.clone(), ..LoadOptions::default() }
 }
 
 /// Prints a definition, or a part of one, in the layout of `acme fmt`.

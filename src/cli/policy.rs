@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{DONE, OutputArguments, StackArguments, open};
 use crate::{
     engine::{
-        permissions::{Purpose, policies},
+        permissions::{PolicyDocument, Purpose, policies},
         remote::DEFAULT_PROJECT,
     },
     procedures, report,
@@ -37,7 +37,7 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum PurposeArgument {
-    /// Planning, which only reads.
+    /// Planning, which only reads, and drift, which also records its result for `acme stacks`.
     Plan,
     /// Apply, destroy and rollback.
     Apply,
@@ -45,35 +45,24 @@ enum PurposeArgument {
     Remote,
 }
 
+/// Documents by the name of their purpose.
+type Documents = BTreeMap<&'static str, Vec<PolicyDocument>>;
+
+/// Policies of a stack.
+struct StackPolicies {
+    documents: Documents,
+    /// Stack and environment, for names: one definition can have the policies of several stacks.
+    prefix: String,
+}
+
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let mut stack = open::load(&arguments.target)?;
-    let region = stack.region.clone().or(arguments.region.clone());
-    if let Some(region) = &region {
-        stack.set_region(region);
-    }
-    stack.replace_unknown_location("*", region.as_deref().unwrap_or("*"));
-    procedures::drill::restore_from_unknown(&mut stack);
-    let region = region.as_deref();
     let purposes = match arguments.purpose {
         Some(purpose) => vec![purpose],
         None => vec![PurposeArgument::Plan, PurposeArgument::Apply],
     };
-    let policies = purposes.iter().map(|purpose| match purpose {
-        PurposeArgument::Plan => ("plan", policies(&stack, region, Purpose::Plan)),
-        PurposeArgument::Apply => ("apply", policies(&stack, region, Purpose::Apply)),
-        PurposeArgument::Remote => ("remote", policies(&stack, region, Purpose::Remote { project: &arguments.project })),
-    });
-    let (mut missing, mut documents) = (BTreeSet::new(), BTreeMap::new());
-    for (name, policies) in policies {
-        missing.extend(policies.missing);
-        documents.insert(name, policies.documents);
-    }
-    report::permissions::warn_missing_conditions(&missing);
+    let policies = stack_policies(&arguments.target, arguments.region.as_deref(), &purposes, &arguments.project)?;
     if arguments.resources {
-        let numbered = documents.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
-        let named: BTreeMap<String, Value> =
-            numbered.map(|(name, (document, number))| (format!("{name}-{number}"), json!({ "document": document }))).collect();
-        let resources = json!({ "iam_policy": named });
+        let resources = json!({ "iam_policy": policies.resources() });
         if arguments.output.is_json() {
             report::print_json(&resources)?;
         } else {
@@ -81,6 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         }
         return Ok(DONE);
     }
+    let documents = policies.documents;
     if arguments.purpose.is_none() || arguments.output.is_json() {
         report::print_json(&documents)?;
         return Ok(DONE);
@@ -89,4 +79,42 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         report::print_json(document)?;
     }
     Ok(DONE)
+}
+
+/// Resources of the type `iam_policy`, by name, for planning and applying a stack: `shop-production-plan-1`, `shop-production-apply-1` and so on.
+pub(super) fn of_plan_and_apply(target: &StackArguments, region: Option<&str>) -> Result<BTreeMap<String, Value>> {
+    Ok(stack_policies(target, region, &[PurposeArgument::Plan, PurposeArgument::Apply], DEFAULT_PROJECT)?.resources())
+}
+
+/// Policies of a stack. Warns of conditions that its definition does not allow.
+fn stack_policies(target: &StackArguments, region: Option<&str>, purposes: &[PurposeArgument], project: &str) -> Result<StackPolicies> {
+    let mut stack = open::load(target)?;
+    let region = stack.region.clone().or_else(|| region.map(str::to_owned));
+    if let Some(region) = &region {
+        stack.set_region(region);
+    }
+    stack.replace_unknown_location("*", region.as_deref().unwrap_or("*"));
+    procedures::drill::restore_from_unknown(&mut stack);
+    let region = region.as_deref();
+    let policies = purposes.iter().map(|purpose| match purpose {
+        PurposeArgument::Plan => ("plan", policies(&stack, region, Purpose::Plan)),
+        PurposeArgument::Apply => ("apply", policies(&stack, region, Purpose::Apply)),
+        PurposeArgument::Remote => ("remote", policies(&stack, region, Purpose::Remote { project })),
+    });
+    let (mut missing, mut documents) = (BTreeSet::new(), BTreeMap::new());
+    for (name, policies) in policies {
+        missing.extend(policies.missing);
+        documents.insert(name, policies.documents);
+    }
+    report::permissions::warn_missing_conditions(&missing);
+    Ok(StackPolicies { documents, prefix: format!("{}-{}", stack.name, stack.environment) })
+}
+
+impl StackPolicies {
+    /// Resources of the type `iam_policy`, by name.
+    fn resources(&self) -> BTreeMap<String, Value> {
+        let numbered = self.documents.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
+        let named = numbered.map(|(name, (document, number))| (format!("{}-{name}-{number}", self.prefix), json!({ "document": document })));
+        named.collect()
+    }
 }

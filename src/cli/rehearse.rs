@@ -33,7 +33,7 @@ pub struct Arguments {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [FaultMode::Refuse, FaultMode::Lost, FaultMode::Crash, FaultMode::Stuck])]
     modes: Vec<FaultMode>,
     /// Number of parallel cases [default: one per processor].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = super::parse_count)]
     jobs: Option<NonZeroUsize>,
     /// Also throttle every N-th call.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]

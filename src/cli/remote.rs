@@ -25,7 +25,7 @@ use crate::{
         execute::FORMAT,
         outputs::resolve,
         plan::{Goal, Plan},
-        remote::{DEFAULT_PROJECT, RemoteOutcome, RemotePackage, RemoteRun, Runner, RunnerOptions},
+        remote::{BuildOptions, DEFAULT_PROJECT, RemoteOutcome, RemotePackage, RemoteRun, Runner, RunnerOptions, StartResult},
         saved_plan::SavedPlan,
         session::{ConnectedSession, Session, StackState},
     },
@@ -38,9 +38,9 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// Project of CodeBuild that runs it.
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_PROJECT, value_parser = parse_project)]
-    project: String,
+    /// Project of CodeBuild that runs it. Default: that of the latest run.
+    #[arg(long, value_name = "NAME", value_parser = parse_project)]
+    project: Option<String>,
     /// Stop the build. The run ends without a warning, and is unfinished: the next apply continues it, `acme rollback` undoes it.
     #[arg(long)]
     stop: bool,
@@ -90,13 +90,8 @@ pub(super) async fn run(
     let mut connected = connect(session, arguments.yes, global).await?;
     let aws = clients(&connected)?;
     let runner = runner(&connected, &aws, project);
-    if let Some(running) = latest_run(&runner, &connected).await?.filter(|run| run.build.is_in_progress()) {
-        let follow = follow_command(&connected, project);
-        refuse!(
-            "remote-running",
-            "a remote run of this stack is in progress, in the build {}\n  help: `{follow}` follows it, `{follow} --stop` stops it",
-            running.build.arn
-        );
+    if let Some(running) = latest_run(&runner, true, &connected).await?.filter(|run| run.build.is_in_progress()) {
+        return refuse_second(&running, &connected);
     }
     if let Some((saved, _)) = &saved {
         connected.select(saved.selection.clone());
@@ -117,11 +112,15 @@ pub(super) async fn run(
         report::eprint("No changes made.");
         return Ok(FAILED);
     }
+    let needs_helm = has_releases(connected.session().stack(), &plan);
     let package = package(arguments, goal, &connected, (&state, &plan), saved, project).await?;
     std::mem::forget((state, plan));
     let runner = self::runner(&connected, &aws, project);
-    let run = match runner.start(&package).await {
-        Ok(run) => run,
+    let options = BuildOptions { needs_helm, log: report::log::recorded_level() };
+    let on_wait = |actor: &str| report::eprint(&format!("Waiting: {actor} is starting a remote run of this stack."));
+    let run = match runner.start(&package, options, on_wait).await {
+        Ok(StartResult::Started(run)) => run,
+        Ok(StartResult::Running(running)) => return refuse_second(&running, &connected),
         Err(error) => return start_failure(error, &connected, project),
     };
     let follow = follow_command(&connected, project);
@@ -146,13 +145,13 @@ pub async fn follow_latest(arguments: &Arguments) -> Result<u8> {
     }
     let connected = session.connect(BucketCreation::Never).await?;
     let aws = clients(&connected)?;
-    let runner = runner(&connected, &aws, &arguments.project);
+    let project = arguments.project.as_deref().unwrap_or(DEFAULT_PROJECT);
+    let runner = runner(&connected, &aws, project);
     let stack = connected.session().stack();
-    let Some(run) = latest_run(&runner, &connected).await? else {
+    let Some(run) = latest_run(&runner, arguments.project.is_none(), &connected).await? else {
         refuse!(
             "no-remote-run",
-            "the latest builds of `{}` have no run of {} ({}): `acme history` lists all runs",
-            arguments.project,
+            "the latest builds of `{project}` have no run of {} ({}): `acme history` lists all runs",
             stack.name,
             stack.environment
         );
@@ -230,8 +229,24 @@ fn refuse_local_files(stack: &Stack) -> Result<()> {
     Ok(())
 }
 
-async fn latest_run(runner: &Runner<'_>, connected: &ConnectedSession) -> Result<Option<RemoteRun>> {
-    match runner.latest_run().await {
+/// Refuses a remote run beside another one.
+fn refuse_second<T>(running: &RemoteRun, connected: &ConnectedSession) -> Result<T> {
+    let follow = follow_command(connected, running.project());
+    refuse!(
+        "remote-running",
+        "a remote run of this stack is in progress, in the build {}\n  help: `{follow}` follows it, `{follow} --stop` stops it",
+        running.build.arn
+    )
+}
+
+/// Whether the run may call Helm.
+fn has_releases(stack: &Stack, plan: &Plan) -> bool {
+    let addresses = stack.resources.keys().chain(plan.changes.iter().map(|change| &change.address));
+    addresses.into_iter().any(|address| address.type_name == "helm_release")
+}
+
+async fn latest_run(runner: &Runner<'_>, of_any_project: bool, connected: &ConnectedSession) -> Result<Option<RemoteRun>> {
+    match runner.latest_run(of_any_project).await {
         Ok(run) => Ok(run),
         Err(error) if error.kind == ErrorKind::NotFound => no_project(connected, runner.project),
         Err(error) => Err(anyhow::Error::from(error).context(format!("can't read the builds of `{}`", runner.project))),
@@ -253,8 +268,8 @@ fn start_failure(error: Error, connected: &ConnectedSession, project: &str) -> R
         _ if error.kind == ErrorKind::NotFound => no_project(connected, project),
         "AccountLimitExceededException" => refuse!(
             "runner-limit",
-            "no changes made: CodeBuild runs as many builds as the project or the account may: {}\n  help: try again when another build has \
-             ended, or raise `concurrent_builds` of the project, or the account's quota for builds on this kind of machine",
+            "no changes made: CodeBuild starts no more builds: {}\n  help: try again when another build has ended; remove `concurrent_builds` from \
+             the project, so that builds wait for each other; or request a higher quota for builds on this kind of machine",
             error.message
         ),
         _ if error.kind == ErrorKind::Unavailable => {
@@ -303,6 +318,7 @@ async fn package(
         parallelism,
         lock_timeout,
         roll_back_on_failure: !arguments.no_rollback,
+        stats: global.stats,
         actor: actor(),
         profile: global.profile.clone(),
         plan_again: (!is_from_file).then(|| format!("{} {option}", session.command_line(goal.command()))),
@@ -337,7 +353,7 @@ async fn follow_run(runner: &Runner<'_>, run: &RemoteRun, connected: &ConnectedS
         view.show(line).await?;
     }
     view.end_run().await?;
-    let follow = follow_command(connected, runner.project);
+    let follow = follow_command(connected, run.project());
     match ended {
         None => {
             report::eprint(&format!("Detached: the build continues. `{follow}` follows it again, `{follow} --stop` stops it."));

@@ -22,7 +22,7 @@ pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
     /// Return to the state after this revision, instead of undoing the last run.
-    #[arg(long, value_name = "REVISION")]
+    #[arg(long, value_name = "REVISION", value_parser = super::parse_whole::<u64>)]
     to: Option<u64>,
     /// Undo the last release of this service, which Argo CD installs: revert its commit in the Git repository, push, and wait for Argo CD.
     #[arg(long, value_name = "NAME", conflicts_with = "to")]

@@ -67,7 +67,8 @@ async fn apply_package(package: RemotePackage) -> Result<u8> {
         output: OutputFormat::Json,
         color: Color::Never,
         quiet: false,
-        stats: false,
+        stats: options.stats,
+        // The log goes to the client, from the start of the process.
         verbose: 0,
         log: None,
     };

@@ -1,4 +1,4 @@
-//! Files of saved plans: `plan --out` writes one, `apply` reads one.
+//! Files of saved plans: `plan --out` writes one, `apply` and `destroy` read one.
 
 use std::{
     fs,
@@ -8,15 +8,36 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{StackArguments, refusal::refuse};
+use super::{StackArguments, advice, refusal::refuse, selection::SelectionArguments};
 use crate::{
     core::private_files,
-    engine::saved_plan::{DefinitionSource, SavedPlan},
+    engine::{
+        plan::{Goal, Selection},
+        saved_plan::{DefinitionSource, SavedPlan},
+        session,
+    },
 };
 
-/// Reads the saved plan at `target`; `None` if it is a definition.
-pub fn read(target: &StackArguments) -> Result<Option<SavedPlan>> {
-    let path = target.path()?;
+/// A saved plan, and the definition and options that it is for.
+pub struct OpenedPlan {
+    /// The plan.
+    pub saved: SavedPlan,
+    /// File of the plan.
+    pub file: PathBuf,
+    /// Definition and options of the plan.
+    pub target: StackArguments,
+    /// Whether the arguments state what the plan must be for. Then the plan decides nothing itself, not even the region.
+    pub is_expected: bool,
+}
+
+/// Reads the saved plan that the arguments name; `None` if they name a definition. Refuses a plan for another goal, or for something else than the
+/// arguments beside it state.
+pub fn read(target: &StackArguments, selection: &SelectionArguments, goal: Goal) -> Result<Option<OpenedPlan>> {
+    // Beside a saved plan, `--file` states its definition.
+    let path = match &target.file {
+        Some(file) => file.clone(),
+        None => target.path()?,
+    };
     let file = path.display();
     let by_name = path.extension().is_some_and(|extension| extension == "acmeplan");
     let text = match fs::read_to_string(&path) {
@@ -25,18 +46,76 @@ pub fn read(target: &StackArguments) -> Result<Option<SavedPlan>> {
         // Loading the definition reports the error.
         _ => return Ok(None),
     };
-    if target.env.is_some() || !target.set.is_empty() || !target.values.is_empty() {
-        refuse!(
-            "saved-plan",
-            "`{file}` is a saved plan, which contains its environment and values: remove `--env`, `--set` and `--values`"
-        );
-    }
-    match SavedPlan::parse(&text) {
-        Ok(saved) => Ok(Some(saved)),
+    let saved = match SavedPlan::parse(&text) {
+        Ok(saved) => saved,
         Err(unfit) => {
             refuse!("unfit-plan", "can't apply the saved plan `{file}`: {unfit}\n  help: plan again with `acme plan … --out {file}`")
         }
+    };
+    if saved.goal != goal {
+        let what = match saved.goal {
+            Goal::Apply => "applies the definition",
+            Goal::Destroy => "deletes resources of the stack (`--destroy`)",
+        };
+        let run = advice::apply_saved_plan(saved.goal, &path);
+        refuse!("unexpected-plan", "no changes made: the plan in `{file}` {what}\n  help: run `{run}` to apply exactly this plan");
     }
+    let is_expected = target.env.is_some() || target.file.is_some() && target.file_option.is_some();
+    if is_expected {
+        let differences = unexpected(&saved, target, &selection.selection()?);
+        if !differences.is_empty() {
+            let list: String = differences.iter().map(|difference| format!("\n  {difference}")).collect();
+            refuse!("unexpected-plan", "no changes made: the plan in `{file}` is not for what was stated beside it{list}");
+        }
+    } else if !target.set.is_empty() || !target.values.is_empty() || !selection.is_empty() {
+        refuse!(
+            "saved-plan",
+            "`{file}` is a saved plan, which contains its values and its selection: remove `--set`, `--values`, `--only`, `--except` and `--replace`"
+        );
+    }
+    let planned = stack_arguments(&saved);
+    let target = if is_expected {
+        StackArguments { file: planned.file, file_option: None, env: target.env.clone().or(planned.env), ..target.clone() }
+    } else {
+        planned
+    };
+    Ok(Some(OpenedPlan { saved, file: path, target, is_expected }))
+}
+
+/// What the plan is for, where that is not what the arguments state.
+fn unexpected(saved: &SavedPlan, stated: &StackArguments, selection: &Selection) -> Vec<String> {
+    let SavedPlan { definition, environment, .. } = saved;
+    let mut found = Vec::new();
+    if let Some(file) = stated.file_option.as_ref().filter(|file| !is_same_file(file, Path::new(&definition.file))) {
+        found.push(format!("it is for the definition `{}`, not `{}`", definition.file, file.display()));
+    }
+    // Its two names of the environment differ only in a forged plan.
+    let planned = [Some(environment.as_str()), definition.env.as_deref()];
+    if let Some(name) = &stated.env
+        && let Some(other) = planned.into_iter().flatten().find(|planned| **planned != **name)
+    {
+        found.push(format!("it is for the environment `{other}`, not `{name}`"));
+    }
+    let sets = |all: &[(String, String)]| all.iter().map(|(key, value)| format!(" --set {key}={value}")).collect::<String>();
+    let files = |all: &[String]| all.iter().map(|file| format!(" --values {file}")).collect::<String>();
+    let stated_values: Vec<String> = stated.values.iter().map(|file| file.display().to_string()).collect();
+    for (planned, stated) in [
+        (sets(&definition.set), sets(&stated.set)),
+        (files(&definition.values), files(&stated_values)),
+        (session::selection_options(&saved.selection), session::selection_options(selection)),
+    ] {
+        let quoted = |options: &str| if options.is_empty() { "none".to_owned() } else { format!("`{}`", options.trim_start()) };
+        if planned != stated {
+            found.push(format!("it was made with {}; stated: {}", quoted(&planned), quoted(&stated)));
+        }
+    }
+    found
+}
+
+/// Whether both paths name the same file.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let resolved = |path: &Path| fs::canonicalize(path).ok();
+    one == other || resolved(one).is_some_and(|path| Some(path) == resolved(other))
 }
 
 /// Definition of a saved plan.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{DONE, FAILED, GlobalArguments, OutputFormat, StackArguments, confirm, open, refusal::refuse};
 use crate::{
     definition::Stack,
-    engine::backend::{BucketCreation, HeldLease, TAKEOVER_DELAY, TERM},
+    engine::backend::{BucketCreation, HeldLease, TAKEOVER_DELAY},
     report,
 };
 
@@ -41,7 +41,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
             report::eprint(&format!(
                 "{name} ({environment}) is locked by {holder}.\nThe last heartbeat was {silent} ago, by the clock of this machine."
             ));
-            if holder.since_last_heartbeat() < TERM && !holder.has_exited() {
+            if holder.seems_active() {
                 "That run seems to be active. Remove its lease anyway? The run stops within seconds and remains unfinished."
             } else {
                 "Remove the lease?"

@@ -94,17 +94,37 @@ fn syntax_error(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
     let lower = message.to_lowercase();
     let line = source.text.get(..start).map_or("", |before| before.rsplit('\n').next().unwrap_or_default());
     let help = if line.trim_end().ends_with(['{', ':', '[', ',', '-']) && is_expression(source, start) {
-        "put the expression in quotes: `\"{{ … }}\"`"
+        let message = "this is not valid YAML: an expression has no quotes, so YAML takes its braces for a map";
+        return Diagnostic::new("syntax", message).at(Some(start..start + length)).help("put the expression in quotes: `\"{{ … }}\"`");
+    } else if let Some((message, help)) = own_words(&lower) {
+        return Diagnostic::new("syntax", message).at(Some(start..start + length)).help(help);
     } else if lower.contains("duplicate") {
         "a key may occur only once: rename or merge the two"
-    } else if ["depth", "nesting", "recursion", "alias replay"].iter().any(|word| lower.contains(word)) {
-        "reduce nesting and aliases: a definition may have at most 64 levels"
+    } else if ["depth", "nesting", "recursion"].iter().any(|word| lower.contains(word)) {
+        "reduce the nesting: a definition may have at most 64 levels"
     } else if lower.contains("tab") {
         "indent with spaces, not with tabs"
     } else {
         "check the indentation, and put text with `: `, `#`, `{` or `*` in quotes"
     };
     Diagnostic::new("syntax", format!("this is not valid YAML: {message}")).at(Some(start..start + length)).help(help)
+}
+
+/// Message and remedy in place of those for callers of the parser.
+fn own_words(message: &str) -> Option<(String, &'static str)> {
+    if message.contains("multiple yaml documents") {
+        let text = "a definition is one YAML document, and `---` begins a second one";
+        return Some((text.to_owned(), "remove `---`, or split the file"));
+    }
+    if message.contains("alias replay") {
+        let text = format!("the aliases (`*name`) expand to more than {MAX_ALIAS_NODES} values");
+        return Some((text, "use fewer aliases inside of anchored values, or a module: `acme explain include`"));
+    }
+    if message.contains("expected string scalar") {
+        let text = "this is not valid YAML: the key of a map must be text, not a map or a list";
+        return Some((text.to_owned(), "write `key: value`, and put text with `: `, `#`, `{` or `*` in quotes"));
+    }
+    None
 }
 
 /// Whether an error is at an expression without quotes: YAML takes its braces for maps.

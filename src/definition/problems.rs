@@ -65,7 +65,13 @@ pub fn parse_all(value: &Value, parse: impl Fn(&Value) -> Result<Value, Vec<Prob
 pub fn add_rule_violations(resource_type: &ResourceType, canonical: Option<&Value>, written: &Value, problems: &mut Vec<Problem>) {
     for problem in resource_type.check(canonical.unwrap_or(written)) {
         let at = canonical.map_or_else(|| problem.pointer.clone(), |canonical| written_pointer(&problem.pointer, canonical, written));
-        if !problems.iter().any(|other| other.pointer == at) {
+        // Within a value of a wrong form, everything else follows from that.
+        let is_within = |other: &Problem| {
+            let is_wrong_form =
+                !other.pointer.is_empty() && ["invalid type", "expected "].iter().any(|words| other.message.starts_with(words));
+            is_wrong_form && at.strip_prefix(&other.pointer).is_some_and(|rest| rest.starts_with('/'))
+        };
+        if !problems.iter().any(|other| other.pointer == at || is_within(other)) {
             problems.push(Problem { pointer: at, ..problem });
         }
     }
@@ -231,6 +237,12 @@ fn has_secret_name(pointer: &str) -> bool {
 
 /// Rewords serde's "invalid type: string \"5\", expected u32", with a remedy.
 fn describe_wrong_type(at: &str, message: &str, wrong: Option<&Value>) -> Option<(String, Option<String>)> {
+    if let Some((_, expected)) = message.strip_prefix("invalid value: ").and_then(|rest| rest.split_once(", expected ")) {
+        let (least, most) = integer_range(expected)?;
+        let found =
+            wrong.filter(|value| value.is_number() && !has_secret_name(at)).map(|value| format!(", not {value}")).unwrap_or_default();
+        return Some((format!("expected a whole number from {least} to {most}{found}"), None));
+    }
     let (found, expected) = message.strip_prefix("invalid type: ")?.split_once(", expected ")?;
     let number = matches!(expected, "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "f64" | "usize");
     let words = match expected {
@@ -256,17 +268,40 @@ fn describe_wrong_type(at: &str, message: &str, wrong: Option<&Value>) -> Option
             Some(format!("write a list: [{}]", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         }
         _ if words == "a map of fields" => Some("write `field: value` pairs below it".into()),
+        _ if words == "true or false" => Some("write `true` or `false`".into()),
+        _ if expected == "f64" => Some("write a number without quotes".into()),
         _ if number => Some("write a whole number without quotes".into()),
+        Some(Value::Array(items)) if words == "text" => Some(match items.as_slice() {
+            [Value::String(one)] => format!("write it without brackets: {one}"),
+            _ => "write one text, not a list".into(),
+        }),
+        Some(Value::Object(_)) if words == "text" => Some("write one text, not `field: value` pairs".into()),
+        _ if words == "text" => Some("write a text".into()),
+        _ if words == "a list" => Some("write a list: `[…]`, or lines that begin with `- `".into()),
         _ => None,
     };
     let found = match wrong {
         Some(Value::String(_) | Value::Number(_)) if has_secret_name(at) => "a secret".to_owned(),
         Some(Value::String(text)) => format!("the string {}", quoted(text)),
         Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+        Some(Value::Null) => "null".to_owned(),
         Some(other) => describe_type(other).to_owned(),
         None => found.to_owned(),
     };
     Some((format!("expected {words}, not {found}"), remedy))
+}
+
+/// Range of an integer type of Rust, which serde names.
+fn integer_range(name: &str) -> Option<(i128, i128)> {
+    Some(match name {
+        "u8" => (0, u8::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u32" => (0, u32::MAX.into()),
+        "u64" | "usize" => (0, u64::MAX.into()),
+        "i32" => (i32::MIN.into(), i32::MAX.into()),
+        "i64" => (i64::MIN.into(), i64::MAX.into()),
+        _ => return None,
+    })
 }
 
 /// Description of a top-level field in the schema.

@@ -387,7 +387,7 @@ resources:
         (Some(9), "`cidr` of `subnet.c`: the prefix length must be between /16 and /28, not /29"),
     ];
     assert_eq!(said, expected);
-    assert!(sizes.iter().all(|problem| problem.help.as_deref().is_some_and(|help| help.starts_with("IPv4 range"))));
+    assert!(sizes.iter().all(|problem| problem.help.as_deref().is_some_and(|help| help.starts_with("for example `10."))));
     // The other problems of the third subnet are reported in the same run.
     let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
     assert!(messages.contains(&"`subnet.c` has no `vpc`") && messages.contains(&"`dns64` of `subnet.c`: expected true or false, not 5"));
@@ -465,6 +465,12 @@ fn reports_stack_names_that_collide_with_reserved_prefixes() {
             "load_balancer: { web: { subnets: [{ id: subnet-1 }, { id: subnet-2 }], security_groups: [{ id: sg-1 }] } }",
             "`internal-web`",
         ),
+        (
+            "eks",
+            "eks_fargate_profile: { web: { cluster: { id: a }, pod_execution_role: { arn: 'arn:aws:iam::123456789012:role/a' }, subnets: [{ id: \
+             subnet-1 }], selectors: [{ namespace: a }] } }",
+            "`eks_fargate_profile.web` would be named `eks-web`",
+        ),
         ("xn--shop", "s3_bucket: { files: {} }", "`s3_bucket.files` would be named"),
     ] {
         let text = format!("stack: {stack}\nresources: {{ {resource} }}\n");
@@ -475,7 +481,10 @@ fn reports_stack_names_that_collide_with_reserved_prefixes() {
         assert_eq!(problem.line(&source), Some(1), "{stack}");
         // Its own name helps.
         let own = source.text.replace(": { vpc", ": { name: web, vpc").replace("{ value", "{ name: url, value");
-        let own = own.replace("{ subnets", "{ name: web, subnets").replace("files: {}", "files: { name: files-of-the-shop }");
+        let own = own
+            .replace("{ cluster", "{ name: web, cluster")
+            .replace("{ subnets", "{ name: web, subnets")
+            .replace("files: {}", "files: { name: files-of-the-shop }");
         assert!(load(&Source::new("stack.yaml", own), &LoadOptions::default()).is_ok(), "{stack}");
     }
     assert!(

@@ -16,6 +16,9 @@ pub fn all_codes() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
+/// Length from which on a word in capitals and small letters is taken for a code of AWS.
+const MIN_AWS_CODE: usize = 8;
+
 /// Explanation of a code. AWS's own codes are explained by their kind.
 pub fn explain(code: &str) -> Option<String> {
     // `Unreachable` is an error, `unreachable` a kind.
@@ -24,7 +27,9 @@ pub fn explain(code: &str) -> Option<String> {
     let known = |code: &str| found(code).map(|(name, text)| format!("{name}\n\n{text}\n"));
     let of_aws = || {
         let sort = Error::from_code(code, "").kind;
-        let text = known(error_kind_code(sort)).filter(|_| sort != ErrorKind::Rejected)?;
+        // Any other word is none of AWS's codes.
+        let is_written_as_code = code.starts_with(|c: char| c.is_ascii_uppercase()) && code.len() > MIN_AWS_CODE;
+        let text = known(error_kind_code(sort)).filter(|_| sort != ErrorKind::Rejected || is_written_as_code)?;
         Some(format!("`{code}` is an AWS error code of the kind\n\n{text}"))
     };
     known(code).or_else(of_aws)
@@ -148,6 +153,7 @@ mod tests {
     fn explains_an_aws_code_by_its_error_kind() {
         assert!(explain("DependencyViolation").is_some_and(|text| text.contains("conflict")));
         assert!(explain("LOCKED").is_some_and(|text| text.starts_with("Locked")));
+        assert!(explain("DBSubnetGroupDoesNotCoverEnoughAZs").is_some_and(|text| text.contains("rejected")));
         assert_eq!(explain("no-such-code"), None);
     }
 }

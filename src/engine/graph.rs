@@ -48,6 +48,9 @@ pub struct Node {
     /// Number of resources of a section.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<usize>,
+    /// Section of the definition that declares it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub section: Option<String>,
     /// Physical id, if it exists.
     pub id: Option<String>,
     /// Planned action.
@@ -90,6 +93,7 @@ impl Graph {
         let mut nodes: BTreeMap<Address, Node> = BTreeMap::new();
         for declared in stack.resources.values() {
             let node = Node {
+                section: declared.section().map(str::to_owned),
                 spec: Some(declared.spec.clone()),
                 estimated_seconds: declared.resource_type.typical_duration.as_secs(),
                 ..Node::default()

@@ -1,5 +1,5 @@
 //! Revisions of a stack: the runs, their times and outcomes. A history, not the state: without it, plans are the same,
-//! except that fields which a definition no longer sets are left alone.
+//! except that fields which a definition no longer sets are left alone, and that changes of outputs are not shown.
 
 mod run_progress;
 mod run_summary;
@@ -8,11 +8,12 @@ mod stored;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     core::{Address, EnvironmentName, LiveResource, Result, StackName},
     engine::{
-        backend::{Backend, Key, WriteCondition, with_patience},
+        backend::{Backend, HeldLease, Key, Lease, WriteCondition, with_patience},
         journal::{Journal, Replay, RunInfo, RunOutcome, RunPhase, replay},
         plan::DeclaredFields,
     },
@@ -27,6 +28,8 @@ pub use stored::{RevisionSummary, StoredRevision};
 pub struct History {
     backend: Backend,
     key: Key,
+    stack: StackName,
+    environment: EnvironmentName,
 }
 
 /// Record of a finished run.
@@ -52,6 +55,9 @@ pub struct Revision {
     /// Fields that the definition set: what it sets no longer returns to its default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub declared: DeclaredFields,
+    /// Outputs of the definition, with references.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, Value>,
 }
 
 /// Last run that can be undone.
@@ -74,7 +80,17 @@ pub const FORMAT: &str = "acme-revision/2";
 impl History {
     /// Creates the history of a stack and environment.
     pub fn new(backend: Backend, stack: &StackName, environment: &EnvironmentName) -> History {
-        History { backend, key: Key::revisions(stack, environment) }
+        let key = Key::revisions(stack, environment);
+        History { backend, key, stack: stack.clone(), environment: environment.clone() }
+    }
+
+    /// Whether the run that began at this time, in milliseconds since 1970, is under way: its process holds the lease and seems to be active.
+    /// One that began before the holder took the lease is another one.
+    async fn is_under_way(&self, started_at: u64) -> Result<bool> {
+        match Lease::held(&self.backend, &self.stack, &self.environment).await? {
+            Some(HeldLease::By { holder, .. }) => Ok(holder.since <= started_at && holder.seems_active()),
+            Some(HeldLease::Damaged { .. }) | None => Ok(false),
+        }
     }
 
     /// Returns the numbers of all revisions, the latest last.
@@ -162,19 +178,19 @@ impl History {
         Ok(LastCompletedRun::None)
     }
 
-    /// Returns the fields that the definition of the last finished run before this one set.
+    /// Returns the fields that the definition of the last finished run before this one set, and its outputs.
     ///
     /// # Errors
     /// Fails if the backend can't be read.
-    pub async fn declared_before(&self, number: u64) -> Result<DeclaredFields> {
+    pub async fn declared_before(&self, number: u64) -> Result<(DeclaredFields, BTreeMap<String, Value>)> {
         for earlier in self.revision_numbers().await?.into_iter().rev().filter(|earlier| *earlier < number) {
             if let Some(stored) = self.stored_revision(earlier).await?
                 && matches!(stored.summary.outcome, RunOutcome::Done | RunOutcome::Kept)
             {
-                return Ok(stored.summary.declared);
+                return Ok((stored.summary.declared, stored.summary.outputs));
             }
         }
-        Ok(DeclaredFields::new())
+        Ok((DeclaredFields::new(), BTreeMap::new()))
     }
 
     /// Creates the journal of the next revision.

@@ -1,31 +1,14 @@
 //! Outputs of stacks: their values, and what other stacks can read of them.
 //!
-//! The backend has the outputs as the definition has them, with references. Their values follow from the resources in the record of the latest
-//! run, so they are right after a rollback, too, and there are no secrets that the record does not have.
+//! The record of a run has the outputs as the definition has them, with references. Their values follow from the resources in the record, so they
+//! are right after a rollback, too, and there are no secrets that the record does not have.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{
-    backend::{Backend, Key, WriteCondition, with_patience},
-    history::History,
-};
-use crate::{
-    core::{Address, EnvironmentName, LiveResource, Result, StackName, expression},
-    definition::Stack,
-};
-
-/// Name and version of the format.
-const FORMAT: &str = "acme-stack-outputs/1";
-
-/// Outputs in the backend.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct StoredOutputs {
-    format: String,
-    outputs: BTreeMap<String, Value>,
-}
+use super::{backend::Backend, history::History};
+use crate::core::{Address, EnvironmentName, LiveResource, Result, StackName, expression};
 
 /// Outputs of a stack at a revision.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,21 +28,6 @@ pub fn resolve(outputs: &BTreeMap<String, Value>, live: &BTreeMap<Address, LiveR
     outputs.iter().map(|(name, value)| (name.clone(), null_if_unresolved(resolve_known(value)))).collect()
 }
 
-/// Writes the outputs of a stack for others, if they differ from those in the backend.
-///
-/// # Errors
-/// Fails if the backend can't be read or written.
-pub async fn store(backend: &Backend, stack: &Stack) -> Result<()> {
-    let key = Key::outputs(&stack.name, &stack.environment);
-    let before = backend.get(&key).await?;
-    let stored = before.as_ref().and_then(|object| serde_json::from_slice::<StoredOutputs>(&object.bytes).ok());
-    if before.is_none() && stack.outputs.is_empty() || stored.is_some_and(|stored| stored.outputs == stack.outputs) {
-        return Ok(());
-    }
-    let text = serde_json::to_vec(&StoredOutputs { format: FORMAT.to_owned(), outputs: stack.outputs.clone() })?;
-    with_patience(|| backend.put(&key, &text, &WriteCondition::Always)).await.map(drop)
-}
-
 /// Reads the outputs of a stack; `None` if it does not exist.
 ///
 /// # Errors
@@ -68,8 +36,5 @@ pub async fn read(backend: &Backend, stack: &StackName, environment: &Environmen
     let history = History::new(backend.clone(), stack, environment);
     let Some(latest) = history.snapshot().await?.latest().await?.0 else { return Ok(None) };
     let Some(live) = latest.live(|_| true).filter(|live| !live.is_empty()) else { return Ok(None) };
-    let object = backend.get(&Key::outputs(stack, environment)).await?;
-    let stored = object.and_then(|object| serde_json::from_slice::<StoredOutputs>(&object.bytes).ok());
-    let outputs = stored.map(|stored| stored.outputs).unwrap_or_default();
-    Ok(Some(RecordedOutputs { revision: latest.summary.run.revision, values: resolve(&outputs, &live) }))
+    Ok(Some(RecordedOutputs { revision: latest.summary.run.revision, values: resolve(&latest.summary.outputs, &live) }))
 }

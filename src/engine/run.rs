@@ -154,7 +154,7 @@ impl Run {
         }
         // What a partial plan leaves out is as it was.
         let is_whole = outcome == RunOutcome::Done && plan.partial.as_ref().is_none_or(|partial| partial.left_out.is_empty());
-        let declared = if is_whole { declared } else { self.with_recorded_fields(declared).await };
+        let declared = if is_whole { declared } else { self.as_recorded(declared.fields).await };
         self.finish(&journal, started_at, outcome, &execution, (live, declared)).await;
         Ok(RunResult { revision: self.info.revision, outcome, execution, rollback, interrupted })
     }
@@ -170,7 +170,7 @@ impl Run {
         let interrupted = execution.interrupted;
         let outcome = if execution.is_success() { RunOutcome::RolledBack } else { RunOutcome::Stuck };
         let live = self.with_recorded_rest(execution.live.clone(), &undo.stack).await;
-        let declared = self.with_recorded_fields(DeclaredFields::new()).await;
+        let declared = self.as_recorded(DeclaredFields::new()).await;
         self.finish(&journal, started_at, outcome, &execution, (live, declared)).await;
         Ok(RunResult { revision: self.info.revision, outcome, execution, rollback: None, interrupted })
     }
@@ -263,12 +263,14 @@ impl Run {
         live
     }
 
-    /// Fields of an unfinished run, with those of the record: it may not have returned them to their defaults yet.
-    async fn with_recorded_fields(&self, mut declared: DeclaredFields) -> DeclaredFields {
+    /// Fields of an unfinished run, with those of the record: it may not have returned them to their defaults yet. Outputs are those of the
+    /// record.
+    async fn as_recorded(&self, mut fields: DeclaredFields) -> Declared {
         let latest = async { self.history.snapshot().await?.latest().await };
-        let recorded = latest.await.ok().and_then(|(latest, _)| latest).map(|latest| latest.summary.declared);
-        add_fields(&mut declared, recorded.unwrap_or_default());
-        declared
+        let recorded = latest.await.ok().and_then(|(latest, _)| latest).map(|latest| latest.summary);
+        let (recorded, outputs) = recorded.map(|recorded| (recorded.declared, recorded.outputs)).unwrap_or_default();
+        add_fields(&mut fields, recorded);
+        Declared { fields, outputs }
     }
 
     /// Resources as the last run recorded them. Without a record, they are known without the details that a deletion does not read.
@@ -284,13 +286,15 @@ impl Run {
         started_at: u64,
         outcome: RunOutcome,
         execution: &execute::ExecuteOutcome,
-        (live, declared): (BTreeMap<Address, LiveResource>, DeclaredFields),
+        (live, declared): (BTreeMap<Address, LiveResource>, Declared),
     ) {
         let done = execution.completed.iter().map(|(address, op)| (op.to_string(), address.clone())).collect();
         let format = FORMAT.to_owned();
         let other_regions = live.values().filter_map(|live| Some((live.type_name.clone(), live.region.clone()?))).collect();
         let ended_at = unix_millis(SystemTime::now());
-        let revision = Revision { format, run: self.info.clone(), started_at, ended_at, outcome, done, other_regions, live, declared };
+        let Declared { fields: declared, outputs } = declared;
+        let revision =
+            Revision { format, run: self.info.clone(), started_at, ended_at, outcome, done, other_regions, live, declared, outputs };
         let ended = async {
             journal.write(Record::End { outcome }).await?;
             self.history.save(&revision).await
@@ -316,8 +320,17 @@ pub(in crate::engine) struct ApplyRequest<'a> {
     pub covers_whole_stack: bool,
     /// Whether to roll back after a failure.
     pub roll_back_on_failure: bool,
-    /// Fields to record, see [`Revision::declared`].
-    pub declared: DeclaredFields,
+    /// What to record of the definition.
+    pub declared: Declared,
+}
+
+/// What a run records of its definition.
+#[derive(Clone, Debug, Default)]
+pub(in crate::engine) struct Declared {
+    /// See [`Revision::declared`].
+    pub fields: DeclaredFields,
+    /// See [`Revision::outputs`].
+    pub outputs: BTreeMap<String, Value>,
 }
 
 /// Adds the fields with the fact `own_read` that these specs have.

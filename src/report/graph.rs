@@ -88,13 +88,15 @@ pub fn json(graph: &Graph) -> Value {
 
 /// Renders a self-contained page: no network, no library.
 pub fn html(graph: &Graph) -> String {
-    page(graph, &graph_title(graph), "", "")
+    page(graph, &graph_title(graph), &Assets { policy: "", style: &[STYLE], script: &[LAYOUT, DRAWING, PANEL] })
 }
 
 /// Renders the page that `graph --serve` shows, which gets its state as events.
 pub fn live_page(graph: &Graph) -> String {
     let place = if printer::is_simulated() { ", simulated cloud" } else { "" };
-    page(graph, &format!("{}{place}", graph_title(graph)), "; connect-src 'self'", include_str!("live.js"))
+    let title = format!("{} ({}){place}", graph.stack, graph.environment);
+    let script = [&[LAYOUT, DRAWING, PANEL][..], &LIVE_SCRIPTS].concat();
+    page(graph, &title, &Assets { policy: "; connect-src 'self'", style: &[STYLE, include_str!("graph/live.css")], script: &script })
 }
 
 /// Data of an event of that page.
@@ -102,19 +104,42 @@ pub fn live_event(value: &Value) -> String {
     printable_value(value).to_string()
 }
 
-/// The page with a title, and with a policy and a script in addition to its own.
-fn page(graph: &Graph, title: &str, policy: &str, script: &str) -> String {
+const STYLE: &str = include_str!("graph/style.css");
+const LAYOUT: &str = include_str!("graph/layout.js");
+const DRAWING: &str = include_str!("graph/drawing.js");
+const PANEL: &str = include_str!("graph/panel.js");
+/// Scripts of the page that follows a stack, in one module with the others. The last one subscribes to the events.
+const LIVE_SCRIPTS: [&str; 6] = [
+    include_str!("graph/live.js"),
+    include_str!("graph/plan.js"),
+    include_str!("graph/costs.js"),
+    include_str!("graph/run.js"),
+    include_str!("graph/history.js"),
+    include_str!("graph/events.js"),
+];
+
+/// Parts of a page, which are all inline.
+struct Assets<'a> {
+    /// Directives of the content security policy in addition to those of every page.
+    policy: &'a str,
+    style: &'a [&'a str],
+    script: &'a [&'a str],
+}
+
+/// The page with a title.
+fn page(graph: &Graph, title: &str, assets: &Assets<'_>) -> String {
     // Inside a script element, only `</script` and `<!--` are special.
     let data = printable_value(&json!(graph)).to_string().replace('<', "\\u003c");
     let title = printable_line(title).replace('&', "&amp;").replace('<', "&lt;");
     // By parts, so that a value can't contain another placeholder.
     let mut page = String::new();
-    for part in include_str!("graph.html").split("{{") {
+    for part in include_str!("graph/page.html").split("{{") {
         match part.split_once("}}") {
             Some(("TITLE", rest)) => page.extend([&title, rest]),
             Some(("DATA", rest)) => page.extend([&data, rest]),
-            Some(("POLICY", rest)) => page.extend([policy, rest]),
-            Some(("LIVE", rest)) => page.extend([script, rest]),
+            Some(("POLICY", rest)) => page.extend([assets.policy, rest]),
+            Some(("STYLE", rest)) => page.extend(assets.style.iter().copied().chain([rest])),
+            Some(("SCRIPT", rest)) => page.extend(assets.script.iter().copied().chain([rest])),
             _ => page.push_str(part),
         }
     }
@@ -155,8 +180,11 @@ fn dot_text(text: &str) -> String {
 }
 
 fn graph_title(graph: &Graph) -> String {
-    let time = format_duration(std::time::Duration::from_secs(graph.estimated_seconds));
-    format!("{} ({}), estimated time {time}", graph.stack, graph.environment)
+    let time = match graph.estimated_seconds {
+        0 => String::new(),
+        seconds => format!(", estimated time {}", format_duration(std::time::Duration::from_secs(seconds))),
+    };
+    format!("{} ({}){time}", graph.stack, graph.environment)
 }
 
 /// Edges not implied by others, and the critical path.

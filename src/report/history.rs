@@ -82,6 +82,7 @@ fn outcome_label(entry: &RunSummary) -> (&'static str, Style) {
         Some(RunOutcome::Kept) => ("kept", Style::Changed),
         Some(RunOutcome::Waiting) => ("waiting", Style::Changed),
         Some(RunOutcome::Stuck) => ("stuck", Style::Removed),
+        None if entry.running => ("running", Style::Changed),
         None => ("unfinished", Style::Removed),
     }
 }
@@ -197,6 +198,7 @@ mod tests {
             outcome: Some(RunOutcome::RolledBack),
             counts,
             unfinished: true,
+            running: false,
         };
         let short = RunSummary { outcome: None, ended_at: None, counts: ChangeCounts::default(), ..entry.clone() };
         let text = anstream::adapter::strip_str(&render_list(&[(12_345, Some(entry)), (12_344, Some(short)), (1, None)])).to_string();

@@ -30,6 +30,7 @@ pub fn plan(plan: &Plan) -> Value {
         "notes": plan.notes,
         "stacks": plan.stacks,
         "existing": plan.existing,
+        "outputs": plan.outputs,
         "warnings": plan.warnings,
     });
     if let Some(partial) = &plan.partial {
@@ -112,6 +113,7 @@ pub fn run_summary(entry: &RunSummary) -> Value {
         "ended_at": entry.ended_at.map(time::utc),
         "outcome": entry.outcome,
         "unfinished": entry.unfinished,
+        "running": entry.running,
         "continues": begin.continues,
         "commit": begin.commit,
         "definition": begin.definition,

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     path::Path,
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -14,10 +14,13 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value, json};
 
-use super::{Style, eprint, format_elapsed, telemetry::Telemetry};
-use crate::core::{
-    printable_line, private_files,
-    trace::{self, Call, Fact, Level, Record},
+use super::{Style, eprint, format_elapsed, print_json_line, telemetry::Telemetry};
+use crate::{
+    core::{
+        printable_line, private_files,
+        trace::{self, Call, Fact, Level, Record},
+    },
+    engine::remote::LOG_EVENT,
 };
 
 /// Format of the lines of a file; `docs/json.md` describes it.
@@ -28,6 +31,16 @@ const LONGEST_LINE: usize = 2000;
 
 /// Whether lines go to stderr: a live view would overwrite them.
 static SHOWS_LINES: AtomicBool = AtomicBool::new(false);
+
+/// The log of this process, for records of a remote run.
+static SINKS: OnceLock<Sinks> = OnceLock::new();
+
+/// Where records of a remote run go.
+#[derive(Debug)]
+struct Sinks {
+    shown: Option<Level>,
+    file: Option<&'static LogFile>,
+}
 
 /// Whether the log goes to stderr.
 pub(super) fn shows_lines() -> bool {
@@ -43,6 +56,8 @@ pub struct LogOptions<'a> {
     pub shown: Option<Level>,
     /// File to which everything is appended.
     pub file: Option<&'a Path>,
+    /// What to write to stdout as events, in a build whose client shows it.
+    pub to_client: Option<Level>,
 }
 
 /// The log of a command.
@@ -82,7 +97,9 @@ impl Log {
         let spans = telemetry.as_ref().map(Telemetry::spans);
         let shown = options.shown;
         SHOWS_LINES.store(shown.is_some(), Ordering::Relaxed);
-        let level = shown.max((file.is_some() || spans.is_some()).then_some(Level::Calls));
+        SINKS.set(Sinks { shown, file }).ok();
+        let to_client = options.to_client;
+        let level = shown.max(to_client).max((file.is_some() || spans.is_some()).then_some(Level::Calls));
         if let Some(level) = level {
             trace::install(level, move |record| {
                 if let Some(file) = file {
@@ -91,10 +108,13 @@ impl Log {
                 if let Some(spans) = &spans {
                     spans.add(record);
                 }
+                if to_client.is_some_and(|most| level_of(record) <= most) {
+                    print_json_line(&event_for_client(record)).ok();
+                }
                 if shown.is_some_and(|most| level_of(record) <= most)
-                    && let Some(line) = line(record)
+                    && let Some(text) = text(record)
                 {
-                    eprint(&Style::Faint.paint(line).to_string());
+                    show(record.started_at, &text);
                 }
             });
         }
@@ -114,6 +134,49 @@ impl Log {
     }
 }
 
+/// What the file and stderr of this command receive.
+pub fn recorded_level() -> Option<Level> {
+    let sinks = SINKS.get()?;
+    sinks.shown.max(sinks.file.map(|_| Level::Calls))
+}
+
+/// Shows a record of a remote run, and appends it to the file, as if this process had made it.
+pub fn relay(event: &Value) {
+    let (Some(sinks), Some(fields)) = (SINKS.get(), event["record"].as_object()) else { return };
+    if let Some(file) = sinks.file {
+        let mut fields = fields.clone();
+        fields.insert("remote".to_owned(), true.into());
+        file.append(fields);
+    }
+    let level = if event["level"] == "debug" { Level::Calls } else { Level::Decisions };
+    if sinks.shown.is_some_and(|most| level <= most)
+        && let Some(text) = event["text"].as_str()
+    {
+        let time = fields.get("time").and_then(Value::as_str).and_then(|time| time.parse::<Timestamp>().ok());
+        show(time.map_or_else(SystemTime::now, SystemTime::from), text);
+    }
+}
+
+/// Event of a build with a record.
+fn event_for_client(record: &Record) -> Value {
+    let level = if level_of(record) == Level::Calls { "debug" } else { "info" };
+    let mut fields = Map::new();
+    fields.insert("time".to_owned(), rfc3339(record.started_at).into());
+    fields.insert("event".to_owned(), event_name(record).into());
+    fields.extend(self::fields(record).as_object().cloned().unwrap_or_default());
+    json!({ "event": LOG_EVENT, "level": level, "text": text(record), "record": fields })
+}
+
+/// Prints a line on stderr.
+fn show(at: SystemTime, text: &str) {
+    eprint(&Style::Faint.paint(shown_line(at, text)).to_string());
+}
+
+fn shown_line(at: SystemTime, text: &str) -> String {
+    let local = timestamp(at).to_zoned(TimeZone::system());
+    format!("{} {}", local.strftime("%H:%M:%S%.3f"), printable_line(text)).chars().take(LONGEST_LINE).collect()
+}
+
 /// Tells that a trace is not complete, which fails no command.
 fn note_lost_trace(reason: &str) {
     eprint(&format!("{} can't send the trace to the OpenTelemetry collector: {reason}", Style::Changed.paint("note:")));
@@ -126,17 +189,26 @@ impl LogFile {
         Ok(LogFile { run: format!("{:016x}", trace::new_id()), file: Mutex::new(file) })
     }
 
-    /// Writes a line. A full disk does not stop a run.
+    /// Writes a line.
     fn write(&self, event: &str, at: SystemTime, fields: &Value) {
         let mut line = Map::new();
-        line.insert("time".to_owned(), timestamp(at).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string().into());
+        line.insert("time".to_owned(), rfc3339(at).into());
         line.insert("event".to_owned(), event.into());
-        line.insert("run".to_owned(), self.run.as_str().into());
         line.extend(fields.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())));
+        self.append(line);
+    }
+
+    /// Appends fields with the id of this command. A full disk does not stop a run.
+    fn append(&self, mut fields: Map<String, Value>) {
+        fields.insert("run".to_owned(), self.run.as_str().into());
         // One write, so that lines of parallel runs don't mix.
-        let text = format!("{}\n", Value::Object(line));
+        let text = format!("{}\n", Value::Object(fields));
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes()).ok();
     }
+}
+
+fn rfc3339(at: SystemTime) -> String {
+    timestamp(at).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 fn timestamp(at: SystemTime) -> Timestamp {
@@ -180,19 +252,16 @@ fn fields(record: &Record) -> Value {
     }
 }
 
-/// Line for a terminal; none for the end of a step, which the progress shows.
-fn line(record: &Record) -> Option<String> {
-    let text = match &record.fact {
+/// Text for people; none for the end of a step, which the progress shows.
+fn text(record: &Record) -> Option<String> {
+    Some(match &record.fact {
         Fact::Step { .. } => return None,
         Fact::Decision { topic, address: Some(address), message } if !message.contains(address.as_str()) => {
             format!("{topic} {address}: {message}")
         }
         Fact::Decision { topic, message, .. } => format!("{topic}: {message}"),
         Fact::Call(call) => call_line(call, record.duration),
-    };
-    let local = timestamp(record.started_at).to_zoned(TimeZone::system());
-    let text: String = format!("{} {}", local.strftime("%H:%M:%S%.3f"), printable_line(&text)).chars().take(LONGEST_LINE).collect();
-    Some(text)
+    })
 }
 
 fn call_line(call: &Call, duration: Duration) -> String {
@@ -237,7 +306,7 @@ mod tests {
             ..Call::default()
         };
         let record = record(Fact::Call(Box::new(call)));
-        let line = line(&record).expect("a line");
+        let line = text(&record).expect("a text");
         let expected = r#"call: EC2 CreateVpc {"cidr_block":"10.0.0.0/16"} -> 503 RequestLimitExceeded in 85 ms, attempt 2, request 7a62"#;
         assert!(line.ends_with(expected), "{line}");
         let fields = fields(&record);
@@ -247,7 +316,7 @@ mod tests {
     #[test]
     fn a_line_holds_no_line_break() {
         let fact = Fact::Decision { topic: "retry", address: Some("vpc.main".into()), message: "a\nb\u{1b}[31m".into() };
-        let line = line(&record(fact)).expect("a line");
+        let line = shown_line(SystemTime::UNIX_EPOCH, &text(&record(fact)).expect("a text"));
         assert!(!line.contains('\n') && line.contains("retry vpc.main: a"), "{line}");
     }
 }

@@ -39,7 +39,7 @@ impl OutcomeReport<'_> {
         let mut paragraphs = unrestored_warnings(ended);
         if ended.succeeded(self.command) {
             let what = format_counts(forward, &["created", "changed", "deleted", "forgotten"]);
-            let what = if what.is_empty() { "no changes".to_owned() } else { what };
+            let what = if what.is_empty() { "no resources changed".to_owned() } else { what };
             paragraphs.push(format!("{} {what} in {}.", Style::Added.paint("Done:"), super::format_elapsed(self.elapsed)));
             let recreated: Vec<String> = forward.created().iter().map(ToString::to_string).collect();
             if self.command == "rollback" && !recreated.is_empty() {

@@ -2,11 +2,17 @@
 
 mod change;
 mod fold;
+mod listing;
+mod outputs;
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-pub use self::change::risks;
 use self::change::{FIELD_INDENT, RenderContext, TagChanges, tag_changes, write_change};
+pub use self::{
+    change::risks,
+    listing::{details, listing},
+};
+use self::outputs::write_outputs;
 use super::{Place, Style, format_duration, layout::WIDTH, value::AddressNames};
 use crate::{
     core::{Address, printable_line},
@@ -131,10 +137,8 @@ fn write_head<'a>(
 /// Writes what is below the sections.
 fn write_tail(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::fmt::Result {
     write_partial(out, plan)?;
-    for needed in &plan.prerequisites {
-        writeln!(out, "  {} {}", Style::Added.paint("+"), Style::Added.paint(needed.to_string()))?;
-        writeln!(out, "      {}", Style::Faint.paint("the whole account needs it once; acme never deletes it"))?;
-    }
+    write_outputs(out, plan)?;
+    write_prerequisites(out, plan)?;
     writeln!(out)?;
     let summary = plan.summary();
     if plan.is_empty() {
@@ -145,7 +149,9 @@ fn write_tail(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::
             several => writeln!(out, "No changes: {several} resources match the definition.")?,
         }
     } else {
-        writeln!(out, "Plan: {}; {} unchanged.", summary.describe(), summary.unchanged)?;
+        writeln!(out, "Plan: {}; {} unchanged.", plan.describe(), summary.unchanged)?;
+    }
+    if plan.apply.node_count() + plan.clean_up.node_count() > 0 {
         let half = if plan.apply.node_count() > 0 { &plan.apply } else { &plan.clean_up };
         let path = critical_path(half, |step| plan.estimate(step));
         let mut path: Vec<String> = path.iter().map(|node| plan.changes[half[*node].change].address.to_string()).collect();
@@ -157,6 +163,14 @@ fn write_tail(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::
         out.write_str(&super::cost::render(costs, options.shows_all()))?;
     }
     write_notes(out, plan)
+}
+
+fn write_prerequisites(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
+    for needed in &plan.prerequisites {
+        writeln!(out, "  {} {}", Style::Added.paint("+"), Style::Added.paint(needed.to_string()))?;
+        writeln!(out, "      {}", Style::Faint.paint("the whole account needs it once; acme never deletes it"))?;
+    }
+    Ok(())
 }
 
 impl RenderOptions {

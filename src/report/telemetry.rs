@@ -8,7 +8,7 @@ use std::{
     future::Future,
     pin::Pin,
     str::FromStr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -48,6 +48,8 @@ type HttpError = Box<dyn std::error::Error + Send + Sync + 'static>;
 pub struct Telemetry {
     spans: Spans,
     started_at: SystemTime,
+    /// Address of the collector, for messages.
+    endpoint: String,
     task: JoinHandle<Result<(), String>>,
 }
 
@@ -78,14 +80,14 @@ impl Telemetry {
         let named = [opentelemetry_otlp::OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, opentelemetry_otlp::OTEL_EXPORTER_OTLP_ENDPOINT];
         let is_off = set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
             || set("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
-        if is_off || named.into_iter().all(|name| set(name).is_none()) {
-            return Ok(None);
-        }
+        let Some(endpoint) = named.into_iter().find_map(set).filter(|_| !is_off) else { return Ok(None) };
+        let endpoint = trace::redacted_text(&endpoint);
         let parent = set("TRACEPARENT").and_then(|text| Parent::parse(&text));
         if parent.as_ref().is_some_and(|parent| !parent.is_sampled) {
             return Ok(None);
         }
-        let client = CollectorClient(Arc::new(HttpProbe::new().map_err(|error| error.message)?));
+        let failure = Failure::default();
+        let client = CollectorClient { probe: Arc::new(HttpProbe::new().map_err(|error| error.message)?), failure: failure.clone() };
         let mut exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
@@ -104,7 +106,7 @@ impl Telemetry {
             scope: InstrumentationScope::builder("acme").with_version(env!("CARGO_PKG_VERSION")).build(),
             sender,
         };
-        Ok(Some(Telemetry { spans, started_at: SystemTime::now(), task: tokio::spawn(export_all(exporter, inbox)) }))
+        Ok(Some(Telemetry { spans, started_at: SystemTime::now(), endpoint, task: tokio::spawn(export_all(exporter, inbox, failure)) }))
     }
 
     /// Source of spans.
@@ -128,7 +130,7 @@ impl Telemetry {
         match timeout(LONGEST_WAIT, self.task).await {
             Ok(Ok(sent)) => sent,
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no answer within {} s", LONGEST_WAIT.as_secs())),
+            Err(_) => Err(format!("{}: no answer within {} s", self.endpoint, LONGEST_WAIT.as_secs())),
         }
     }
 }
@@ -242,7 +244,7 @@ impl Parent {
 }
 
 /// Sends spans in batches until the end. A batch that can't be sent is dropped.
-async fn export_all(exporter: SpanExporter, mut inbox: UnboundedReceiver<Message>) -> Result<(), String> {
+async fn export_all(exporter: SpanExporter, mut inbox: UnboundedReceiver<Message>, failure: Failure) -> Result<(), String> {
     let mut lost: Option<(usize, String)> = None;
     let mut batch = Vec::new();
     let mut ticks = tokio::time::interval(INTERVAL);
@@ -266,7 +268,9 @@ async fn export_all(exporter: SpanExporter, mut inbox: UnboundedReceiver<Message
             let count = spans.len();
             if let Err(error) = exporter.export(spans).await {
                 let (before, _) = lost.take().unwrap_or_default();
-                lost = Some((before + count, error.to_string()));
+                // The library does not pass on the reason.
+                let reason = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+                lost = Some((before + count, reason.unwrap_or_else(|| error.to_string())));
             }
         }
     }
@@ -275,7 +279,13 @@ async fn export_all(exporter: SpanExporter, mut inbox: UnboundedReceiver<Message
 
 /// Requests to the collector, with the proxy and the certificates of all calls.
 #[derive(Clone, Debug)]
-struct CollectorClient(Arc<HttpProbe>);
+struct CollectorClient {
+    probe: Arc<HttpProbe>,
+    failure: Failure,
+}
+
+/// Address and reason of the last request that failed.
+type Failure = Arc<Mutex<Option<String>>>;
 
 impl HttpClient for CollectorClient {
     fn send_bytes<'client, 'answer>(
@@ -291,8 +301,16 @@ impl HttpClient for CollectorClient {
             let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
             let headers = request.headers().iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
             // The message names the server and may name a password in its address.
-            let answer = self.0.post(&url, headers, request.into_body().to_vec()).await;
-            let (status, body) = answer.map_err(|error| trace::redacted_text(&error.message))?;
+            let answer = self.probe.post(&url, headers, request.into_body().to_vec()).await;
+            let answer = answer.map_err(|error| trace::redacted_text(&error.message));
+            let reason = match &answer {
+                Ok((200..300, _)) => None,
+                Ok((status, _)) => Some(format!("it answers with status {status}")),
+                Err(reason) => Some(reason.clone()),
+            };
+            let shown = trace::redacted_text(&url);
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = reason.map(|reason| format!("{shown}: {reason}"));
+            let (status, body) = answer?;
             Ok(Response::builder().status(status).body(Bytes::from(body))?)
         })
     }

@@ -41,7 +41,7 @@ use self::{
     resource::{Millis, SimulatedResource, Version, copy_at},
     store::{CloudState, Store},
     timing::CallCounter,
-    validation::describe,
+    validation::describe_user,
 };
 use crate::{
     aws::types,
@@ -356,7 +356,7 @@ impl Simulator {
             let users = users.filter(|user| !is_detached(user) && !is_deleted(user) && !deleted_with.contains(user));
             let users: Vec<&String> = users.collect();
             if let Some(user) = users.first().filter(|_| kind.blocked_by_dependents) {
-                return Err(constraints::in_use(kind, id, &describe(state, user), users.len() - 1));
+                return Err(constraints::in_use(kind, id, &describe_user(state, user, entry), users.len() - 1));
             }
             match recovery::window(kind, entry, on_delete) {
                 Some(window) => recovery::schedule_deletion(kind, entry, time, window),

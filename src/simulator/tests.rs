@@ -181,6 +181,11 @@ async fn refuses_to_delete_a_resource_in_use() {
     let error = cloud.simulator.delete(resource_type("vpc"), (None, &vpc), OnDelete::Delete).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Conflict, "DependencyViolation"));
     assert!(error.message.contains(&subnet) && error.message.contains("subnet.10.0.0.0/24"), "{error}");
+    assert!(!error.message.contains("of the stack"), "{error}");
+    let others: Tags = [(STACK_TAG.to_owned(), "rules".to_owned())].into();
+    cloud.simulator.retag(resource_type("subnet"), (None, &subnet), &others).await.unwrap();
+    let error = cloud.simulator.delete(resource_type("vpc"), (None, &vpc), OnDelete::Delete).await.unwrap_err();
+    assert!(error.message.contains("of the stack rules"), "{error}");
     cloud.simulator.delete(resource_type("subnet"), (None, &subnet), OnDelete::Delete).await.unwrap();
     cloud.simulator.delete(resource_type("vpc"), (None, &vpc), OnDelete::Delete).await.unwrap();
 }

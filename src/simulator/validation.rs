@@ -16,7 +16,8 @@ use super::{
 use crate::{
     aws::types,
     core::{
-        ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, RefusedChange, ResourceType, Result, iam_path, overlapping_exchange,
+        ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, RefusedChange, ResourceType, Result, STACK_TAG, iam_path,
+        overlapping_exchange,
     },
 };
 
@@ -324,6 +325,15 @@ fn validate_removed_entries(state: &CloudState, kind: &ResourceType, entry: &Sim
     match state.dependents_of(entry).into_iter().find(is_outside) {
         Some(dependent) => Err(constraints::in_use(kind, &entry.id, &describe(state, dependent), 0)),
         None => Ok(()),
+    }
+}
+
+/// A resource that uses another one, in a message: with its stack, if that is not the same.
+pub(super) fn describe_user(state: &CloudState, key: &str, used: &SimulatedResource) -> String {
+    let stack = state.resources.get(key).and_then(|user| user.latest().tags.get(STACK_TAG));
+    match stack.filter(|stack| used.latest().tags.get(STACK_TAG) != Some(*stack)) {
+        Some(stack) => format!("{} of the stack {stack}", describe(state, key)),
+        None => describe(state, key),
     }
 }
 

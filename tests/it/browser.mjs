@@ -23,7 +23,7 @@ await inTab(executablePath, pathToFileURL(page), async (tab, seen) => {
   await tab.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
   await tab.screenshot({ path: screenshot });
   await tab.emulateMediaFeatures([]);
-  await tab.$$eval('#panel a', links => links.find(link => link.textContent === 'kms_key.main').click());
+  await tab.$$eval('#panel button.link', links => links.find(link => link.textContent === 'kms_key.main').click());
   seen.followed = await panel();
   await tab.keyboard.press('Escape');
   seen.escaped = await panel();

@@ -110,8 +110,12 @@ fn values_count_in_their_documented_order() {
 fn problems_of_values_point_into_their_files() {
     let stack = ("stack.yaml", "stack: shop\nvalues: { zones: 2 }\nenvironments: { production: {} }\n");
     assert_problems(
-        &[stack, ("values/production.yaml", "zones: 3\nother: '{{ zone }}'\n")],
-        &["values/production.yaml:2:8", "`zone` is not defined", "did you mean `zones`?"],
+        &[stack, ("values/production.yaml", "zones: '{{ zone }}'\n")],
+        &["values/production.yaml:1:8", "`zone` is not defined", "did you mean `zones`?"],
+    );
+    assert_problems(
+        &[stack, ("values/production.yaml", "zones: 3\nzons: 4\n")],
+        &["values/production.yaml:2:1", "the definition has no value `zons`", "did you mean `zones`?"],
     );
     let folder = folder(&[stack, ("more.yaml", "zones: 3\nzone: 4\n"), ("values/test.yaml", "zones: 3\n")]);
     let more = folder.path().join("more.yaml").display().to_string();
@@ -558,8 +562,19 @@ fn check_other_stack(acme: &Acme) {
     );
     acme.apply(&stack);
     acme.assert_no_changes(&stack);
-    // A new output needs an apply without changes to the resources.
+    // Another value of an output is a change of its own, with a revision of its own.
     write(folder.path(), &[("network.yaml", &NETWORK.replace("name: web", "name: api"))]);
+    let changed = acme.run("plan", &network, &["--detailed-exitcode"]);
+    assert!(changed.code == 2 && changed.stdout.contains("\n outputs\n  ~ name: web → api\n"), "{}", changed.combined_output());
+    assert!(changed.stdout.contains("Plan: 1 output to change; "), "{}", changed.stdout);
+    assert_eq!(acme.plan(&network).0["outputs"], serde_json::json!([{ "name": "name", "before": "web", "after": "api" }]));
+    acme.apply(&network);
+    acme.assert_no_changes(&network);
+    assert!(acme.run("plan", &stack, &[]).assert_success().stdout.contains("reads shop-network (default) at revision 2"));
+    assert_eq!(acme.plan(&stack).changed_fields("parameter.name"), ["/value".to_owned()].into());
+    // A rollback returns to the earlier ones.
+    acme.run("rollback", &network, &["--yes"]).assert_success();
+    acme.assert_no_changes(&stack);
     acme.apply(&network);
     assert_eq!(acme.plan(&stack).changed_fields("parameter.name"), ["/value".to_owned()].into());
     acme.apply(&stack);

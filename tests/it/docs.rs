@@ -187,6 +187,9 @@ fn completions_and_man_pages_cover_every_command() {
     assert!(completed(&["acme", "rol"]).iter().any(|word| word == "rollback"), "{:?}", completed(&["acme", "rol"]));
     assert_eq!(completed(&["acme", "plan", "shop.yaml", "--env", ""]), ["production", "staging"]);
     assert_eq!(completed(&["acme", "forget", "shop.yaml", "vp"]), ["vpc.main"]);
+    for option in ["--only", "--except", "--replace"] {
+        assert_eq!(completed(&["acme", "plan", "shop.yaml", option, "vp"]), ["vpc.main"], "{option}");
+    }
     assert_eq!(completed(&["acme", "explain", "unknown-f"]), ["unknown-field"]);
     // The shell accepts the script.
     let (_, script, _) = run_acme(&["completions", "bash"]);

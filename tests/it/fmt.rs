@@ -89,6 +89,6 @@ fn printed_policies_have_the_standard_layout() {
     let acme = crate::acme::Acme::without_cloud();
     let quickstart = crate::acme::repository_stack("quickstart.yaml");
     let policy = acme.run("policy", &quickstart, &["--env", "production", "--resources"]).assert_success().stdout;
-    assert!(policy.contains("  plan-1:\n"), "{policy}");
+    assert!(policy.contains("  quickstart-production-plan-1:\n"), "{policy}");
     assert_eq!(run(folder.path(), &["-"], &policy).assert_success().stdout, policy);
 }

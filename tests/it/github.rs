@@ -200,6 +200,43 @@ fn installs_a_release_only_if_its_attestation_is_valid() {
     assert!(refused.code == 1 && refused.stderr.contains("must begin with https://"), "{}", refused.stderr);
 }
 
+/// Runs the script with these tools only.
+fn install_with_tools(folder: &Path, tools: &[&str], more: &[&str]) -> CommandOutput {
+    let bin = folder.join("only");
+    fs::create_dir_all(&bin).unwrap();
+    for tool in tools {
+        let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().expect("sh runs").stdout;
+        std::os::unix::fs::symlink(String::from_utf8(found).unwrap().trim(), bin.join(tool)).unwrap();
+    }
+    let mut process = Command::new("/bin/sh");
+    process.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh")).args(more).env("PATH", &bin).env_remove("GITHUB_PATH");
+    CommandOutput::from_output(process.env("HOME", folder).env("SHELL", "/bin/zsh").output().expect("sh runs"))
+}
+
+#[test]
+fn install_script_names_missing_tools_and_the_command_for_the_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let without_curl = install_with_tools(folder.path(), &["uname", "cat", "mktemp", "rm"], &["--version", "1.2.3"]);
+    assert_eq!(without_curl.code, 1);
+    assert_eq!(without_curl.stderr.lines().count(), 1, "{}", without_curl.stderr);
+    assert!(without_curl.stderr.contains("it needs curl: install curl"), "{}", without_curl.stderr);
+    let help = install_with_tools(folder.path(), &[], &["--help"]).assert_success();
+    for option in ["--version VERSION", "--to DIR", "--from URL"] {
+        assert!(help.stdout.contains(option), "{}", help.stdout);
+    }
+    let unknown = install_with_tools(folder.path(), &[], &["--upgrade"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("unknown argument: --upgrade (--help shows"), "{}", unknown.stderr);
+
+    write_release(folder.path());
+    let (to, from) = (folder.path().join("bin").display().to_string(), format!("file://{}", folder.path().display()));
+    let tools = ["curl", "tar", "gzip", "grep", "mkdir", "install", "sh", "sha256sum", "shasum"];
+    let has = |tool: &&&str| Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().expect("sh runs").status.success();
+    let tools: Vec<&str> = tools.iter().filter(has).copied().collect();
+    let done = install_with_tools(folder.path(), &tools, &["--version", "1.2.3", "--from", &from, "--to", &to]).assert_success();
+    let hint = format!("  export PATH=\"{to}:$PATH\"\nand add that line to {}/.zshrc", folder.path().display());
+    assert!(done.stdout.contains(&hint), "{}", done.stdout);
+}
+
 /// A tag can be moved to another commit.
 #[test]
 fn release_names_every_action_by_its_commit() {

@@ -47,11 +47,6 @@ fn folder() -> tempfile::TempDir {
     fs::remove_file(&program).expect("the link");
     fs::write(&program, script).expect("written");
     assert!(Command::new("chmod").arg("+x").arg(&program).status().expect("chmod runs").success());
-    let templates = folder.path().join("templates/github");
-    fs::create_dir_all(&templates).expect("a folder");
-    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/github")).expect("the templates").flatten() {
-        fs::copy(file.path(), templates.join(file.file_name())).expect("a copy");
-    }
     folder
 }
 

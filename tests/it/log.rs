@@ -202,8 +202,14 @@ fn calls_to_aws_are_logged_with_request_id_attempt_and_outcome() {
     let reads = named("DescribeParameters");
     assert_eq!((&reads[0]["error"], &reads[0]["status"], &reads[0]["attempt"]), (&json!("ThrottlingException"), &json!(400), &json!(1)));
     assert_eq!((&reads[1]["error"], &reads[1]["attempt"]), (&Value::Null, &json!(2)));
-    let retries = events(&log, "decision").into_iter().filter(|line| line["topic"] == "retry").count();
-    assert_eq!(retries, 1, "a retry is a decision");
+    let retries: Vec<&Value> = events(&log, "decision").into_iter().filter(|line| line["topic"] == "retry").collect();
+    let [retry] = retries[..] else { panic!("a retry is a decision: {retries:?}") };
+    let message = retry["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("SSM DescribeParameters again, ") && message.ends_with(" s after the failure: ThrottlingException"),
+        "{message}"
+    );
+    assert!(calls.iter().all(|call| call["parameters"].is_object()), "an input without fields is an object, too: {calls:?}");
 
     // As many as `--stats` counts, and no secret, authorization or token anywhere.
     assert!(done.stderr.contains("call: SSM PutParameter {"), "{}", done.stderr);

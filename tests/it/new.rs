@@ -180,9 +180,126 @@ fn writes_the_runner_of_remote_runs() {
         .collect();
     assert_eq!(services.into_iter().collect::<Vec<_>>(), ["logs", "s3"]);
     assert!(statements.iter().all(|statement| statement["Resource"] != serde_json::json!(["*"])), "{statements:#?}");
+    // The statements in comments are complete.
+    let mut is_block = false;
+    let lines = text.lines().map(|line| {
+        is_block = line.starts_with("        # backend-key:")
+            || line.starts_with("        # assume:")
+            || (is_block && line.starts_with("        #  "));
+        if is_block { line.replacen("# ", "", 1) } else { line.to_owned() }
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    std::fs::write(&definition, &text).expect("written");
+    let plan = acme.plan(&definition);
+    assert_eq!(plan.changes(), ["update iam_role.runner"], "{:#}", plan.0);
+    acme.apply(&definition);
+    let shown = acme.run("show", &definition, &[]).assert_success().stdout;
+    assert!(shown.contains("kms:GenerateDataKey") && shown.contains("sts:AssumeRole"), "{shown}");
     acme.destroy(&definition);
     for (option, value) in [("--size", "large"), ("--domain", "example.org")] {
         let refused = run_new(folder.path(), &["other", "--like", "remote", option, value]);
         assert!(refused.code != 0 && refused.stderr.contains(&format!("omit `{option}`")), "{}", refused.stderr);
     }
+}
+
+const SHOP: &str = "
+stack: shop
+region: eu-west-1
+environments: { staging: {}, production: {} }
+resources:
+  ecr_repository: { app: {} }
+";
+
+fn read_yaml(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_yaml::from_str(&text).expect("YAML")
+}
+
+/// The workflows and the roles for a definition, from an installed binary.
+#[test]
+fn writes_the_workflows_and_the_roles_for_github() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("stack.yaml"), SHOP).unwrap();
+    let like = ["github", "--like", "github", "--repository", "example/web"];
+    let done = run_new(folder.path(), &like).assert_success();
+    assert!(
+        done.stderr.contains("Wrote github.yaml, .github/workflows/acme.yml, .github/workflows/drift.yml.\nRun `acme apply github.yaml`"),
+        "{}",
+        done.stderr
+    );
+    for name in ["acme", "drift"] {
+        let workflow = read_yaml(&folder.path().join(format!(".github/workflows/{name}.yml")));
+        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("templates/github/{name}.yml"));
+        // Everything but the region is as in the template.
+        let text = std::fs::read_to_string(&template).unwrap().replace("${{ vars.AWS_REGION }}", "eu-west-1");
+        assert_eq!(workflow, serde_yaml::from_str::<Value>(&text).unwrap(), "{name}");
+        let text = std::fs::read_to_string(folder.path().join(format!(".github/workflows/{name}.yml"))).unwrap();
+        assert!(!text.contains("To use this file") && !text.contains("vars.AWS_REGION") && !text.contains("bootstrap.yaml"), "{text}");
+    }
+    // The roles have the policies of this definition, and can be created.
+    let definition = folder.path().join("github.yaml");
+    assert_standard_layout(&definition);
+    let (bootstrap, text) = (read_yaml(&definition), std::fs::read_to_string(&definition).unwrap());
+    assert_eq!((&bootstrap["values"]["repository"], &bootstrap["region"]), (&Value::from("example/web"), &Value::from("eu-west-1")));
+    assert!(text.contains("acme policy stack.yaml --env production --resources") && !text.contains("quickstart"), "{text}");
+    let printed = Acme::without_cloud().run("policy", &folder.path().join("stack.yaml"), &["--env", "production", "--resources"]);
+    let printed: Value = serde_yaml::from_str(&printed.assert_success().stdout).unwrap();
+    assert_eq!(bootstrap["resources"]["iam_policy"], printed["iam_policy"]);
+    let attached = text.matches("iam_policy['").count();
+    assert_eq!(attached, printed["iam_policy"].as_object().unwrap().len(), "{text}");
+    let acme = Acme::local(&folder.path().join("cloud"));
+    acme.apply(&definition);
+    acme.assert_no_changes(&definition);
+
+    // A second environment has workflows and variables of its own.
+    let staging = ["github-staging", "--like", "github", "--repository", "example/web", "--env", "staging", "-o", "json"];
+    let done = run_new(folder.path(), &staging).assert_success();
+    let files = [".github/workflows/acme-staging.yml", ".github/workflows/drift-staging.yml"];
+    let told: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(told["files"], serde_json::json!(["github-staging.yaml", files[0], files[1]]), "{told}");
+    assert!(done.stderr.contains("ACME_PLAN_ROLE_STAGING and ACME_APPLY_ROLE_STAGING"), "{}", done.stderr);
+    let workflow = read_yaml(&folder.path().join(files[0]));
+    assert_eq!((&workflow["name"], &workflow["env"]["ENVIRONMENT"]), (&Value::from("acme staging"), &Value::from("staging")));
+    assert_eq!(workflow["jobs"]["apply"]["environment"], "staging");
+    let text = std::fs::read_to_string(folder.path().join(files[0])).unwrap();
+    assert!(text.contains("${{ vars.ACME_APPLY_ROLE_STAGING }}") && !text.contains("vars.ACME_APPLY_ROLE }}"), "{text}");
+    let text = std::fs::read_to_string(folder.path().join("github-staging.yaml")).unwrap();
+    assert!(text.contains("environment_of_repository: staging") && text.contains("repository/shop-staging-*"), "{text}");
+}
+
+#[test]
+fn writes_no_workflow_over_another_file_or_for_unclear_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| run_new(folder.path(), &[&["github", "--like", "github"], more].concat());
+    let repository = ["--repository", "example/web"];
+    let refused = |more: &[&str], code: &str, message: &str| {
+        let done = run(more);
+        let expected = format!("error[{code}]");
+        assert!(done.code == 1 && done.stderr.contains(&expected) && done.stderr.contains(message), "{}", done.combined_output());
+        assert!(!folder.path().join(".github").exists() && !folder.path().join("github.yaml").exists());
+    };
+    refused(&repository, "definition-file", "acme.yaml");
+    std::fs::write(folder.path().join("acme.yaml"), SHOP.replace("production", "live")).unwrap();
+    refused(&[], "invalid-answer", "choose one of `live`, `staging` with `--env`");
+    refused(&["--env", "live"], "invalid-answer", "name it with `--repository OWNER/NAME`");
+    refused(&["--env", "live", "--repository", "web"], "invalid-answer", "`web` is not a repository");
+    refused(&[&repository[..], &["--env", "live", "--file", "../acme.yaml"]].concat(), "invalid-answer", "is not a path in the repository");
+    refused(&[&repository[..], &["--env", "live", "--size", "small"]].concat(), "invalid-answer", "omit `--domain` and `--size`");
+    let other = run_new(folder.path(), &["shop", "--like", "remote", "--repository", "example/web"]);
+    assert!(other.code == 1 && other.stderr.contains("only `--like github`"), "{}", other.stderr);
+
+    std::fs::write(folder.path().join("acme.yaml"), SHOP.replace("environments: { staging: {}, production: {} }\n", "")).unwrap();
+    std::fs::create_dir_all(folder.path().join(".github/workflows")).unwrap();
+    std::fs::write(folder.path().join(".github/workflows/drift.yml"), "mine").unwrap();
+    let done = run(&repository);
+    assert!(done.code == 1 && done.stderr.contains("error[file-exists]: `.github/workflows/drift.yml` exists"), "{}", done.stderr);
+    assert!(!folder.path().join("github.yaml").exists() && !folder.path().join(".github/workflows/acme.yml").exists());
+    // A definition without environments is applied without one.
+    std::fs::remove_file(folder.path().join(".github/workflows/drift.yml")).unwrap();
+    run(&repository).assert_success();
+    let workflow = read_yaml(&folder.path().join(".github/workflows/acme.yml"));
+    assert_eq!(
+        (&workflow["env"]["ENVIRONMENT"], &workflow["jobs"]["apply"]["environment"]),
+        (&Value::from(""), &Value::from("production"))
+    );
 }

@@ -74,6 +74,22 @@ fn policy_allows_every_call_for_the_reference_stack() {
     denied("destroy", &["--yes"], &apply);
 }
 
+/// Roles for plans look for drift, too, and write nothing but the result.
+#[test]
+fn policy_for_plans_writes_only_the_result_of_a_drift_check() {
+    let documents =
+        policy_documents(&Acme::without_cloud().with_only_args(&["--env", "production"]), &repository_stack("quickstart.yaml"), "plan");
+    let writes = |action: &String| {
+        !["Get", "List", "Describe"].iter().any(|verb| action.split(':').nth(1).is_some_and(|name| name.starts_with(verb)))
+    };
+    let writing: Vec<&Value> =
+        statements(&documents).into_iter().filter(|statement| strings(&statement["Action"]).any(|action| writes(&action))).collect();
+    let expected = json!({
+        "Effect": "Allow", "Action": ["s3:PutObject"], "Resource": ["arn:aws:s3:::acme-*-eu-west-1/quickstart/production/drift.json"],
+    });
+    assert_eq!(writing, [&expected]);
+}
+
 /// A stack with one resource of this type, and its dependencies.
 fn definition_of_type(kind: &str, life: &Value) -> Value {
     let mut resources = life.get("given").cloned().unwrap_or_else(|| json!({}));

@@ -129,10 +129,11 @@ impl CodeBuild {
         }
     }
 
-    /// The next request of this action waits until [`CodeBuild::release`].
+    /// The next request of this action waits until [`CodeBuild::release`]; a request of another action waits no longer.
     fn hold(&self, action: &'static str) {
         let mut state = self.state();
         (state.hold, state.is_held, state.is_answered) = (Some(action), false, false);
+        self.state.changed.notify_all();
     }
 
     fn wait_until_held(&self) {
@@ -202,9 +203,11 @@ fn answer(shared: &Arc<Shared>, endpoint: &str, request: &Request, (service, act
             json_error("ResourceNotFoundException", "Project not found")
         }
         ("codebuild", "ListBuildsForProject") => {
-            assert_eq!(body["sortOrder"], "DESCENDING");
+            // An error for a project with more than a hundred builds; descending is the default.
+            assert!(body.get("sortOrder").is_none(), "{body}");
             let ids: Vec<String> = lock(&shared.state).builds.iter().rev().map(|build| build.id.clone()).collect();
-            reply(&json!({ "ids": ids }))
+            let more = (ids.len() > 100).then_some("more");
+            reply(&json!({ "ids": ids[..ids.len().min(100)], "nextToken": more }))
         }
         ("codebuild", "BatchGetBuilds") => {
             let mut state = lock(&shared.state);
@@ -248,7 +251,7 @@ fn wait_while_held(shared: &Shared, action: &str) -> bool {
     }
     state.is_held = true;
     shared.changed.notify_all();
-    while state.hold.is_some() {
+    while state.hold.is_some_and(|held| held == action) {
         state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
     true
@@ -315,7 +318,8 @@ fn commands(phase: &str) -> String {
     let buildspec: Value = serde_yaml::from_str(buildspec).expect("YAML");
     assert_eq!(buildspec["env"]["shell"], "bash");
     let commands = buildspec["phases"][phase]["commands"].as_array().expect("commands").iter();
-    commands.map(|command| command.as_str().expect("a text")).collect::<Vec<_>>().join("\n")
+    // A command that fails ends the phase. To the left of `&&`, `set -e` has no effect: verifications must not depend on it.
+    commands.map(|command| command.as_str().expect("a text").trim_end()).collect::<Vec<_>>().join(" &&\n")
 }
 
 fn start_build(shared: &Arc<Shared>, endpoint: &str, body: &Value) -> Response {
@@ -449,7 +453,7 @@ impl User {
         run_boto3(
             &self.url,
             "
-listed = client('s3').list_objects_v2(Bucket='acme-123456789012-us-east-1', Prefix='shop/staging/remote')
+listed = client('s3').list_objects_v2(Bucket='acme-123456789012-us-east-1', Prefix='shop/staging/remote/')
 out = [entry['Key'] for entry in listed.get('Contents', [])]
 ",
         )
@@ -492,6 +496,20 @@ fn a_build_applies_the_plan_and_its_events_are_shown_here() {
     let replayed = user.run("remote", &["-o", "json"]).assert_success();
     let events: Vec<Value> = replayed.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!((&events[0]["event"], &events[events.len() - 2]["outcome"]), (&json!("run_started"), &json!("done")), "{}", replayed.stdout);
+
+    // However much the project has built since, of other stacks.
+    codebuild.state().builds.extend((0..100).map(|number| Build {
+        id: format!("acme-runner:other-{number}"),
+        variables: Vec::new(),
+        lines: Vec::new(),
+        status: "SUCCEEDED",
+        phase: "BUILD",
+        process_group: None,
+        reads: 0,
+        late_reads: 0,
+    }));
+    let found = user.run("remote", &[]).assert_success();
+    assert!(found.stderr.contains("build/acme-runner:00000001.") && found.stderr.contains("created vpc.main"), "{}", found.stderr);
 
     let destroyed = user.run("destroy", &["--yes", "--remote", "-o", "json"]).assert_success();
     let first: Value = serde_json::from_str(destroyed.stdout.lines().next().expect("a line")).expect("JSON");
@@ -696,6 +714,7 @@ fn a_build_that_fails_before_the_run_makes_no_changes() {
     let fault = user.run("apply", &["--yes", "--remote"]);
     assert!(fault.code == 1 && fault.stderr.contains("error[remote-ended]: no changes made"), "{}", fault.combined_output());
     assert!(fault.stderr.contains("ended with FAULT before the run began"), "{}", fault.stderr);
+    assert!(!fault.stderr.contains("is starting a remote run"), "CodeBuild refused the run before: {}", fault.stderr);
     assert_eq!(user.packages(), json!([]));
 
     // The program has to come from somewhere, with the right checksum.
@@ -737,4 +756,144 @@ fn a_build_that_fails_before_the_run_makes_no_changes() {
         "{}",
         gone.combined_output()
     );
+}
+
+/// The second client finds the record of the first one, which has no answer of CodeBuild yet.
+#[test]
+#[ignore = "full run"]
+fn of_two_clients_at_once_one_starts_a_build() {
+    let codebuild = CodeBuild::start();
+    let user = User::new(&codebuild);
+    codebuild.hold("StartBuild");
+    let first = user.spawn("apply", &["--yes", "--remote"]);
+    codebuild.wait_until_held();
+    let mut second = user.spawn("apply", &["--yes", "--remote"]);
+    let mut lines = BufReader::new(second.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("is starting a remote run of this stack")), "the second client did not wait");
+    codebuild.hold("CreateSubnet");
+    let rest = lines.collect::<Vec<_>>().join("\n");
+    assert!(rest.contains("error[remote-running]") && rest.contains(&arn("acme-runner:00000001")), "{rest}");
+    assert_eq!(output(second).code, 1);
+    codebuild.release();
+    assert!(output(first).assert_success().stderr.contains("Done: 2 created"));
+    assert_eq!((codebuild.build_count(), user.packages()), (1, json!([])));
+}
+
+#[test]
+#[ignore = "full run"]
+fn a_client_that_was_killed_while_it_starts_a_build_leaves_a_run_that_is_found() {
+    let codebuild = CodeBuild::start();
+    let user = User::new(&codebuild);
+    codebuild.hold("StartBuild");
+    let mut killed = user.spawn("apply", &["--yes", "--remote"]);
+    codebuild.wait_until_held();
+    killed.kill().expect("it is killed");
+    killed.wait().expect("it has ended");
+    codebuild.hold("CreateSubnet");
+    codebuild.wait_until_held();
+    let second = user.run("apply", &["--yes", "--remote"]);
+    assert!(second.code == 1 && second.stderr.contains("error[remote-running]"), "{}", second.combined_output());
+    codebuild.release();
+    assert!(user.run("remote", &[]).assert_success().stderr.contains("Done: 2 created"));
+
+    // Its build was never started.
+    codebuild.wait_until_ended();
+    let write = |record: &str| {
+        let put = format!("client('s3').put_object(Bucket='acme-123456789012-us-east-1', Key='shop/staging/remote.json', Body={record:?})");
+        run_boto3(&user.url, &format!("{put}\nout = None"));
+    };
+    let record = json!({
+        "format": "acme-remote-run/1", "run": "0000000000001-0000000000000000", "project": "acme-runner", "actor": "ann@laptop", "build": null,
+        "was_refused": false,
+    });
+    write(&record.to_string());
+    user.run("destroy", &["--yes", "--remote"]).assert_success();
+    assert_eq!(codebuild.build_count(), 2);
+
+    write("{}");
+    let damaged = user.run("remote", &[]);
+    assert!(damaged.code == 1 && damaged.stderr.contains("error[RemoteRecord]"), "{}", damaged.combined_output());
+}
+
+#[test]
+#[ignore = "full run"]
+fn decisions_calls_and_statistics_of_the_build_come_back() {
+    let codebuild = CodeBuild::start();
+    let user = User::new(&codebuild);
+    let done = user.run("apply", &["--yes", "--remote", "-vv", "--stats", "--log", "run.log"]).assert_success();
+    // Only the build makes changes.
+    for part in ["call: EC2 CreateVpc {", "planned vpc.main: create", "EC2 CreateVpc\n", "calls in total"] {
+        assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.stderr);
+    }
+    let log = fs::read_to_string(user.path("run.log")).expect("a log");
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let created: Vec<&Value> = lines.iter().filter(|line| line["action"] == "CreateVpc").collect();
+    assert!(created.len() == 1 && created[0]["remote"] == true && created[0]["status"] == 200, "{created:?}");
+    assert!(lines.iter().all(|line| line["run"] == lines[0]["run"]) && lines.iter().any(|line| line["remote"].is_null()), "{log}");
+
+    let followed = user.run("remote", &["-v"]).assert_success();
+    assert!(followed.stderr.contains("planned vpc.main: create") && !followed.stderr.contains("call: "), "{}", followed.stderr);
+    let quiet = user.run("remote", &[]).assert_success();
+    assert!(!quiet.combined_output().contains("planned vpc.main") && !quiet.combined_output().contains("remote_log"), "{}", quiet.stderr);
+}
+
+#[test]
+#[ignore = "full run"]
+fn a_build_of_a_stack_with_charts_is_told_to_install_helm() {
+    let codebuild = CodeBuild::start();
+    let user = User::new(&codebuild);
+    let definition = "
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet:
+    a: { vpc: main, cidr: 10.0.1.0/24, availability_zone: us-east-1a }
+    b: { vpc: main, cidr: 10.0.2.0/24, availability_zone: us-east-1b }
+  eks_cluster: { main: { role: \"arn:aws:iam::123456789012:role/eks\", subnets: [a, b] } }
+  helm_release: { web: { cluster: main, release: web, namespace: web, chart: \"oci://registry.example.com/web\", version: 1.0.0 } }
+";
+    write_file(user.folder.path(), "parts/network.yaml", definition);
+    codebuild.state().fault = true;
+    let ended = user.run("apply", &["--yes", "--remote", "--only", "vpc.main"]);
+    assert!(ended.stderr.contains("ended with FAULT before the run began"), "{}", ended.combined_output());
+    let variables = codebuild.state().builds[0].variables.clone();
+    assert!(variables.contains(&("ACME_REMOTE_HELM".to_owned(), "true".to_owned())), "{variables:?}");
+}
+
+/// The commands of the project install the pinned Helm if the build asks for it, and no other one.
+#[test]
+fn a_build_installs_helm_with_the_right_checksum() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = "mkdir bin home linux-amd64 && printf '#!/bin/sh\\necho acme 1.2.3\\n' > bin/acme && printf '#!/bin/sh\\necho v3.20.1+g0\\n' > bin/helm \
+                  && printf '#!/bin/sh\\necho v4.9.9+g0\\n' > linux-amd64/helm && cp -r linux-amd64 linux-arm64 && chmod +x bin/* linux-*/helm \
+                  && for machine in amd64 arm64; do tar -czf helm-v4.9.9-linux-$machine.tar.gz linux-$machine; \
+                  sha256sum helm-v4.9.9-linux-$machine.tar.gz | cut -d' ' -f1; done";
+    let made = Command::new("bash").args(["-ec", script]).current_dir(folder.path()).output().expect("bash runs");
+    let made = CommandOutput::from_output(made).assert_success().stdout;
+    let [amd64, arm64] = made.lines().collect::<Vec<_>>()[..] else { panic!("{made}") };
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let location = format!("file://{}", folder.path().display());
+    let install = |more: &[(&str, &str)]| {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &commands("install")]).env_clear().current_dir(folder.path()).stdin(Stdio::null());
+        shell.env("PATH", format!("{}:{}", path("bin"), std::env::var("PATH").expect("a path"))).env("HOME", path("home"));
+        shell.envs([("ACME_REMOTE_VERSION", "1.2.3"), ("ACME_HELM_VERSION", "4.9.9"), ("ACME_HELM_LOCATION", location.as_str())]);
+        shell.envs(more.iter().copied());
+        CommandOutput::from_output(shell.output().expect("bash runs"))
+    };
+    let installed = Path::new(&path("home/.local/bin/helm")).to_owned();
+
+    install(&[]).assert_success();
+    assert!(!installed.exists(), "nobody asked for it");
+    let wrong = "0".repeat(64);
+    let failed = install(&[("ACME_REMOTE_HELM", "true"), ("ACME_HELM_AMD64", &wrong), ("ACME_HELM_ARM64", &wrong)]);
+    assert!(failed.code != 0 && failed.combined_output().contains("FAILED") && !installed.exists(), "{}", failed.combined_output());
+    install(&[("ACME_REMOTE_HELM", "true"), ("ACME_HELM_AMD64", amd64), ("ACME_HELM_ARM64", arm64)]).assert_success();
+    let version = Command::new(&installed).arg("version").output().expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&version.stdout).trim(), "v4.9.9+g0");
+
+    // The image has Helm 4.
+    fs::remove_file(&installed).expect("it is there");
+    fs::copy(path("linux-amd64/helm"), path("bin/helm")).expect("copied");
+    install(&[("ACME_REMOTE_HELM", "true"), ("ACME_HELM_AMD64", &wrong), ("ACME_HELM_ARM64", &wrong)]).assert_success();
+    assert!(!installed.exists());
 }

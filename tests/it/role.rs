@@ -49,6 +49,7 @@ fn explains_a_role_that_can_not_be_assumed() {
     let failed = acme.run("plan", &stack, &[]);
     assert!(failed.code == 1 && failed.stderr.contains("can't assume the role arn:aws:iam::111111111111:role/deploy"), "{}", failed.stderr);
     assert!(failed.stderr.contains("sts:AssumeRole` with this external id"), "{}", failed.stderr);
+    assert!(!failed.stderr.contains("Error {") && !failed.stderr.contains("while loading credentials"), "{}", failed.stderr);
     let wrong = write_file(folder.path(), "stack.yaml", &TEXT.replace("arn:aws:iam", "iam"));
     let failed = acme.run("validate", &wrong, &[]);
     assert!(failed.code != 0, "{}", failed.combined_output());

@@ -103,9 +103,78 @@ fn applies_a_saved_plan_only_once() {
 fn applies_a_saved_destroy_plan() {
     let case = SavedPlanCase::new();
     case.run("apply", "stack.yaml", &["--env", "staging", "--yes"]).assert_success();
-    case.save_plan(&["--destroy"]);
-    case.run("apply", "plan.json", &[]).assert_success();
+    let saved = case.run("plan", "stack.yaml", &["--env", "staging", "--destroy", "--out", &case.path("plan.json").display().to_string()]);
+    assert!(
+        saved.stderr.contains("Run `acme destroy FOLDER/plan.json".replace("FOLDER", &case.folder.path().display().to_string()).as_str())
+    );
+    // Only `destroy` deletes everything, and it deletes only what was planned.
+    let refused = case.assert_apply_refused();
+    case.run("destroy", "plan.json", &[]).assert_success();
     assert!(case.cloud().dump().is_empty());
+    case.save_plan(&[]);
+    let done = case.run("destroy", "plan.json", &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.combined_output());
+    insta::assert_snapshot!([refused, redacted_output(&done, case.folder.path())].join("\n━━\n"));
+}
+
+/// A pipeline states what the plan must be for; the file does not decide that.
+#[test]
+fn refuses_a_plan_for_something_else_than_stated() {
+    let case = SavedPlanCase::new();
+    write_file(case.folder.path(), "other.yaml", FIRST);
+    write_file(case.folder.path(), "range.yaml", "range: 10.7\n");
+    let file = case.path("stack.yaml").display().to_string();
+    let values = case.path("range.yaml").display().to_string();
+    let of_stack = ["--file", &file, "--env", "staging"];
+    let refuse = |planned: &[&str], stated: &[&str]| {
+        case.save_plan(planned);
+        let done = case.run("apply", "plan.json", stated);
+        assert!(done.code == 1 && case.cloud().dump().is_empty(), "{}", done.combined_output());
+        redacted_output(&done, case.folder.path())
+    };
+    let with_values = ["--values", values.as_str(), "--only", "vpc.main"];
+    let screens = [
+        refuse(&[], &["--env", "production"]),
+        refuse(&[], &["--env", "production", "--file", &case.path("other.yaml").display().to_string(), "--set", "range=10.3"]),
+        refuse(&["--set", "range=10.9", "--except", "ecr_repository.users"], &of_stack),
+        refuse(&with_values, &["--env", "staging"]),
+        refuse(&[], &["--set", "range=10.3"]),
+        refuse(&[], &["--only", "vpc.main"]),
+    ];
+    insta::assert_snapshot!(screens.join("\n━━\n"));
+    // A forged file: acme plans for the environment that was stated, whatever the file says.
+    case.save_plan(&[]);
+    for (field, other) in
+        [("\"environment\": \"staging\"", "\"environment\": \"production\""), ("\"env\": \"staging\"", "\"env\": \"production\"")]
+    {
+        let saved = case.saved_plan();
+        assert!(saved.contains(field), "{saved}");
+        fs::write(case.path("plan.json"), saved.replace(field, other)).unwrap();
+        let done = case.run("apply", "plan.json", &of_stack);
+        assert!(
+            done.code == 1 && done.stderr.contains("error[unexpected-plan]") && case.cloud().dump().is_empty(),
+            "{}",
+            done.combined_output()
+        );
+        fs::write(case.path("plan.json"), saved).unwrap();
+    }
+    // Nor does the file choose the region, if the definition has none.
+    let anywhere = write_file(case.folder.path(), "anywhere.yaml", "stack: small\nresources: { ecr_repository: { app: {} } }\n");
+    let out = case.path("anywhere.acmeplan").display().to_string();
+    case.acme.run("plan", &anywhere, &["--region", "eu-north-1", "--out", &out]).assert_success();
+    let elsewhere = case.run("apply", "anywhere.acmeplan", &["--file", &anywhere.display().to_string()]);
+    assert!(
+        elsewhere.code == 1 && elsewhere.stderr.contains("it was made for region eu-north-1, but this is us-east-1"),
+        "{}",
+        elsewhere.stderr
+    );
+    case.run("apply", "anywhere.acmeplan", &["--file", &anywhere.display().to_string(), "--region", "eu-north-1"]).assert_success();
+    // What was stated is what it is for, by another path, too.
+    case.save_plan(&with_values);
+    case.run("apply", "plan.json", &[&of_stack[..], &with_values[..]].concat()).assert_success();
+    case.save_plan(&[]);
+    let path = case.folder.path().join("./stack.yaml").display().to_string();
+    case.run("apply", "plan.json", &["--file", &path, "--env", "staging"]).assert_success();
 }
 
 #[test]
@@ -190,11 +259,11 @@ fn distinguishes_plan_files_from_definitions() {
     case.save_plan(&[]);
     let at = |name: &str| case.path(name).display().to_string();
     let screens: Vec<String> = [
-        case.run("apply", "plan.json", &["--env", "staging"]),
+        case.run("apply", "plan.json", &["--env", "production"]),
         case.run("apply", "plan.json", &["--set", "range=10.3"]),
         case.run("apply", "plan.json", &["--region", "eu-north-1"]),
         case.run("plan", "plan.json", &[]),
-        case.run("destroy", "plan.json", &["--yes"]),
+        case.run("show", "plan.json", &[]),
         case.run("plan", "stack.yaml", &["--env", "staging", "-q", "-o", "json", "--out", &at("stack.yaml")]),
         case.run("apply", "none.acmeplan", &[]),
     ]

@@ -98,7 +98,7 @@ fn a_secret_of_another_stack_is_not_read() {
     acme.apply(&tokens);
     assert_refused(&acme.run("plan", &stack, &[]), "the output `token` of the stack tokens (default) has no value");
     // A setting of a resource that AWS shows and acme hides.
-    let stored = files_with(cloud.path(), "acme-stack-outputs/1");
+    let stored = files_with(cloud.path(), "${parameter.token.value}");
     let [stored] = stored.as_slice() else { panic!("{stored:?}") };
     let text = fs::read_to_string(stored).expect("the outputs");
     let hidden = text.replace("${parameter.token.value}", "****");

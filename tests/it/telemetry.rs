@@ -232,13 +232,19 @@ fn a_collector_that_does_not_answer_is_a_note() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = format!("127.0.0.1:{}", free_port());
     let refusing = Collector::start(500);
-    let addresses =
-        [format!("http://{}", silent.local_addr().unwrap()), format!("http://{closed}"), refusing.server.url.clone(), "not a url".into()];
-    for address in addresses {
+    let addresses = [
+        (format!("http://{}", silent.local_addr().unwrap()), "no answer within 3 s"),
+        (format!("http://{closed}"), "Connection refused"),
+        (refusing.server.url.clone(), "it answers with status 500"),
+        ("not a url".into(), "invalid endpoint"),
+    ];
+    for (address, reason) in addresses {
         let begun = Instant::now();
         let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", address.as_str()), ("NO_PROXY", "127.0.0.1")];
         let planned = acme.run_with_env(&variables, "plan", &stack, &[]).assert_success();
         assert!(planned.stderr.contains("note: can't send the trace to the OpenTelemetry collector:"), "{address}: {}", planned.stderr);
+        let note = planned.stderr.lines().find(|line| line.starts_with("note: can't send the trace")).unwrap_or_default();
+        assert!(note.contains(&address) && note.contains(reason), "{address}: {note}");
         assert!(planned.stdout.contains("vpc.main"));
         assert!(begun.elapsed() < Duration::from_secs(60), "{address}: it waits no longer than a few seconds");
     }

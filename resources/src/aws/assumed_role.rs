@@ -18,7 +18,7 @@ pub struct Role {
     pub session_name: String,
 }
 
-/// Provider whose errors name the role and the remedy.
+/// Provider whose errors name the role.
 pub(super) struct RoleCredentials {
     role: Role,
     provider: AssumeRoleProvider,
@@ -35,14 +35,12 @@ impl RoleCredentials {
     async fn credentials(&self) -> provider::Result {
         let arn = &self.role.arn;
         self.provider.provide_credentials().await.map_err(|error| {
-            let remedy = match &self.role.external_id {
-                Some(_) => {
-                    "its trust policy must allow the caller `sts:AssumeRole` with this external id, and the caller's policy this role"
-                }
-                None => "its trust policy must allow the caller `sts:AssumeRole`, and the caller's policy this role",
-            };
-            let message = format!("no credentials: can't assume the role {arn}: {}; {remedy}", describe_causes(&error));
-            CredentialsError::provider_error(message)
+            let external_id = if self.role.external_id.is_some() { " with an external id" } else { "" };
+            // The word tells that it is about credentials.
+            CredentialsError::provider_error(format!(
+                "no credentials: can't assume the role {arn}{external_id}: {}",
+                describe_causes(&error)
+            ))
         })
     }
 }

@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 use super::{CALL_TIMEOUT, call_guard::permit_attempt, error::describe_causes, null_entries, parameters, services::SERVICES};
 use crate::core::{
-    CallRate, ServiceInfo,
+    CallRate, ServiceInfo, format_elapsed,
     trace::{self, Call, Level},
 };
 
@@ -158,6 +158,17 @@ struct SentAttempt {
     duration: Duration,
 }
 
+/// End of the last failed attempt, and its reason, for the record of a retry.
+#[derive(Debug)]
+struct LastFailure {
+    at: Instant,
+    reason: String,
+}
+
+impl Storable for LastFailure {
+    type Storer = StoreReplace<LastFailure>;
+}
+
 /// Parameters of the operation, for its records.
 #[derive(Debug)]
 struct Parameters(Value);
@@ -206,12 +217,14 @@ impl Intercept for CallPacer {
             let retry = cfg.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1);
             let region = self.region.clone();
             let (service, action) = (metadata.service().to_owned(), metadata.name().to_owned());
-            if retry {
-                trace::decision("retry", None, || format!("{service} {action} again, after a temporary error"));
+            if retry && let Some(failure) = cfg.load::<LastFailure>() {
+                trace::decision("retry", None, || {
+                    format!("{service} {action} again, {} after the failure: {}", format_elapsed(failure.at.elapsed()), failure.reason)
+                });
             }
             let call = ApiCall { service, action, region, retry, sent: Arc::default() };
             context.request_mut().add_extension(call.clone());
-            if trace::is_recorded(Level::Calls) {
+            if trace::is_recorded(Level::Decisions) {
                 cfg.interceptor_state().store_put(CurrentAttempt(call));
             }
         }
@@ -232,6 +245,8 @@ impl Intercept for CallPacer {
             None => "no answer".to_owned(),
         };
         let response = context.response();
+        let error = failure.map(|_| response.map_or_else(unanswered, error_code));
+        let last = error.clone().map(|reason| LastFailure { at: Instant::now(), reason });
         let record = Call {
             service: call.service.clone(),
             action: call.action.clone(),
@@ -241,10 +256,13 @@ impl Intercept for CallPacer {
             paced: sent.paced,
             request_id: response.and_then(request_id),
             status: response.map(|response| response.status().as_u16()),
-            error: failure.map(|_| response.map_or_else(unanswered, error_code)),
+            error,
         };
         trace::call(sent.at, sent.duration, record);
         cfg.interceptor_state().unset::<CurrentAttempt>();
+        if let Some(last) = last {
+            cfg.interceptor_state().store_put(last);
+        }
         Ok(())
     }
 }

@@ -2,8 +2,9 @@
 
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+use serde_json::Value;
 
-use super::services::SERVICES;
+use super::{parameters, services::SERVICES};
 use crate::core::{Error, ErrorKind, ErrorRule};
 
 impl Error {
@@ -74,16 +75,92 @@ pub(super) fn is_throttling(body: &[u8]) -> bool {
 }
 
 /// Messages that name a layer of the client, not a cause.
-const LAYERS: &[&str] =
-    &["dispatch failure", "io error", "other", "client error (Connect)", "client error (SendRequest)", "tcp connect error"];
+const LAYERS: &[&str] = &[
+    "dispatch failure",
+    "io error",
+    "other",
+    "client error (Connect)",
+    "client error (SendRequest)",
+    "tcp connect error",
+    "an error occurred while loading credentials",
+    "service error",
+];
 
 /// Messages of an error and its causes, without meaningless ones.
 pub(super) fn describe_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
-    let causes: Vec<String> = causes.filter(|cause| !LAYERS.contains(&cause.as_str())).collect();
+    let causes: Vec<String> = causes.filter(|cause| !LAYERS.contains(&cause.as_str())).filter_map(reworded).collect();
     let text = if causes.is_empty() { error.to_string() } else { causes.join(": ") };
     // The SDK repeats this before each source of credentials.
     text.replace("the credential provider was not enabled: ", "")
+}
+
+/// Sources of credentials, in the order in which the SDK tries them: its name, ours, and what is missing if it is not configured.
+const CREDENTIAL_SOURCES: [(&str, &str, &str); 5] = [
+    ("Environment", "environment", "`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` are not set"),
+    ("Profile", "profile", "it has no credentials"),
+    ("WebIdentityToken", "web identity", "`AWS_WEB_IDENTITY_TOKEN_FILE` is not set"),
+    ("EcsContainer", "container", "this is not one with a role"),
+    ("Ec2InstanceMetadata", "instance", "this is not one with a role"),
+];
+
+/// Names the sources of credentials that were tried, in place of the SDK's chain of errors.
+fn describe_missing_credentials(causes: &str) -> String {
+    let tried = |reason: &dyn Fn(&str) -> Option<String>| {
+        let lines = CREDENTIAL_SOURCES.iter().map(|(sdk_name, name, missing)| {
+            let reason = reason(sdk_name);
+            format!("\n  {name}: {}", reason.unwrap_or_else(|| (*missing).to_owned()))
+        });
+        format!("no credentials found; tried{}", lines.collect::<String>())
+    };
+    // The last source ends the chain with an error of its own: all others are not configured.
+    if let Some((_, reason)) = causes.split_once("IMDS session token").filter(|(before, _)| !before.contains("assume the role")) {
+        let reason = reason.trim_start_matches(": ").trim_start_matches("service error: ").trim_end_matches('.');
+        return tried(&|sdk_name| (sdk_name == "Ec2InstanceMetadata").then(|| format!("its metadata service does not answer: {reason}")));
+    }
+    match causes.split_once("no credentials found in chain. Attempted:") {
+        Some((_, attempted)) => tried(&|sdk_name| {
+            let reason = attempted.lines().find_map(|line| line.trim().strip_prefix(sdk_name)?.strip_prefix(": "))?;
+            let is_usual = ["not set", "not enabled", "not configured"].iter().any(|words| reason.ends_with(words));
+            if reason.contains("AWS_EC2_METADATA_DISABLED") {
+                return Some("`AWS_EC2_METADATA_DISABLED` is set".to_owned());
+            }
+            (!is_usual).then(|| reason.to_owned())
+        }),
+        None => causes.trim_start_matches("an error occurred while loading credentials: ").to_owned(),
+    }
+}
+
+/// A cause without the forms in which the SDK writes codes and whole errors of AWS.
+fn reworded(cause: String) -> Option<String> {
+    if let Some(code) = cause.strip_prefix("unhandled error (").and_then(|rest| rest.strip_suffix(')')) {
+        return Some(code.to_owned());
+    }
+    if let Some(reason) = cause.strip_prefix("tunnel error: ") {
+        let reason = if reason == "failed to create underlying connection" { "" } else { reason };
+        return Some([format!("the proxy{}", proxy_address()).as_str(), reason].join(if reason.is_empty() { "" } else { ": " }));
+    }
+    // The rest is the whole request.
+    if let Some((endpoint, rest)) = cause.strip_prefix("failed to apply endpoint `").and_then(|rest| rest.split_once("` to request `")) {
+        let reason = rest.rsplit_once("`: ").map_or("", |(_, reason)| reason);
+        return Some(format!("`{endpoint}` is not a valid endpoint, such as `https://aws.example.com`: {reason}"));
+    }
+    if !cause.starts_with("Error { ") {
+        return Some(cause);
+    }
+    let fields = parameters::of_input(&format_args!("{cause}"));
+    let text = |name: &str| fields.get(name).and_then(Value::as_str);
+    let request = text("aws_request_id").map(|id| format!(" (request {id})")).unwrap_or_default();
+    Some(format!("{}{request}", text("message")?))
+}
+
+/// Server and port of the proxy for HTTPS, without user and password, after a space; empty if none is set.
+fn proxy_address() -> String {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let Some(url) = names.iter().find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty())) else { return String::new() };
+    let address = url.split_once("://").map_or(url.as_str(), |(_, address)| address);
+    let address = address.rsplit_once('@').map_or(address, |(_, address)| address);
+    format!(" {}", address.trim_end_matches('/'))
 }
 
 impl<E> From<SdkError<E, HttpResponse>> for Error
@@ -96,7 +173,8 @@ where
             let no_credentials = text.contains("credentials");
             let (sort, code) =
                 if no_credentials { (ErrorKind::AccessDenied, "NoCredentials") } else { (ErrorKind::Unavailable, "Unreachable") };
-            return Error::new(sort, code, describe_causes(&error));
+            let causes = describe_causes(&error);
+            return Error::new(sort, code, if no_credentials { describe_missing_credentials(&causes) } else { causes });
         };
         let meta = service.err().meta();
         // Some responses have only a status.
@@ -132,6 +210,39 @@ mod tests {
         let sort = |message: &str| Error::from_code("OperationNotPermitted", message).kind;
         assert_eq!(sort("Load balancer 'web' cannot be deleted because deletion protection is enabled"), ErrorKind::Rejected);
         assert_eq!(sort("You are not allowed to manage 'ela-attach' attachments."), ErrorKind::Conflict);
+    }
+
+    #[test]
+    fn causes_have_no_forms_of_rust() {
+        let dump = r#"Error { code: "AccessDenied", message: "a is not \"allowed\"", aws_request_id: "r-1" }"#;
+        assert_eq!(reworded(dump.to_owned()).as_deref(), Some(r#"a is not "allowed" (request r-1)"#));
+        assert_eq!(reworded(r#"Error { code: "AccessDenied" }"#.to_owned()), None);
+        assert_eq!(reworded("unhandled error (AccessDenied)".to_owned()).as_deref(), Some("AccessDenied"));
+        assert_eq!(reworded("Connection refused".to_owned()).as_deref(), Some("Connection refused"));
+        let dump = "failed to apply endpoint `nonsense` to request `Request { body: SdkBody { .. } }`: endpoint must contain scheme";
+        let expected = "`nonsense` is not a valid endpoint, such as `https://aws.example.com`: endpoint must contain scheme";
+        assert_eq!(reworded(dump.to_owned()).as_deref(), Some(expected));
+        let tunnel = reworded("tunnel error: failed to create underlying connection".to_owned()).unwrap_or_default();
+        assert!(tunnel.starts_with("the proxy") && !tunnel.ends_with(':'), "{tunnel}");
+    }
+
+    #[test]
+    fn missing_credentials_name_the_sources() {
+        let chain = "no credentials found in chain. Attempted:\n  Environment: environment variable not set\n  Profile: the token of the \
+                     session has expired\n  WebIdentityToken: $AWS_WEB_IDENTITY_TOKEN_FILE was not set\n  EcsContainer: ECS provider not \
+                     configured\n  Ec2InstanceMetadata: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`";
+        let shown = describe_missing_credentials(chain);
+        let expected = "no credentials found; tried\n  environment: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` are not set\n  \
+                        profile: the token of the session has expired\n  web identity: `AWS_WEB_IDENTITY_TOKEN_FILE` is not set\n  \
+                        container: this is not one with a role\n  instance: `AWS_EC2_METADATA_DISABLED` is set";
+        assert_eq!(shown, expected);
+        let shown = describe_missing_credentials(
+            "an error occurred while loading credentials: failed to load IMDS session token: service error: request forbidden.",
+        );
+        assert!(shown.ends_with("\n  instance: its metadata service does not answer: request forbidden"), "{shown}");
+        assert_eq!(shown.lines().count(), 6, "{shown}");
+        let shown = describe_missing_credentials("an error occurred while loading credentials: the session has expired");
+        assert_eq!(shown, "the session has expired");
     }
 
     #[test]

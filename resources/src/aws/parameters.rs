@@ -18,7 +18,12 @@ const BINARY_TEXT: &str = "<binary>";
 
 /// The fields of an input that are set, without secrets; `null` if they can't be read.
 pub(super) fn of_input(input: &impl Debug) -> Value {
-    parse(&format!("{input:?}")).map_or(Value::Null, |value| redacted(&value))
+    match parse(&format!("{input:?}")) {
+        // An input without fields is written as the name of its type alone.
+        Some(Value::String(_)) => Value::Object(Map::new()),
+        Some(value) => redacted(&value),
+        None => Value::Null,
+    }
 }
 
 fn parse(text: &str) -> Option<Value> {
@@ -213,6 +218,12 @@ mod tests {
             "tag_specifications": [{ "resource_type": "Vpc", "tags": [{ "key": "Name", "value": "a \"shop\"\n\u{1}é" }] }],
         });
         assert_eq!(of_input(&Input::erase(input)), expected);
+    }
+
+    #[test]
+    fn an_input_without_fields_has_no_parameters() {
+        let input = aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityInput::builder().build().expect("complete");
+        assert_eq!(of_input(&Input::erase(input)), json!({}));
     }
 
     #[test]

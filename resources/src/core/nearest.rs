@@ -3,6 +3,9 @@
 /// Returns the name most similar to `wanted`, if one is similar enough.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = |name: &str| {
+        if name.eq_ignore_ascii_case(wanted) {
+            return Some(0);
+        }
         let distance = strsim::damerau_levenshtein(wanted, name);
         let allowed = wanted.chars().count().max(name.chars().count()).div_ceil(3);
         let contains = wanted.len() > 2 && (name.contains(wanted) || wanted.contains(name));

@@ -19,6 +19,9 @@ use serde_json::{Map, Value, json};
 pub struct Policy(Value);
 
 impl Policy {
+    /// Message about a value that is no policy document.
+    const EXPECTED: &str = "expected a policy document: a map with `Statement`, or the same as JSON";
+
     /// Converts a document to canonical form.
     pub fn new(document: Value) -> Policy {
         let mut document = document;
@@ -151,10 +154,14 @@ impl<'de> Deserialize<'de> for Policy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::String(text) => {
-                serde_json::from_str(&text).map(Policy::new).map_err(|e| D::Error::custom(format!("the policy is not JSON: {e}")))
+                let malformed = |e: serde_json::Error| {
+                    let is_json = text.trim_start().starts_with('{');
+                    D::Error::custom(if is_json { format!("the policy is not valid JSON: {e}") } else { Policy::EXPECTED.to_owned() })
+                };
+                serde_json::from_str(&text).map(Policy::new).map_err(malformed)
             }
             object @ Value::Object(_) => Ok(Policy::new(object)),
-            _ => Err(D::Error::custom("expected a policy document: an object with `Statement`")),
+            _ => Err(D::Error::custom(Policy::EXPECTED)),
         }
     }
 }

@@ -192,7 +192,7 @@ impl RuleNode {
             problems.push(Problem {
                 pointer: at.clone(),
                 message,
-                help: self.description.clone(),
+                help: limit.example(value).or_else(|| self.description.clone()),
                 code: Problem::INVALID,
                 is_secret: false,
             });
@@ -224,6 +224,13 @@ impl Limit {
         limits.extend(choices.map(|all| Limit::OneOf(all.clone())));
         limits.extend(schema.get("x-acme-dns-name").map(|_| Limit::DnsName));
         limits
+    }
+
+    /// A value like this one that is within the limit, as a remedy: the description of a range only repeats the limit.
+    fn example(&self, value: &Value) -> Option<String> {
+        let Limit::Prefix { min, max } = self else { return None };
+        let (address, prefix) = value.as_str()?.rsplit_once('/')?;
+        Some(format!("for example `{address}/{}`", prefix.parse::<u64>().ok()?.clamp(*min, *max)))
     }
 
     /// Problem of this value itself.

@@ -1,11 +1,14 @@
 //! `acme graph --serve`: the stack as a page on loopback, which follows the definition, the resources and a running apply of any process.
 
+mod files;
+
 use std::{
     convert::Infallible,
     future::IntoFuture,
     net::Ipv4Addr,
+    path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result};
@@ -18,7 +21,7 @@ use axum::{
         Html, IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
-    routing::get,
+    routing::{get, post},
 };
 use futures::{Stream, stream};
 use serde_json::{Value, json};
@@ -27,12 +30,14 @@ use tokio::{
     sync::{Notify, watch},
 };
 
+use self::files::WatchedFiles;
 use super::Arguments;
 use crate::{
     cli::{DONE, OutputFormat, advice, apply, cost, failure, open, refusal},
+    definition::Source,
     engine::{
         graph::Graph,
-        history::{History, ProgressPhase, RunProgress},
+        history::{History, RunProgress},
         plan::Goal,
         session::SessionError,
     },
@@ -47,7 +52,7 @@ const AWS_INTERVAL: Duration = Duration::from_secs(5);
 const FOLDER_PAUSE: Duration = Duration::from_secs(1);
 /// Same for AWS, where a read is many calls.
 const AWS_PAUSE: Duration = Duration::from_secs(20);
-/// Time after which a stack in the simulated cloud is read again, although nothing is known to have changed it.
+/// Time after which a stack in the simulated cloud, or with a problem, is read again, although nothing is known to have changed it.
 const IDLE_PAUSE: Duration = Duration::from_secs(10);
 /// Number of runs in the list.
 const LISTED_RUNS: usize = 20;
@@ -63,6 +68,8 @@ struct Shown {
     stack: Arc<str>,
     /// Progress of the last run.
     run: Arc<str>,
+    /// Time of the last look at the resources, and whether more follow without a reason.
+    read: Arc<str>,
     /// The page with this graph, for a reload.
     page: Arc<str>,
 }
@@ -74,8 +81,16 @@ struct Server {
     /// Values of `Host` that a browser sends for this address, not for a name that somebody points to it.
     hosts: Arc<[String; 2]>,
     history: watch::Receiver<History>,
-    /// Told when a page is opened.
-    opened: Arc<Notify>,
+    wishes: Arc<Wishes>,
+}
+
+/// Reasons to read the stack that pages have.
+#[derive(Default)]
+struct Wishes {
+    /// A page is opened: the present is shown, unless it was read a moment ago.
+    opened: Notify,
+    /// A person asks for it.
+    refresh: Notify,
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<u8> {
@@ -87,14 +102,15 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8> {
     let run = follower.last_run().await.flatten();
     let (sender, shown) = watch::channel(follower.shown(&run));
     let (history_sender, history) = watch::channel(follower.history.clone());
-    let opened = Arc::new(Notify::new());
+    let wishes = Arc::new(Wishes::default());
     let token = format!("{:016x}{:016x}", random()?, random()?);
     let hosts = Arc::new([format!("127.0.0.1:{port}"), format!("localhost:{port}")]);
-    let server = Server { shown, hosts, history, opened: opened.clone() };
+    let server = Server { shown, hosts, history, wishes: wishes.clone() };
     let router = Router::new()
         .route(&format!("/{token}/"), get(page_of))
         .route(&format!("/{token}/events"), get(events_of))
         .route(&format!("/{token}/runs/{{number}}"), get(run_of))
+        .route(&format!("/{token}/refresh"), post(refresh))
         .layer(middleware::from_fn_with_state(server.clone(), guard))
         .with_state(server);
     let url = format!("http://127.0.0.1:{port}/{token}/");
@@ -105,7 +121,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8> {
     report::eprint("The page follows the stack. Ctrl-C ends it.");
     tokio::select! {
         ended = axum::serve(listener, router).into_future() => ended.context("the server ended")?,
-        () = follower.follow(run, sender, opened, history_sender) => {}
+        () = follower.follow(run, sender, &wishes, history_sender) => {}
         () = apply::wait_for_signal() => {}
     }
     Ok(DONE)
@@ -143,17 +159,22 @@ async fn page_of(State(server): State<Server>) -> Html<String> {
 /// The state now, and again whenever it changes.
 async fn events_of(State(server): State<Server>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let mut shown = server.shown;
-    server.opened.notify_one();
+    server.wishes.opened.notify_one();
     shown.mark_changed();
     let events = stream::unfold((shown, Shown::default()), |(mut shown, sent)| async move {
         loop {
             shown.changed().await.ok()?;
             let now = shown.borrow_and_update().clone();
-            // One part at a time: the other one is due at once.
+            // One part at a time: the others are due at once.
             if now.run != sent.run {
                 let sent = Shown { run: now.run.clone(), ..sent };
                 shown.mark_changed();
                 return Some((Ok::<_, Infallible>(Event::default().event("run").data(&*now.run)), (shown, sent)));
+            }
+            if now.read != sent.read {
+                let sent = Shown { read: now.read.clone(), ..sent };
+                shown.mark_changed();
+                return Some((Ok(Event::default().event("read").data(&*now.read)), (shown, sent)));
             }
             if now.stack != sent.stack {
                 return Some((Ok(Event::default().event("stack").data(&*now.stack)), (shown, now)));
@@ -163,11 +184,22 @@ async fn events_of(State(server): State<Server>) -> Sse<impl Stream<Item = Resul
     Sse::new(events).keep_alive(KeepAlive::default())
 }
 
+/// Reads the stack again; an event follows.
+async fn refresh(State(server): State<Server>) -> StatusCode {
+    server.wishes.refresh.notify_one();
+    StatusCode::ACCEPTED
+}
+
 /// A run of the history with its changes.
 async fn run_of(State(server): State<Server>, Path(number): Path<u64>) -> Response {
     let history = server.history.borrow().clone();
     match history.run_details(number).await.ok().flatten() {
-        Some(details) => json_response(&report::json::run_details(&details)),
+        Some(details) => {
+            let mut run = report::json::run_details(&details);
+            let [changes, undone] = [&details.changes, &details.rolled_back_changes].map(|changes| report::plan::details(changes));
+            run["details"] = json!({ "changes": changes, "rolled_back": undone });
+            json_response(&run)
+        }
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -189,21 +221,24 @@ fn problem(error: &anyhow::Error) -> Value {
 struct Follower<'a> {
     arguments: &'a Arguments,
     history: History,
-    /// Time of the last change of the definition that was read.
-    modified: Option<SystemTime>,
+    /// Files of the definition that was read.
+    files: WatchedFiles,
     /// What the page shows of the stack.
     stack: Value,
     page: Arc<str>,
     read_at: Instant,
+    /// Same, in milliseconds since 1970.
+    shown_time: u64,
 }
 
 impl<'a> Follower<'a> {
     /// Reads the stack once.
     async fn start(arguments: &'a Arguments) -> Result<Follower<'a>> {
-        let modified = definition_time(arguments);
-        let (graph, stack, history) = read(arguments).await?;
+        let mut files = WatchedFiles::of_stack(arguments.target.path().ok());
+        let (graph, stack, history, source) = read(arguments).await?;
+        files.watch(paths_of(&source));
         let page = report::graph::live_page(&graph).into();
-        Ok(Follower { arguments, history, modified, stack, page, read_at: Instant::now() })
+        Ok(Follower { arguments, history, files, stack, page, read_at: Instant::now(), shown_time: now_millis() })
     }
 
     fn interval(&self) -> Duration {
@@ -212,15 +247,21 @@ impl<'a> Follower<'a> {
 
     /// Reads the stack again. What can't be read any more stays, with the reason.
     async fn refresh(&mut self) {
-        self.modified = definition_time(self.arguments);
+        self.files.note_changes();
         match read(self.arguments).await {
-            Ok((graph, stack, history)) => {
+            Ok((graph, stack, history, source)) => {
+                self.files.watch(paths_of(&source));
                 self.page = report::graph::live_page(&graph).into();
                 (self.stack, self.history) = (stack, history);
             }
-            Err(error) => self.stack["problem"] = problem(&error),
+            Err(error) => {
+                if let Some(SessionError::InvalidDefinition { definition, .. }) = error.downcast_ref() {
+                    self.files.watch(paths_of(definition));
+                }
+                self.stack["problem"] = problem(&error);
+            }
         }
-        self.read_at = Instant::now();
+        (self.read_at, self.shown_time) = (Instant::now(), now_millis());
     }
 
     /// Progress of the last run; `None` if it can't be read now.
@@ -230,7 +271,8 @@ impl<'a> Follower<'a> {
 
     fn shown(&self, run: &Option<RunProgress>) -> Shown {
         let event = |value: &Value| report::graph::live_event(value).into();
-        Shown { stack: event(&self.stack), run: event(&json!(run)), page: self.page.clone() }
+        let read = json!({ "at": self.shown_time, "automatic": self.arguments.global.local.is_some() });
+        Shown { stack: event(&self.stack), run: event(&json!(run)), read: event(&read), page: self.page.clone() }
     }
 
     /// Sends what changes, until nobody can receive it.
@@ -238,7 +280,7 @@ impl<'a> Follower<'a> {
         mut self,
         mut run: Option<RunProgress>,
         sender: watch::Sender<Shown>,
-        opened: Arc<Notify>,
+        wishes: &Wishes,
         histories: watch::Sender<History>,
     ) {
         let mut ticks = tokio::time::interval(self.interval());
@@ -246,20 +288,22 @@ impl<'a> Follower<'a> {
         let pause = if is_local { FOLDER_PAUSE } else { AWS_PAUSE };
         let mut is_stale = false;
         loop {
+            let mut is_requested = false;
             tokio::select! {
                 _ = ticks.tick() => {}
-                // A page that is opened or reloaded shows the present.
-                () = opened.notified() => is_stale = true,
+                () = wishes.opened.notified() => is_stale = true,
+                () = wishes.refresh.notified() => is_requested = true,
             }
             let latest = self.last_run().await.unwrap_or_else(|| run.clone());
-            let is_active = latest.as_ref().is_some_and(|run| run.phase != ProgressPhase::Ended);
+            let is_active = latest.as_ref().is_some_and(|run| run.running);
             // The record of a run follows the end of its journal.
             let has_ended = latest.as_ref().is_some_and(|run| run.outcome.is_some());
             is_stale |= latest != run || is_active || (has_ended && self.stack["history"][0]["outcome"].is_null());
             run = latest;
-            let is_edited = definition_time(self.arguments) != self.modified;
-            let is_due = self.read_at.elapsed() >= if is_stale { pause } else { IDLE_PAUSE };
-            if is_edited || (is_due && (is_stale || is_local)) {
+            let is_due = self.read_at.elapsed() >= if is_stale { pause } else { IDLE_PAUSE.max(pause) };
+            // A problem may be that of a file which is not known, or of the network.
+            let is_followed = is_stale || is_local || !self.stack["problem"].is_null();
+            if is_requested || self.files.have_changed() || (is_due && is_followed) {
                 self.refresh().await;
                 is_stale = false;
             }
@@ -274,12 +318,17 @@ impl<'a> Follower<'a> {
     }
 }
 
-fn definition_time(arguments: &Arguments) -> Option<SystemTime> {
-    arguments.target.path().ok()?.metadata().and_then(|file| file.modified()).ok()
+fn now_millis() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The user's own files of a definition.
+fn paths_of(source: &Source) -> impl Iterator<Item = PathBuf> {
+    source.own_files().map(|(path, _)| PathBuf::from(path))
 }
 
 /// Reads the definition, all resources and the history, and plans.
-async fn read(arguments: &Arguments) -> Result<(Graph, Value, History)> {
+async fn read(arguments: &Arguments) -> Result<(Graph, Value, History, Source)> {
     let mut session = open::open(&arguments.target, &arguments.global).await?;
     let state = session.discover_with_history().await?;
     session.choose_values(&state, Goal::Apply).await?;
@@ -294,9 +343,10 @@ async fn read(arguments: &Arguments) -> Result<(Graph, Value, History)> {
     let shown = json!({
         "graph": graph,
         "plan": report::json::plan(&plan),
+        "changes": report::plan::listing(&plan),
         "history": report::json::history(name, environment, &entries)["revisions"],
         "apply": session.command_line("apply"),
         "problem": null,
     });
-    Ok((graph, shown, history))
+    Ok((graph, shown, history, session.source().clone()))
 }

@@ -1,6 +1,7 @@
 //! `acme new`: creates a definition.
 
 mod architecture;
+mod github;
 mod parts;
 
 use std::{
@@ -16,6 +17,7 @@ use serde_json::json;
 
 use super::{DONE, OutputArguments, definition_file::DEFAULT_FILES, refusal::refuse};
 use crate::{
+    core::EnvironmentName,
     definition::{LoadOptions, Source, load},
     report,
 };
@@ -36,9 +38,10 @@ pub struct Arguments {
     /// Parts of the definition. Default: network, or ask on a terminal.
     #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = PossibleValuesParser::new(PARTS.iter().map(|part| part.name)))]
     with: Vec<String>,
-    /// Start from a complete architecture instead, or from `remote`, the runner of `apply --remote`.
+    /// Start from a complete architecture instead, or from `remote`, the runner of `apply --remote`. `github` writes workflows that plan and apply the
+    /// definition in this folder, and the stack with their roles.
     #[arg(long, value_name = "ARCHITECTURE", conflicts_with = "with")]
-    #[arg(value_parser = PossibleValuesParser::new(Architecture::names()))]
+    #[arg(value_parser = PossibleValuesParser::new(Architecture::names().chain([github::NAME])))]
     like: Option<String>,
     /// Domain of the architecture's hosts, which Route 53 serves. Default: an example, or ask on a terminal.
     #[arg(long, requires = "like")]
@@ -46,6 +49,15 @@ pub struct Arguments {
     /// Size of the machines in production. Default: medium, or ask on a terminal.
     #[arg(long, value_enum, requires = "like")]
     size: Option<Size>,
+    /// Repository whose workflows get the roles, for `--like github`. Default: ask on a terminal.
+    #[arg(long, value_name = "OWNER/NAME", requires = "like")]
+    repository: Option<String>,
+    /// Definition that the workflows of `--like github` apply. Default: `acme.yaml` or `stack.yaml` in the current folder.
+    #[arg(id = "definition", short = 'f', long = "file", value_name = "STACK.yaml", requires = "like")]
+    file: Option<PathBuf>,
+    /// Environment that the workflows of `--like github` apply. Default: production, or the only one.
+    #[arg(short, long, value_name = "NAME", requires = "like")]
+    env: Option<EnvironmentName>,
     /// Output file. Default: `acme.yaml`, which commands without a file take; `<name>.yaml` if the folder has `acme.yaml` or `stack.yaml`.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -60,9 +72,13 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         None if is_interactive => report::ask("Name of the stack: ")?,
         None => refuse!("unnamed", "a stack needs a name: `acme new NAME`"),
     };
-    let usual = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|key| env::var(key).ok().filter(|region| !region.is_empty()));
-    let usual = usual.unwrap_or_else(|| "us-east-1".to_owned());
-    let region = answer(arguments.region.clone(), is_interactive, "AWS region", &usual)?;
+    if arguments.like.as_deref() == Some(github::NAME) {
+        return github::run(arguments, &name);
+    }
+    if arguments.repository.is_some() || arguments.file.is_some() || arguments.env.is_some() {
+        refuse!("invalid-answer", "only `--like github` has a repository and a definition: omit `--repository`, `--file` and `--env`");
+    }
+    let region = answer(arguments.region.clone(), is_interactive, "AWS region", &default_region())?;
     let path = arguments.out.clone().unwrap_or_else(|| new_file(&name));
     let file = path.display().to_string();
     // The file need not be named if it is the default one.
@@ -97,6 +113,12 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         report::print_json(&json!({ "format": "acme-new/1", "file": file }))?;
     }
     Ok(DONE)
+}
+
+/// Region of the shell.
+fn default_region() -> String {
+    let usual = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|key| env::var(key).ok().filter(|region| !region.is_empty()));
+    usual.unwrap_or_else(|| "us-east-1".to_owned())
 }
 
 /// File of a new stack: the one that commands take without a name, or, beside another definition, one with the name of the stack.
@@ -156,8 +178,8 @@ fn choose_parts(arguments: &Arguments, is_interactive: bool) -> Result<Vec<&str>
     Ok(with)
 }
 
-/// Checks the definition, and writes it to a new file.
-fn write_definition(path: &Path, file: &str, text: &str, has_environments: bool) -> Result<()> {
+/// Refuses answers that make an invalid definition.
+fn check_definition(file: &str, text: &str, has_environments: bool) -> Result<()> {
     let options = LoadOptions { environment: if has_environments { "staging".parse().ok() } else { None }, ..LoadOptions::default() };
     if let Err(problems) = load(&Source::new(file, text), &options) {
         let messages: Vec<String> = problems
@@ -166,6 +188,12 @@ fn write_definition(path: &Path, file: &str, text: &str, has_environments: bool)
             .collect();
         refuse!("invalid-answer", "{}", messages.join("\n"));
     }
+    Ok(())
+}
+
+/// Checks the definition, and writes it to a new file.
+fn write_definition(path: &Path, file: &str, text: &str, has_environments: bool) -> Result<()> {
+    check_definition(file, text, has_environments)?;
     let written = OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut out| out.write_all(text.as_bytes()));
     match written {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

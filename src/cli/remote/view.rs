@@ -67,6 +67,7 @@ impl View<'_> {
                     self.end_run().await?;
                 }
             }
+            RemoteLine::Log(record) => report::log::relay(&record),
             RemoteLine::Document(value) if self.is_json() => report::print_json_line(&value)?,
             RemoteLine::Document(value) => self.show_document(&value)?,
             RemoteLine::Text(text) if self.run.is_some() => self.texts.push(text),

@@ -165,6 +165,10 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     });
     out.add_generated("vpc", "main", vpc, at);
     out.add_generated("internet_gateway", "main", json!({ "vpc": "main" }), at);
+    // AWS has no range that small, which is reported for the VPC: nothing fits into it.
+    if network.cidr.range().is_some_and(|range| range.prefix_len() > 28) {
+        return;
+    }
 
     let zones = parse_zones(out, &network, at);
     let ranges = std::iter::once(&network.cidr).chain(&network.secondary_cidrs).map(ToString::to_string).collect();
@@ -284,6 +288,8 @@ fn add_subnet(out: &mut Expansion<'_, '_>, network: &Network, name: &str, spec: 
 fn subnet_cidr(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, tier: &str, at: &str) -> Option<String> {
     let public = tier == "public";
     let whole = network.cidr.range()?;
+    // A range that AWS does not accept is reported once, and not by its parts, too.
+    let whole = if whole.prefix_len() < 16 { ipnet::IpNet::new(whole.addr(), 16).ok()?.trunc() } else { whole };
     let prefix = network.subnet_prefix.unwrap_or_else(|| (whole.prefix_len() + 4).min(28));
     let Some(newbits) = prefix.checked_sub(whole.prefix_len()).filter(|bits| *bits > 0 && prefix <= 28) else {
         if public {

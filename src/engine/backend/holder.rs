@@ -11,6 +11,8 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::lease::TERM;
+
 /// Process that holds a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
@@ -91,6 +93,11 @@ impl Holder {
                 ProcessStatus::Exited => true,
                 ProcessStatus::Unknown => false,
             }
+    }
+
+    /// Whether the process seems to be running: it is not known to have ended, and its last heartbeat is recent.
+    pub fn seems_active(&self) -> bool {
+        self.since_last_heartbeat() < TERM && !self.has_exited()
     }
 
     /// Time since the last heartbeat, assuming synchronized clocks.

@@ -21,6 +21,10 @@ impl Key {
     pub fn drift(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/drift.json"))
     }
+    /// Record of the last import of a stack's environment.
+    pub fn import(stack: &StackName, environment: &EnvironmentName) -> Key {
+        Key(format!("{stack}/{environment}/import.json"))
+    }
     /// Environments of a stack.
     pub fn environments(stack: &StackName) -> Key {
         Key(stack.to_string())
@@ -28,6 +32,10 @@ impl Key {
     /// Revisions of a stack's environment.
     pub fn revisions(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/revisions"))
+    }
+    /// Record of the latest remote run of a stack's environment.
+    pub fn remote_run(stack: &StackName, environment: &EnvironmentName) -> Key {
+        Key(format!("{stack}/{environment}/remote.json"))
     }
     /// Packages of remote runs of a stack's environment.
     pub fn remote_packages(stack: &StackName, environment: &EnvironmentName) -> Key {
@@ -41,10 +49,6 @@ impl Key {
     /// Record of the procedures of a stack's environment.
     pub fn procedures(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/procedure.json"))
-    }
-    /// Outputs of a stack's environment.
-    pub fn outputs(stack: &StackName, environment: &EnvironmentName) -> Key {
-        Key(format!("{stack}/{environment}/outputs.json"))
     }
     /// Journal of the revision with this number, below [`Key::revisions`].
     pub fn journal(&self, revision: u64) -> Key {

@@ -29,6 +29,8 @@ pub struct RunProgress {
     pub last_at: u64,
     /// What the run does now.
     pub phase: ProgressPhase,
+    /// Whether a process works on it now. One that neither runs nor ended is unfinished.
+    pub running: bool,
     /// Outcome; `None` until it ends.
     pub outcome: Option<RunOutcome>,
     /// Reason of the rollback, if there is one.
@@ -66,6 +68,8 @@ pub struct CallProgress {
     pub state: CallState,
     /// AWS's error code, if AWS rejected it.
     pub code: Option<String>,
+    /// Whether it is part of a rollback.
+    pub undo: bool,
 }
 
 /// State of a call.
@@ -88,10 +92,12 @@ impl History {
     /// # Errors
     /// Fails if the backend can't be read.
     pub async fn last_run_progress(&self) -> Result<Option<RunProgress>> {
-        match self.revision_numbers().await?.last() {
-            Some(number) => Ok(RunProgress::of(&self.journal(*number).await?)),
-            None => Ok(None),
+        let Some(number) = self.revision_numbers().await?.last().copied() else { return Ok(None) };
+        let mut progress = RunProgress::of(&self.journal(number).await?);
+        if let Some(run) = progress.as_mut().filter(|run| run.phase != ProgressPhase::Ended) {
+            run.running = self.is_under_way(run.started_at).await?;
         }
+        Ok(progress)
     }
 }
 
@@ -120,6 +126,7 @@ impl RunProgress {
                         ended_at: None,
                         state: CallState::Running,
                         code: None,
+                        undo: rollback_reason.is_some(),
                     });
                 }
                 Record::Result { intent, result } => {
@@ -137,6 +144,18 @@ impl RunProgress {
             }
         }
         let (started_at, last_at) = (replay.lines.first()?.at, replay.lines.last()?.at);
-        Some(RunProgress { revision, command, procedure, actor, started_at, last_at, phase, outcome, rollback_reason, calls })
+        Some(RunProgress {
+            revision,
+            command,
+            procedure,
+            actor,
+            started_at,
+            last_at,
+            phase,
+            running: false,
+            outcome,
+            rollback_reason,
+            calls,
+        })
     }
 }

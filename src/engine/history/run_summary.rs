@@ -28,8 +28,10 @@ pub struct RunSummary {
     pub outcome: Option<RunOutcome>,
     /// Number of changes before any rollback.
     pub counts: ChangeCounts,
-    /// Whether it can be continued or undone.
+    /// Whether it can be continued or undone: work remains, and no process does it now.
     pub unfinished: bool,
+    /// Whether a process works on it now.
+    pub running: bool,
 }
 
 /// Number of resources by action.
@@ -83,6 +85,12 @@ impl History {
         let read = |number| async move { Ok::<_, Error>((number, self.run_summary(number).await?)) };
         let mut runs: Vec<_> = stream::iter(numbers.into_iter().rev().map(read)).buffered(16).try_collect().await?;
         mark_unfinished(&mut runs);
+        if let Some((_, Some(last))) = runs.first()
+            && last.outcome.is_none()
+            && self.is_under_way(last.started_at).await?
+        {
+            mark_running(&mut runs);
+        }
         Ok((runs, omitted))
     }
 
@@ -107,6 +115,9 @@ impl History {
         };
         let left = self.snapshot().await?.unfinished().await?;
         summary.unfinished = left.iter().filter_map(|replay| replay.run.as_ref()).any(|begin| begin.revision == number);
+        if summary.unfinished && summary.outcome.is_none() && self.is_under_way(summary.started_at).await? {
+            (summary.running, summary.unfinished) = (true, false);
+        }
         let damage = replay.damage.clone();
         let mut details = RunDetails {
             summary,
@@ -136,6 +147,15 @@ fn mark_unfinished(runs: &mut [(u64, Option<RunSummary>)]) {
     }
 }
 
+/// Marks the last run as running. Neither it nor those that it continues can be continued by another command meanwhile.
+fn mark_running(runs: &mut [(u64, Option<RunSummary>)]) {
+    for (number, (_, entry)) in runs.iter_mut().enumerate() {
+        if let Some(entry) = entry {
+            (entry.running, entry.unfinished) = (number == 0, false);
+        }
+    }
+}
+
 impl RunSummary {
     fn from_revision(summary: &RevisionSummary) -> RunSummary {
         let mut counts = ChangeCounts::default();
@@ -157,6 +177,7 @@ impl RunSummary {
             outcome: Some(summary.outcome),
             counts,
             unfinished: false,
+            running: false,
         }
     }
 
@@ -176,7 +197,7 @@ impl RunSummary {
             }
         }
         let ended_at = outcome.map(|_| last.at);
-        Some(RunSummary { run: replay.run.clone()?, started_at: first.at, ended_at, outcome, counts, unfinished: false })
+        Some(RunSummary { run: replay.run.clone()?, started_at: first.at, ended_at, outcome, counts, unfinished: false, running: false })
     }
 }
 

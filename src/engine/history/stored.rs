@@ -9,6 +9,7 @@ use serde::{
     Deserialize,
     de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor},
 };
+use serde_json::Value;
 
 use super::Revision;
 use crate::{
@@ -46,6 +47,9 @@ pub struct RevisionSummary {
     /// See [`Revision::declared`].
     #[serde(default)]
     pub declared: DeclaredFields,
+    /// See [`Revision::outputs`].
+    #[serde(default)]
+    pub outputs: BTreeMap<String, Value>,
 }
 
 impl StoredRevision {
@@ -148,11 +152,12 @@ mod tests {
             other_regions: BTreeSet::new(),
             live: [(a.clone(), live("vpc-1")), (b.clone(), live("vpc-2"))].into(),
             declared: [(a.clone(), BTreeSet::from(["/name".to_owned()]))].into(),
+            outputs: [("a".to_owned(), json!("{{ vpc.a.id }}"))].into(),
         };
         let json = serde_json::to_vec(&revision).expect("it is JSON");
         let stored = StoredRevision::parse(json.clone()).expect("it is a revision");
         assert_eq!((stored.summary.ended_at, &stored.summary.done), (2, &revision.done));
-        assert_eq!(stored.summary.declared, revision.declared);
+        assert_eq!((&stored.summary.declared, &stored.summary.outputs), (&revision.declared, &revision.outputs));
         assert_eq!(stored.live(|address| *address == b), Some([(b.clone(), live("vpc-2"))].into()));
         assert_eq!(stored.live(|_| true).as_ref(), Some(&revision.live));
         assert_eq!(stored.revision(), Some(revision));

@@ -20,12 +20,13 @@ use crate::{
         expression::{for_each_string, references},
     },
     definition::{BackendLocation, DesiredResource, ExistingQuery, ExistingResource, Procedures, Stack},
+    engine::backend::Key,
 };
 
 /// Purpose of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose<'a> {
-    /// Planning, which only reads.
+    /// Planning and looking for drift, which only read. The result of a drift check is recorded.
     Plan,
     /// Applying, which reads first.
     Apply,
@@ -273,6 +274,9 @@ impl PolicyBuilder<'_> {
         self.allow(&["s3:ListBucket"], &[bucket.clone()].into(), None);
         self.allow(&["s3:GetObject"], &[objects.clone()].into(), None);
         if self.purpose == Purpose::Plan {
+            // Nothing depends on this object: only the list of stacks shows it.
+            let drift = format!("{bucket}/{below}{}", Key::drift(&stack.name, &stack.environment));
+            self.allow(&["s3:PutObject"], &[drift].into(), None);
             return;
         }
         self.allow(&["s3:PutObject", "s3:DeleteObject"], &[objects].into(), None);

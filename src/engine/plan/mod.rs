@@ -18,6 +18,7 @@ mod matching;
 mod moves;
 mod obstacles;
 mod order;
+mod outputs;
 mod planner;
 mod prune;
 mod references;
@@ -60,6 +61,7 @@ pub use lost::{dependents_of_lost_resources, has_lost_resources};
 pub use matching::{ForeignResource, owner, resolve_spec};
 pub use moves::{MoveReason, MovedFrom};
 pub use order::{critical_path, deferred_dependencies, remaining_paths};
+pub use outputs::{OutputChange, output_changes};
 pub use planner::{plan, plan_selected, plan_with_leftovers};
 pub use references::refers_to;
 pub(in crate::engine) use removal::is_part_of;
@@ -363,6 +365,8 @@ pub struct Plan {
     pub stacks: Vec<StackReading>,
     /// Existing resources that the stack uses and does not own, with what was found.
     pub existing: Vec<ExistingReading>,
+    /// Outputs that differ from those of the last run.
+    pub outputs: Vec<OutputChange>,
     /// Warnings.
     pub warnings: Vec<String>,
     /// Gates of steps that are closed, or can't be checked, when the plan is made.
@@ -452,9 +456,19 @@ impl Plan {
     pub fn summary(&self) -> Summary {
         Summary::of(&self.changes)
     }
+    /// Counts in words, with outputs: `3 to create, 1 output to change`; empty without changes.
+    pub fn describe(&self) -> String {
+        let resources = self.summary().describe();
+        let outputs = match self.outputs.len() {
+            0 => String::new(),
+            1 => "1 output to change".to_owned(),
+            several => format!("{several} outputs to change"),
+        };
+        [resources, outputs].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    }
     /// Whether there are no changes.
     pub fn is_empty(&self) -> bool {
-        self.changes.iter().all(|change| change.action == Action::None)
+        self.outputs.is_empty() && self.changes.iter().all(|change| change.action == Action::None)
     }
     /// Critical path of the plan, by typical durations.
     pub fn estimated_time(&self) -> Duration {

@@ -219,6 +219,7 @@ impl<'a> Planner<'a> {
             existing: Vec::new(),
             warnings,
             gates: Vec::new(),
+            outputs: Vec::new(),
             not_restored: Vec::new(),
             name_overrides: names,
             exchanges,

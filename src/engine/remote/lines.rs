@@ -8,6 +8,8 @@ use crate::engine::execute::Event;
 pub const STARTED_EVENT: &str = "remote_started";
 /// Event with which it ends; it has the same `run`, and the exit code.
 pub const ENDED_EVENT: &str = "remote_ended";
+/// Event with a record of the runner's log.
+pub const LOG_EVENT: &str = "remote_log";
 /// Event with a part of a long line.
 const PART_EVENT: &str = "remote_part";
 
@@ -22,6 +24,8 @@ pub enum RemoteLine {
     Started,
     /// Event of the run, and its JSON.
     Event(Box<Event>, Value),
+    /// Record of the runner's log, if the client asked for it.
+    Log(Value),
     /// Another JSON object of acme.
     Document(Value),
     /// Message for people.
@@ -82,6 +86,7 @@ impl LineReader {
                 None
             }
             PART_EVENT if self.is_running => self.read_part(&value),
+            LOG_EVENT if self.is_running => Some(RemoteLine::Log(value)),
             _ if !self.is_running => Some(RemoteLine::Preparation(line.to_owned())),
             "" => Some(RemoteLine::Document(value)),
             _ => Some(match serde_json::from_value::<Event>(value.clone()) {
@@ -125,6 +130,7 @@ mod tests {
             RemoteLine::Preparation(_) => "preparation",
             RemoteLine::Started => "started",
             RemoteLine::Event(..) => "event",
+            RemoteLine::Log(_) => "log",
             RemoteLine::Document(_) => "document",
             RemoteLine::Text(_) => "text",
         };
@@ -140,6 +146,7 @@ mod tests {
             started(),
             serde_json::to_string(&step).expect("JSON"),
             "Done: 1 created.".to_owned(),
+            json!({ "event": LOG_EVENT, "level": "info", "text": "wait: 1 s" }).to_string(),
             json!({ "format": "acme-outputs/1", "outputs": {} }).to_string(),
             // The id is not that of the run.
             json!({ "event": ENDED_EVENT, "run": "2-b", "exit_code": 0 }).to_string(),
@@ -148,7 +155,7 @@ mod tests {
         ];
         let mut reader = LineReader::new("1-a");
         let lines = reader.read(&log.join("\n"));
-        assert_eq!(kinds(&lines), ["preparation", "preparation", "started", "event", "text", "document", "document", "preparation"]);
+        assert_eq!(kinds(&lines), ["preparation", "preparation", "started", "event", "text", "log", "document", "document", "preparation"]);
         assert_eq!((reader.exit_code, reader.has_started, reader.has_revision), (Some(3), true, false));
     }
 

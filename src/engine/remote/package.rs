@@ -55,6 +55,8 @@ pub struct RunnerOptions {
     pub lock_timeout: u64,
     /// Whether a failed run is rolled back.
     pub roll_back_on_failure: bool,
+    /// Whether to print the number of calls.
+    pub stats: bool,
     /// User who started it.
     pub actor: String,
     /// The user's profile, for printed commands: the runner has its own role.
@@ -197,6 +199,7 @@ mod tests {
         let definition = DefinitionSource {
             file: file.to_owned(),
             sha256: String::new(),
+            files: BTreeMap::new(),
             commit: None,
             env: None,
             set: Vec::new(),
@@ -213,6 +216,7 @@ mod tests {
             region: "eu-west-1".into(),
             account: "123456789012".into(),
             revision: None,
+            stacks: BTreeMap::new(),
             live: BTreeMap::new(),
             changes: Vec::new(),
         };
@@ -223,6 +227,7 @@ mod tests {
             parallelism: None,
             lock_timeout: 0,
             roll_back_on_failure: true,
+            stats: false,
             actor: "ann@laptop".into(),
             profile: None,
             plan_again: None,

@@ -4,7 +4,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{PackageError, RemoteLine, RemotePackage, RunVariables, lines::LineReader};
+use super::{
+    BuildOptions, PackageError, RemoteLine, RemotePackage, RunVariables,
+    lines::LineReader,
+    record::{RecordPlace, RunRecord},
+};
 use crate::{
     aws::{
         Aws,
@@ -14,7 +18,7 @@ use crate::{
         },
     },
     core::{EnvironmentName, Error, ErrorKind, Result, StackName},
-    engine::backend::{Backend, Key, WriteCondition, WriteResult, with_patience},
+    engine::backend::{Backend, Key, TAKEOVER_DELAY, WriteCondition, WriteResult, with_patience},
 };
 
 /// Name of the project that `acme new --like remote` defines.
@@ -28,6 +32,13 @@ const LOG_DELAY: Duration = Duration::from_secs(8);
 
 /// Age after which a package is left over: a build waits for at most eight hours, and its start takes minutes.
 const PACKAGE_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Time for which a client must see the record of a run without a build before it counts as given up: another client calls StartBuild then, or
+/// was killed before its answer.
+const START_DELAY: Duration = TAKEOVER_DELAY;
+
+/// Age after which such a record is given up at once. Clocks of two machines differ by less.
+const START_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 /// A project of CodeBuild, for one stack.
 pub struct Runner<'a> {
@@ -52,6 +63,30 @@ pub struct RemoteRun {
     pub build: Build,
 }
 
+impl RemoteRun {
+    /// Project of its build, with which the id begins.
+    pub fn project(&self) -> &str {
+        self.build.id.split(':').next().unwrap_or_default()
+    }
+}
+
+/// Result of an attempt to start a remote run.
+#[derive(Clone, Debug)]
+pub enum StartResult {
+    /// A build was started.
+    Started(RemoteRun),
+    /// Another remote run of the stack is in progress, and nothing was started.
+    Running(RemoteRun),
+}
+
+/// Result of the attempt to record a run as the latest one.
+enum Claim {
+    /// Recorded, with this version of the record.
+    Recorded(String),
+    /// Another run is in progress.
+    Running(RemoteRun),
+}
+
 /// How a remote run ended.
 #[derive(Clone, Debug)]
 pub struct RemoteOutcome {
@@ -68,15 +103,48 @@ pub struct RemoteOutcome {
 }
 
 impl Runner<'_> {
-    /// The remote run of the stack that is in progress, or else the latest one; `None` if none of the latest hundred builds is one.
+    /// The remote run of the stack that is in progress, or else the latest one; `None` if neither the record in the backend nor the latest hundred
+    /// builds of the project have one. With `of_any_project`, the recorded run may be one of another project.
     ///
     /// # Errors
-    /// Fails if the builds can't be read: with "not found" without the project.
-    pub async fn latest_run(&self) -> Result<Option<RemoteRun>> {
+    /// Fails if the record or the builds can't be read: with "not found" without the project.
+    pub async fn latest_run(&self, of_any_project: bool) -> Result<Option<RemoteRun>> {
+        let record = self.record().read().await?.map(|(record, _)| record);
+        if let Some(record) = record.filter(|record| of_any_project || record.project == self.project)
+            && let Some(run) = self.recorded_run(&record).await?
+            && (run.build.is_in_progress() || record.project == self.project)
+        {
+            return Ok(Some(run));
+        }
         let builds = builds::latest_builds(self.aws, self.project).await?;
         let mut runs: Vec<RemoteRun> = builds.into_iter().filter_map(|build| self.run_of(build)).collect();
         let at = runs.iter().position(|run| run.build.is_in_progress()).unwrap_or(0);
         Ok((at < runs.len()).then(|| runs.swap_remove(at)))
+    }
+
+    /// The run of a record; `None` if it has no build, or none any more.
+    async fn recorded_run(&self, record: &RunRecord) -> Result<Option<RemoteRun>> {
+        if record.was_refused {
+            return Ok(None);
+        }
+        let Some(build) = &record.build else {
+            // The answer to StartBuild may be lost.
+            let builds = match builds::latest_builds(self.aws, &record.project).await {
+                Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+                read => read?,
+            };
+            return Ok(builds.into_iter().filter_map(|build| self.run_of(build)).find(|run| run.id == record.run));
+        };
+        let begun = Instant::now();
+        loop {
+            match builds::read_build(self.aws, build).await {
+                Ok(build) => return Ok(Some(RemoteRun { id: record.run.clone(), build })),
+                // A new build may be invisible for a while.
+                Err(error) if error.kind == ErrorKind::NotFound && begun.elapsed() >= self.aws.visibility_delay => return Ok(None),
+                Err(error) if error.kind == ErrorKind::NotFound => tokio::time::sleep(PAUSES.0).await,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The remote run of a build, if it is one of this stack.
@@ -86,11 +154,12 @@ impl Runner<'_> {
         is_own.then_some(RemoteRun { id: variables.run, build })
     }
 
-    /// Stores a package and starts a build that runs it. Deletes the packages that earlier runs left.
+    /// Stores a package, records its run and starts a build for it, unless another run is in progress. Waits for a client that is about to start
+    /// one, and calls `on_wait` with its user. Deletes the packages that earlier runs left.
     ///
     /// # Errors
-    /// Fails if the package can't be stored or the build can't be started: then nothing runs.
-    pub async fn start(&self, package: &RemotePackage) -> Result<RemoteRun> {
+    /// Fails if the backend can't be written or the build can't be started: then nothing runs.
+    pub async fn start(&self, package: &RemotePackage, options: BuildOptions, on_wait: impl FnOnce(&str)) -> Result<StartResult> {
         let no_bucket = || Error::new(ErrorKind::Rejected, "Backend", "the history is in a folder of this machine");
         let place = self.backend.bucket_place().ok_or_else(no_bucket)?;
         self.delete_old_packages().await?;
@@ -100,18 +169,76 @@ impl Runner<'_> {
         if self.backend.put(&key, &bytes, &WriteCondition::IfAbsent).await? == WriteResult::Conflict {
             return Err(Error::new(ErrorKind::Conflict, "Conflict", format!("`{key}` exists already in the backend")));
         }
-        let variables =
-            RunVariables { run: run.clone(), stack: self.stack.clone(), environment: self.environment.clone(), backend: place, sha256 };
-        match builds::start_build(self.aws, self.project, &variables.to_map(), &run).await {
-            Ok(build) => Ok(RemoteRun { id: run, build }),
+        let actor = package.options.actor.clone();
+        let record = RunRecord { run: run.clone(), project: self.project.to_owned(), actor, build: None, was_refused: false };
+        let version = match self.claim(&record, on_wait).await {
+            Ok(Claim::Recorded(version)) => version,
+            Ok(Claim::Running(running)) => {
+                self.backend.delete(&key).await?;
+                return Ok(StartResult::Running(running));
+            }
             Err(error) => {
-                // After a lost response, the build may run, and needs it.
+                self.backend.delete(&key).await.ok();
+                return Err(error);
+            }
+        };
+        let (stack, environment) = (self.stack.clone(), self.environment.clone());
+        let variables = RunVariables { run: run.clone(), stack, environment, backend: place, sha256, options };
+        match builds::start_build(self.aws, self.project, &variables.to_map(), &run).await {
+            Ok(build) => {
+                let record = RunRecord { build: Some(build.id.clone()), ..record };
+                // The build runs; without its id, clients find it in the list of builds.
+                self.record().write(&record, Some(&version)).await.ok();
+                Ok(StartResult::Started(RemoteRun { id: run, build }))
+            }
+            Err(error) => {
+                // After a lost response, the build may run, and needs both.
                 if error.kind != ErrorKind::Unavailable {
                     self.backend.delete(&key).await.ok();
+                    self.record().write(&RunRecord { was_refused: true, ..record }, Some(&version)).await.ok();
                 }
                 Err(error)
             }
         }
+    }
+
+    /// Records a run as the latest one, unless another one is in progress.
+    async fn claim(&self, record: &RunRecord, on_wait: impl FnOnce(&str)) -> Result<Claim> {
+        let (mut on_wait, mut pause) = (Some(on_wait), PAUSES.0);
+        // The run without a build that was seen last, and since when.
+        let mut starting: Option<(String, Instant)> = None;
+        loop {
+            let stored = self.record().read().await?;
+            let version = stored.as_ref().map(|(_, version)| version.clone());
+            if let Some((other, _)) = stored.filter(|(other, _)| !other.was_refused) {
+                match self.recorded_run(&other).await? {
+                    Some(run) if run.build.is_in_progress() => return Ok(Claim::Running(run)),
+                    None if other.build.is_none() => {
+                        let seen = starting.take().filter(|(run, _)| *run == other.run);
+                        let since = seen.map_or_else(Instant::now, |(_, since)| since);
+                        if since.elapsed() < START_DELAY && age(&other.run).is_some_and(|age| age < START_LIFETIME) {
+                            starting = Some((other.run, since));
+                            if let Some(on_wait) = on_wait.take() {
+                                on_wait(&other.actor);
+                            }
+                            tokio::time::sleep(pause).await;
+                            pause = (pause * 2).min(PAUSES.1);
+                            continue;
+                        }
+                        // If its build is started after all, it finds no package, and changes nothing.
+                        self.backend.delete(&self.packages().remote_package(&other.run)).await?;
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(version) = self.record().write(record, version.as_deref()).await? {
+                return Ok(Claim::Recorded(version));
+            }
+        }
+    }
+
+    fn record(&self) -> RecordPlace<'_> {
+        RecordPlace::new(self.backend, self.stack, self.environment)
     }
 
     /// Stops a build, whose processes end without a warning, and waits for its end.
@@ -187,11 +314,9 @@ impl Runner<'_> {
     }
 
     async fn delete_old_packages(&self) -> Result<()> {
-        let now = unix_millis();
         for name in self.backend.list(&self.packages()).await? {
             let Some(run) = name.strip_suffix(".json") else { continue };
-            let started = run.split('-').next().and_then(|millis| millis.parse::<u128>().ok());
-            if started.is_some_and(|started| now.saturating_sub(started) > PACKAGE_LIFETIME.as_millis()) {
+            if age(run).is_some_and(|age| age > PACKAGE_LIFETIME) {
                 self.backend.delete(&self.packages().remote_package(run)).await?;
             }
         }
@@ -232,6 +357,12 @@ fn new_run_id() -> Result<String> {
     Ok(format!("{:013}-{random:016x}", unix_millis()))
 }
 
-fn unix_millis() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
+/// Time since a run was given its id, assuming synchronized clocks; `None` if the text is not an id.
+fn age(run: &str) -> Option<Duration> {
+    let started: u64 = run.split('-').next()?.parse().ok()?;
+    Some(Duration::from_millis(unix_millis().saturating_sub(started)))
+}
+
+fn unix_millis() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

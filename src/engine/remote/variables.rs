@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::core::{EnvironmentName, StackName};
+use crate::core::{EnvironmentName, StackName, trace::Level};
 
 const RUN: &str = "ACME_REMOTE_RUN";
 const STACK: &str = "ACME_REMOTE_STACK";
@@ -10,6 +10,17 @@ const ENVIRONMENT: &str = "ACME_REMOTE_ENVIRONMENT";
 const BACKEND: &str = "ACME_REMOTE_BACKEND";
 const SHA256: &str = "ACME_REMOTE_SHA256";
 const VERSION: &str = "ACME_REMOTE_VERSION";
+const HELM: &str = "ACME_REMOTE_HELM";
+const LOG: &str = "ACME_REMOTE_LOG";
+
+/// What a build has to prepare before it takes the package.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BuildOptions {
+    /// Whether the plan needs Helm.
+    pub needs_helm: bool,
+    /// What the runner logs for the client. Default: nothing.
+    pub log: Option<Level>,
+}
 
 /// What a build runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +35,8 @@ pub struct RunVariables {
     pub backend: String,
     /// SHA-256 of the package.
     pub sha256: String,
+    /// Preparations.
+    pub options: BuildOptions,
 }
 
 /// Variable that is missing or invalid.
@@ -34,14 +47,18 @@ pub struct VariablesError(&'static str);
 impl RunVariables {
     /// Variables with their values, and the version of acme that the runner must have.
     pub fn to_map(&self) -> BTreeMap<&'static str, String> {
-        BTreeMap::from([
+        let helm = self.options.needs_helm.then(|| (HELM, "true".to_owned()));
+        // The words of `ACME_LOG`.
+        let log = self.options.log.map(|level| (LOG, if level == Level::Calls { "debug" } else { "info" }.to_owned()));
+        let always = [
             (RUN, self.run.clone()),
             (STACK, self.stack.to_string()),
             (ENVIRONMENT, self.environment.to_string()),
             (BACKEND, self.backend.clone()),
             (SHA256, self.sha256.clone()),
             (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
-        ])
+        ];
+        always.into_iter().chain(helm).chain(log).collect()
     }
 
     /// Reads variables.
@@ -56,7 +73,17 @@ impl RunVariables {
             environment: text(ENVIRONMENT)?.parse().map_err(|_| VariablesError(ENVIRONMENT))?,
             backend: text(BACKEND)?,
             sha256: text(SHA256)?,
+            options: BuildOptions { needs_helm: text(HELM).is_ok(), log: log_level(variable) },
         })
+    }
+}
+
+/// What the runner logs for the client.
+pub fn log_level(variable: impl Fn(&str) -> Option<String>) -> Option<Level> {
+    match variable(LOG)?.as_str() {
+        "info" => Some(Level::Decisions),
+        "debug" => Some(Level::Calls),
+        _ => None,
     }
 }
 
@@ -72,8 +99,17 @@ mod tests {
             environment: "production".parse().expect("a name"),
             backend: "s3://bucket/prefix/".into(),
             sha256: "00".into(),
+            options: BuildOptions::default(),
         };
+        let prepared =
+            [BuildOptions { needs_helm: true, log: Some(Level::Decisions) }, BuildOptions { needs_helm: false, log: Some(Level::Calls) }];
+        for options in prepared {
+            let variables = RunVariables { options, ..variables.clone() };
+            let map = variables.to_map();
+            assert_eq!(RunVariables::read(|name| map.get(name).cloned()), Ok(variables));
+        }
         let map = variables.to_map();
+        assert_eq!(map.len(), 6, "{map:?}");
         assert_eq!(RunVariables::read(|name| map.get(name).cloned()), Ok(variables));
         let without = |missing: &str| RunVariables::read(|name| map.get(name).filter(|_| name != missing).cloned());
         assert_eq!(without(SHA256), Err(VariablesError(SHA256)));

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::merge_own_reads;
 use crate::{
     aws::types,
@@ -74,7 +76,7 @@ impl UnfinishedRuns {
 }
 
 /// History of a stack. It is not the state: without it, plans are the same, except that fields which a definition no longer sets are left
-/// alone.
+/// alone, and that changes of outputs are not shown.
 #[derive(Clone, Debug, Default)]
 pub struct RunHistory {
     /// Unfinished runs of a stack.
@@ -138,6 +140,11 @@ impl RunHistory {
     /// Fields that the definition of the latest run in this region and account set.
     pub fn declared_fields(&self, region: &str, account: &str) -> DeclaredFields {
         self.latest_in(region, account).map(|stored| stored.summary.declared.clone()).unwrap_or_default()
+    }
+
+    /// Outputs of the definition of the latest run in this region and account; `None` without a record.
+    pub fn outputs(&self, region: &str, account: &str) -> Option<&BTreeMap<String, Value>> {
+        Some(&self.latest_in(region, account)?.summary.outputs)
     }
 
     fn latest_in(&self, region: &str, account: &str) -> Option<&StoredRevision> {

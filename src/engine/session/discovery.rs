@@ -15,8 +15,8 @@ use crate::{
         },
         leftovers::LeftoverSearch,
         plan::{
-            Action, Goal, Obstacle, OwnedLeftovers, Plan, attribute_changes, line_pointer, owner, plan_selected, recorded_addresses,
-            return_dropped_fields,
+            Action, Goal, Obstacle, OwnedLeftovers, Plan, attribute_changes, line_pointer, output_changes, owner, plan_selected,
+            recorded_addresses, return_dropped_fields,
         },
         preflight::{choose_values, preflight},
         run::{RunHistory, reset_presumed_fields, wait_until_visible},
@@ -282,6 +282,11 @@ impl Session {
         }
         if let Some(external) = &self.external {
             (plan.stacks, plan.existing) = (external.readings.clone(), external.existing_readings());
+        }
+        // A partial plan leaves them out. Without a record, nothing is known of earlier ones.
+        if let (Goal::Apply, true, Some(recorded)) = (goal, self.selection.is_empty(), state.history.outputs(self.region(), &state.account))
+        {
+            plan.outputs = output_changes(recorded, &self.stack.outputs);
         }
         plan.is_simulated = self.is_simulated();
         record_decisions(&plan);

@@ -13,7 +13,7 @@ pub type Result<T, E = SessionError> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// Invalid definition.
-    #[error("the definition has {}; run `acme explain CODE` for details", problem_count(.problems))]
+    #[error("the definition has {}{}", problem_count(.problems), explanations(.problems))]
     InvalidDefinition {
         /// Definition.
         definition: Source,
@@ -35,7 +35,10 @@ pub enum SessionError {
     #[error("`{0}` is not a valid account id: check the endpoint")]
     InvalidAccount(String),
     /// Another account than the definition's.
-    #[error("the definition is pinned to account {pinned}, but these credentials belong to {account}")]
+    #[error(
+        "the definition is pinned to account {pinned}, but these credentials belong to {account}: use credentials of that account, by \
+         `--profile` or `--role`, or change `account:`"
+    )]
     PinnedAccount {
         /// Account in the definition.
         pinned: String,
@@ -87,8 +90,10 @@ pub enum SessionError {
         help: String,
     },
     /// Saved plan that differs from a new one.
-    #[error("no changes made: the live state has changed since the plan in `{file}` was made\n  {}\n  help: {help}", .differences.join("\n  "))]
+    #[error("no changes made: {cause} since the plan in `{file}` was made\n  {}\n  help: {help}", .differences.join("\n  "))]
     StalePlan {
+        /// What has changed.
+        cause: &'static str,
         /// Path of the saved plan.
         file: String,
         /// Differences, one sentence each.
@@ -114,7 +119,7 @@ pub enum SessionError {
         apply: String,
     },
     /// No run to undo.
-    #[error("there is no run of {stack} ({environment}) to undo")]
+    #[error("there is no run of {stack} ({environment}) to undo: run `acme history` to list its runs")]
     NothingToUndo {
         /// Stack.
         stack: String,
@@ -226,6 +231,16 @@ pub enum SessionError {
         /// Its address there.
         address: Option<Address>,
     },
+    /// Part of a resource of another stack.
+    #[error("`{id}` is part of `{parent}`, which belongs to the stack {owner}")]
+    ForeignParent {
+        /// Physical id.
+        id: String,
+        /// Physical id of the resource that it is part of.
+        parent: String,
+        /// Stack that owns that one.
+        owner: String,
+    },
     /// Failed call to the cloud or the backend.
     #[error(transparent)]
     Call(#[from] Error),
@@ -256,7 +271,7 @@ impl SessionError {
             SessionError::NotForgettable { .. } => "not-forgettable",
             SessionError::NotFound(_) | SessionError::NotInStack { .. } => "not-found",
             SessionError::AlreadyAdopted { .. } | SessionError::AddressInUse { .. } => "adopted",
-            SessionError::OtherStack { .. } => "foreign",
+            SessionError::OtherStack { .. } | SessionError::ForeignParent { .. } => "foreign",
             SessionError::Simulator(error)
             | SessionError::NotAuthenticated(error)
             | SessionError::Discovery(error)
@@ -281,6 +296,21 @@ impl From<SessionError> for Error {
 
 fn problem_count(problems: &[Diagnostic]) -> String {
     if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) }
+}
+
+/// Commands that explain the problems, if there are codes.
+fn explanations(problems: &[Diagnostic]) -> String {
+    let mut codes: Vec<&str> = Vec::new();
+    for problem in problems {
+        if !codes.contains(&&*problem.code) {
+            codes.push(&*problem.code);
+        }
+    }
+    match codes.as_slice() {
+        [] => String::new(),
+        [code] => format!(": run `acme explain {code}` for details"),
+        [first, ..] => format!(": run `acme explain {first}` for details on the first"),
+    }
 }
 
 fn obstacle_list(obstacles: &[Obstacle]) -> String {

@@ -9,7 +9,7 @@ use crate::{
     engine::{
         discover::address_of,
         plan::{Action, forget_effects, is_part_of, plan_forget, refers_to},
-        run::RunHistory,
+        run::{Declared, RunHistory},
     },
 };
 
@@ -40,10 +40,12 @@ impl LockedSession {
         if let Some(address) = addresses.iter().find(|address| !forgets(address)) {
             return Err(not_in_stack(address, &owned));
         }
-        let mut declared = state.history.declared_fields(session.region(), self.account());
-        declared.retain(|address, _| !forgets(address));
+        let mut fields = state.history.declared_fields(session.region(), self.account());
+        fields.retain(|address, _| !forgets(address));
         let effects = forget_effects(&session.stack, &state.live_state, &plan);
         plan.warnings.extend(effects);
+        let outputs = state.history.outputs(session.region(), self.account()).cloned().unwrap_or_default();
+        let declared = Declared { fields, outputs };
         let StackState { live_state, history: RunHistory { unfinished, .. }, .. } = state;
         Ok(ProposedPlan::new(self, Task::Forget(declared), plan, live_state, unfinished))
     }

@@ -15,7 +15,6 @@ use crate::{
         backend::{Backend, HeldLease, Lease, LeaseWait},
         cloud::Cloud,
         history::History,
-        outputs,
         plan::{Goal, Selection},
         procedure_record::StoredRecord,
         run::{RunHistory, UnfinishedRuns},
@@ -227,17 +226,6 @@ impl LockedSession {
         let plan = self.session().plan(&state, goal).await?;
         let StackState { live_state, history: RunHistory { unfinished, .. }, .. } = state;
         Ok(ProposedPlan::new(self, Task::Reach(goal), plan, live_state, unfinished))
-    }
-
-    /// Writes the outputs of the stack for others, as the definition has them.
-    ///
-    /// # Errors
-    /// Fails if the lease is lost, or if the backend can't be written.
-    pub async fn store_outputs(&self) -> Result<()> {
-        if let Some(lease) = self.lease() {
-            lease.ensure_held_or_renew().await?;
-        }
-        Ok(outputs::store(self.backend(), self.session().stack()).await?)
     }
 
     /// Reads the unfinished runs.

@@ -11,8 +11,8 @@ use crate::{
         discover::LiveState,
         execute::{Event, StopSignal},
         journal::{FORMAT, RunInfo},
-        plan::{DeclaredFields, Goal, NullMeans, Plan, declared_fields},
-        run::{ApplyRequest, Run, RunResult, UndoPlan, UnfinishedRuns},
+        plan::{Goal, NullMeans, Plan, declared_fields},
+        run::{ApplyRequest, Declared, Run, RunResult, UndoPlan, UnfinishedRuns},
         saved_plan::sha256,
     },
 };
@@ -29,11 +29,11 @@ pub(super) enum Task {
         stack: Stack,
         /// Whether the plan covers all live resources, not only those in `stack`.
         covers_whole_stack: bool,
-        /// Fields that the definitions of the undone run and of the one before it set.
-        declared: DeclaredFields,
+        /// Fields that the definitions of the undone run and of the one before it set, and the outputs of the latter.
+        declared: Declared,
     },
-    /// Lets go of resources; with the fields that the definition of the last run set on the others.
-    Forget(DeclaredFields),
+    /// Lets go of resources; with what the definition of the last run set on the others.
+    Forget(Declared),
 }
 
 impl Task {
@@ -147,9 +147,12 @@ impl CheckedPlan<'_> {
         Ok(match task {
             Task::Reach(_) | Task::Forget(_) => {
                 let declared = match task {
-                    Task::Reach(Goal::Apply) => declared_fields(locked.session().stack()),
+                    Task::Reach(Goal::Apply) => {
+                        let stack = locked.session().stack();
+                        Declared { fields: declared_fields(stack), outputs: stack.outputs.clone() }
+                    }
                     Task::Forget(declared) => declared,
-                    _ => DeclaredFields::new(),
+                    _ => Declared::default(),
                 };
                 let request = ApplyRequest {
                     stack: locked.session().stack(),

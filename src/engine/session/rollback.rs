@@ -12,10 +12,10 @@ use crate::{
         history::LastCompletedRun,
         journal::{TouchedResource, touched_resources},
         leftovers::LeftoverSearch,
-        plan::{RestoreTarget, add_fields, target_stack},
+        plan::{RestoreTarget, add_fields, output_changes, target_stack},
         run::{
-            UndoPlan, UnfinishedRuns, find_forgotten, merge_own_reads, plan_restore_with_leftovers, restore_targets, touched_names,
-            touched_regions,
+            Declared, UndoPlan, UnfinishedRuns, find_forgotten, merge_own_reads, plan_restore_with_leftovers, restore_targets,
+            touched_names, touched_regions,
         },
     },
 };
@@ -50,19 +50,22 @@ impl LockedSession {
         let history = self.run_history().await?;
         let Hints { own_reads, mut other_regions, recorded_global, .. } = history.hints(&region, &account);
         // The definition may set fields of the state to restore no longer.
-        let mut declared = history.declared_fields(&region, &account);
-        let (mut targets, touched, names) = match to {
+        let mut fields = history.declared_fields(&region, &account);
+        let recorded_outputs = history.outputs(&region, &account).cloned().unwrap_or_default();
+        let (mut targets, touched, names, outputs) = match to {
             None => {
                 let (number, targets, touched) = self.targets_before_last_run().await?;
-                add_fields(&mut declared, self.history().declared_before(number).await?);
+                let (earlier, outputs) = self.history().declared_before(number).await?;
+                add_fields(&mut fields, earlier);
                 let names = touched_names(&touched);
-                (targets, touched, names)
+                (targets, touched, names, outputs)
             }
             Some(revision) => {
-                add_fields(&mut declared, self.history().declared_before(revision.saturating_add(1)).await?);
+                let (earlier, outputs) = self.history().declared_before(revision.saturating_add(1)).await?;
+                add_fields(&mut fields, earlier);
                 let hints = Hints { other_regions: other_regions.clone(), recorded_global: recorded_global.clone(), ..Hints::default() };
                 let (targets, names) = self.targets_after(revision, hints).await?;
-                (targets, BTreeMap::new(), names)
+                (targets, BTreeMap::new(), names, outputs)
             }
         };
         targets.values_mut().for_each(|target| target.created_by_undone_run = false);
@@ -79,8 +82,9 @@ impl LockedSession {
         find_forgotten(&session.cloud, &stack, &touched, &mut live_state).await?;
         // A person confirms this plan, with all that it deletes.
         let search = LeftoverSearch { cloud: &session.cloud, stack: &session.stack, touched: &BTreeMap::new() };
-        let plan = plan_restore_with_leftovers(&search, &mut stack, &targets, &live_state, self.account()).await?;
-        let task = Task::Restore { stack, covers_whole_stack: to.is_some(), declared };
+        let mut plan = plan_restore_with_leftovers(&search, &mut stack, &targets, &live_state, self.account()).await?;
+        plan.outputs = output_changes(&recorded_outputs, &outputs);
+        let task = Task::Restore { stack, covers_whole_stack: to.is_some(), declared: Declared { fields, outputs } };
         Ok(ProposedPlan::new(self, task, plan, live_state, UnfinishedRuns::default()))
     }
 

@@ -60,7 +60,7 @@ impl Session {
 }
 
 /// Options of a command line for a selection.
-pub(super) fn options(selection: &Selection) -> String {
+pub fn options(selection: &Selection) -> String {
     let option = |name: &str, text: String| format!(" --{name} {}", shell_quoted(&text));
     let only = selection.only.iter().map(|selector| option("only", selector.to_string()));
     let except = selection.except.iter().map(|selector| option("except", selector.to_string()));

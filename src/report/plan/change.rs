@@ -55,18 +55,7 @@ pub(super) fn write_change(out: &mut dyn Write, change: &Change, context: &Rende
         Action::Forget => ("×", Style::Changed),
     };
     let address = change.address.to_string();
-    let tags = tag_changes(change);
-    let is_shared = !tags.is_empty() && tags == context.shared_tags;
-    let why = if is_shared && change.fields.is_empty() {
-        "tags, as above".to_owned()
-    } else {
-        change_reason(change, context.in_undeclared_section)
-    };
-    let why = match &change.region {
-        Some(region) if why.is_empty() => format!("in {region}"),
-        Some(region) => format!("in {region}; {why}"),
-        None => why,
-    };
+    let why = reason_with_region(change, context);
     let gap = match address.chars().count() + why.chars().count() + 6 {
         _ if why.is_empty() => "",
         ..=WIDTH => "  ",
@@ -74,6 +63,26 @@ pub(super) fn write_change(out: &mut dyn Write, change: &Change, context: &Rende
     };
     writeln!(out, "  {} {}{gap}{}", style.paint(symbol), style.paint(&address), Style::Faint.paint(why))?;
     write_details(out, change, context)
+}
+
+/// Whether the tags of a change are already listed above all changes.
+fn has_shared_tags(change: &Change, context: &RenderContext<'_>) -> bool {
+    let tags = tag_changes(change);
+    !tags.is_empty() && tags == context.shared_tags
+}
+
+/// Reason for a change, after its region if that is not the plan's; may be empty.
+pub(super) fn reason_with_region(change: &Change, context: &RenderContext<'_>) -> String {
+    let why = if has_shared_tags(change, context) && change.fields.is_empty() {
+        "tags, as above".to_owned()
+    } else {
+        change_reason(change, context.in_undeclared_section)
+    };
+    match &change.region {
+        Some(region) if why.is_empty() => format!("in {region}"),
+        Some(region) => format!("in {region}; {why}"),
+        None => why,
+    }
 }
 
 /// Former address of a resource, how it is known to be the same, and its name if that has another key.
@@ -93,11 +102,11 @@ fn moved_from(change: &Change) -> Option<String> {
     Some(format!("→ moved from {address} ({how}){kept}"))
 }
 
-/// Writes what is below the first line of a change.
+/// Writes what is below the heading of a change: fields, risks, impact, tags and steps.
 pub(super) fn write_details(out: &mut dyn Write, change: &Change, context: &RenderContext<'_>) -> std::fmt::Result {
     let names = context.names;
     let tags = tag_changes(change);
-    let is_shared = !tags.is_empty() && tags == context.shared_tags;
+    let is_shared = has_shared_tags(change, context);
     if let Some(moved) = moved_from(change) {
         writeln!(out, "      {}", Style::Changed.paint(moved))?;
     }

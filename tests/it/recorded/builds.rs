@@ -42,7 +42,7 @@ fn answer(builds: &[Value]) -> Answer {
 }
 
 fn logs() -> Value {
-    json!({ "groupName": "runner-default-runner", "streamName": "11111111-2222-3333-4444-555555555555" })
+    json!({ "groupName": "/aws/codebuild/acme-runner", "streamName": "11111111-2222-3333-4444-555555555555" })
 }
 
 /// A build in progress with a log, and the same build after its end.
@@ -216,6 +216,8 @@ fn finds_the_latest_run_of_the_stack() {
             .on("BatchGetBuilds", [answer(&reversed), answer(&[own(9, "SUCCEEDED")])])
             .start(STACK);
         let done = endpoint.run("remote", &[]);
+        // CodeBuild refuses `sortOrder` for a project with more than a hundred builds.
+        assert_eq!(endpoint.request_bodies("ListBuildsForProject"), [json!({ "projectName": "acme-runner" })]);
         done.stderr.lines().find_map(|line| line.split_once("in the build ")).map(|(_, arn)| arn.to_owned()).unwrap_or(done.stderr)
     };
     assert!(found(&builds).ends_with("acme-runner:2."), "the one in progress");

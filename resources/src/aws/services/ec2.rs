@@ -8,7 +8,7 @@ mod zones;
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Tag, TagSpecification};
 
 pub use self::{
-    blockers::{join_blockers, network_interfaces, security_groups},
+    blockers::{join_blockers, network_interfaces, security_groups, subnets},
     zones::{Zone, zones},
 };
 use crate::{

@@ -78,7 +78,8 @@ pub struct CodebuildProject {
     /// Publishes a badge with the state of the last build.
     #[field(default = false)]
     pub badge: bool,
-    /// Number of builds at the same time.
+    /// Number of builds at the same time. CodeBuild refuses to start more; without a limit, they wait until the account has room for them. It can't
+    /// exceed the account's quota.
     #[field(unset = "the quota of the account", range = 1..=10_000, dropped = None)]
     pub concurrent_builds: Option<i32>,
     /// Number of automatic retries of a failed build.

@@ -141,8 +141,17 @@ impl Resource for EksFargateProfile {
     }
 
     fn check(&self) -> Vec<Problem> {
-        let wrong = self.subnets.is_empty();
-        wrong.then(|| Problem::new(Self::POINTERS.subnets, "a profile needs a private subnet")).into_iter().collect()
+        let mut problems = Vec::new();
+        if self.subnets.is_empty() {
+            problems.push(Problem::new(Self::POINTERS.subnets, "a profile needs a private subnet"));
+        }
+        // AWS: "The fargate profile name starts with the reserved prefix: 'eks-'."
+        if self.name.as_ref().is_some_and(|name| name.starts_with("eks-")) {
+            problems.push(
+                Problem::new(Self::POINTERS.name, "the name of a Fargate profile can't begin with `eks-`").help("set another `name`"),
+            );
+        }
+        problems
     }
 }
 

@@ -362,11 +362,16 @@ impl Resource for EksNodeGroup {
             problems.push(Problem::new(Self::POINTERS.taints.item(index), message).help("keep one"));
         }
         if self.min > self.max {
-            problems.push(Problem::new(Self::POINTERS.max, format!("must be at least `min: {}`", self.min)));
+            problems.push(
+                Problem::new(Self::POINTERS.max, format!("must be at least `min: {}`", self.min)).help("raise `max`, or lower `min`"),
+            );
         }
         problems.extend(labels::check(self));
         if let Some(desired) = self.desired.filter(|desired| !(self.min..=self.max).contains(desired)) {
-            problems.push(Problem::new(Self::POINTERS.desired, format!("{desired} is not between `min` and `max`")));
+            problems.push(
+                Problem::new(Self::POINTERS.desired, format!("{desired} is not between `min` and `max`"))
+                    .help("change `desired`, or one of the limits"),
+            );
         }
         if self.subnets.is_empty() {
             problems.push(Problem::new(Self::POINTERS.subnets, "a node group needs a subnet"));

@@ -100,7 +100,8 @@ fn trust<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error>
     if value.get("services").is_none() {
         return Policy::deserialize(value).map_err(D::Error::custom);
     }
-    let TrustSyntax { services } = TrustSyntax::deserialize(value).map_err(D::Error::custom)?;
+    let TrustSyntax { services } = TrustSyntax::deserialize(value)
+        .map_err(|_| D::Error::custom("expected a list of services, and nothing else: `{services: [ec2.amazonaws.com]}`"))?;
     let pods = services.contains("pods.eks.amazonaws.com").then_some("sts:TagSession");
     let actions: Vec<&str> = std::iter::once("sts:AssumeRole").chain(pods).collect();
     Ok(Policy::new(json!({ "Statement": [{ "Effect": "Allow", "Action": actions, "Principal": { "Service": services } }] })))

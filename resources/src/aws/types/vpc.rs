@@ -176,9 +176,7 @@ impl Resource for Vpc {
         let mut all = services::ec2::network_interfaces(aws, &[("vpc-id", id)]).await?;
         // AWS deletes the default group together with the VPC.
         all.extend(services::ec2::security_groups(aws, &[("vpc-id", id)], |group| group.group_name() != Some("default")).await?);
-        let filter = Filter::builder().name("vpc-id").values(id).build();
-        let subnets = aws.ec2.describe_subnets().filters(filter).into_paginator().items().send().try_collect().await?;
-        all.extend(subnets.iter().filter_map(|subnet| subnet.subnet_id()).map(|id| format!("subnet {id}")));
+        all.extend(services::ec2::subnets(aws, id).await?);
         Ok(services::ec2::join_blockers(all))
     }
 }

@@ -139,9 +139,9 @@ pub async fn read_build(aws: &Aws, id: &str) -> Result<Build> {
 /// # Errors
 /// Returns errors of the service: "not found" without the project.
 pub async fn latest_builds(aws: &Aws, project: &str) -> Result<Vec<Build>> {
-    // Newest first is the default order, stated because the rest of the function depends on it.
-    let call = aws.codebuild.list_builds_for_project().project_name(project).sort_order(types::SortOrderType::Descending);
-    let mut ids = call.send().await?.ids.unwrap_or_default();
+    // Newest first is the default order. To state it is an error as soon as the project has more than a hundred builds:
+    // https://docs.aws.amazon.com/codebuild/latest/APIReference/API_ListBuildsForProject.html
+    let mut ids = aws.codebuild.list_builds_for_project().project_name(project).send().await?.ids.unwrap_or_default();
     ids.truncate(BUILDS_PER_CALL);
     if ids.is_empty() {
         return Ok(Vec::new());

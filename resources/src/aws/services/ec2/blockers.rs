@@ -1,10 +1,10 @@
 //! Blockers of EC2 resources outside the stack, such as resources created by a cluster's controllers or by hand.
 
-use aws_sdk_ec2::types::{Filter, NetworkInterface, SecurityGroup};
+use aws_sdk_ec2::types::{Filter, NetworkInterface, SecurityGroup, Subnet, Tag};
 
 use crate::{
     aws::Aws,
-    core::{Result, list_first},
+    core::{Result, STACK_TAG, list_first},
 };
 
 /// Maximum number of blockers to list.
@@ -19,16 +19,34 @@ pub async fn network_interfaces(aws: &Aws, filters: &[(&str, &str)]) -> Result<V
     Ok(pages.try_collect().await?.iter().map(describe_interface).collect())
 }
 
-/// Describes the security groups that match these filters of DescribeSecurityGroups: `security group sg-1 (k8s-web)`.
+/// Describes the security groups that match these filters of DescribeSecurityGroups: `security group sg-1 (k8s-web)`, with the stack that one is
+/// part of.
 ///
 /// # Errors
 /// Returns errors of EC2.
 pub async fn security_groups(aws: &Aws, filters: &[(&str, &str)], is_blocker: impl Fn(&SecurityGroup) -> bool) -> Result<Vec<String>> {
     let pages = aws.ec2.describe_security_groups().set_filters(to_sdk_filters(filters)).into_paginator().items().send();
     let words = |group: &SecurityGroup| {
-        format!("security group {} ({})", group.group_id().unwrap_or_default(), group.group_name().unwrap_or_default())
+        let name = group.group_name().unwrap_or_default();
+        format!("security group {} ({name}{})", group.group_id().unwrap_or_default(), of_stack(group.tags(), ", "))
     };
     Ok(pages.try_collect().await?.iter().filter(|group| is_blocker(group)).map(words).collect())
+}
+
+/// Describes the subnets of a VPC, with the stacks that they are part of.
+///
+/// # Errors
+/// Returns errors of EC2.
+pub async fn subnets(aws: &Aws, vpc: &str) -> Result<Vec<String>> {
+    let pages = aws.ec2.describe_subnets().set_filters(to_sdk_filters(&[("vpc-id", vpc)])).into_paginator().items().send();
+    let words = |subnet: &Subnet| format!("subnet {}{}", subnet.subnet_id().unwrap_or_default(), of_stack(subnet.tags(), " "));
+    Ok(pages.try_collect().await?.iter().map(words).collect())
+}
+
+/// The stack that has these tags, after a separator; empty without one.
+fn of_stack(tags: &[Tag], separator: &str) -> String {
+    let stack = tags.iter().find(|tag| tag.key() == Some(STACK_TAG)).and_then(Tag::value);
+    stack.map(|stack| format!("{separator}of the stack {stack}")).unwrap_or_default()
 }
 
 fn to_sdk_filters(filters: &[(&str, &str)]) -> Option<Vec<Filter>> {
@@ -66,6 +84,13 @@ mod tests {
         assert_eq!(describe_interface(&interface().description("ELB app/web/1").build()), "network interface eni-1 (ELB app/web/1)");
         assert_eq!(describe_interface(&interface().description("").attachment(attached).build()), "network interface eni-1 (instance i-1)");
         assert_eq!(describe_interface(&interface().build()), "network interface eni-1");
+    }
+
+    #[test]
+    fn names_the_stack_of_a_blocker() {
+        let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+        assert_eq!(of_stack(&[tag("Name", "web"), tag("acme:stack", "rules")], ", "), ", of the stack rules");
+        assert_eq!(of_stack(&[tag("Name", "web")], ", "), "");
     }
 
     #[test]

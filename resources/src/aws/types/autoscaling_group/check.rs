@@ -8,10 +8,14 @@ use super::{
 pub(super) fn check(group: &AutoscalingGroup) -> Vec<Problem> {
     let mut problems = Vec::new();
     if group.min > group.max {
-        problems.push(Problem::new(AutoscalingGroup::POINTERS.max, format!("must be at least `min: {}`", group.min)));
+        problems.push(
+            Problem::new(AutoscalingGroup::POINTERS.max, format!("must be at least `min: {}`", group.min))
+                .help("raise `max`, or lower `min`"),
+        );
     }
     if let Some(desired) = group.desired.filter(|desired| !(group.min..=group.max).contains(desired)) {
-        problems.push(Problem::new(AutoscalingGroup::POINTERS.desired, format!("{desired} is not between `min` and `max`")));
+        let message = format!("{desired} is not between `min` and `max`");
+        problems.push(Problem::new(AutoscalingGroup::POINTERS.desired, message).help("change `desired`, or one of the limits"));
     }
     if let Some(maintenance) = group.maintenance.as_ref().filter(|it| it.max_healthy_percentage - it.min_healthy_percentage > 100) {
         let at = AutoscalingGroup::POINTERS.maintenance.field(Maintenance::POINTERS.max_healthy_percentage);

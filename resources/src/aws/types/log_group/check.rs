@@ -9,6 +9,11 @@ use crate::core::Pointer;
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch_Logs_Log_Classes.html>
 pub(super) fn check(group: &LogGroup) -> Vec<Problem> {
     let mut problems = Vec::new();
+    // <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
+    if group.name.as_ref().is_some_and(|name| name.starts_with("aws/")) {
+        let problem = Problem::new(LogGroup::POINTERS.name, "the name of a log group can't begin with `aws/`");
+        problems.push(problem.help("use another name; those of AWS's services begin with `/aws/`"));
+    }
     if group.class != LogClass::Standard {
         for (pointer, is_set) in [
             (LogGroup::POINTERS.metric_filters, !group.metric_filters.is_empty()),

@@ -107,7 +107,11 @@ impl TryFrom<AclRuleSyntax> for ParsedRule {
             }
             (_, (None, None)) => (None, None),
             _ if is_icmp => return Err("ICMP has no ports: set `icmp_type` and `icmp_code`, or omit them for all".into()),
-            _ => return Err(format!("the protocol `{protocol}` has no ports")),
+            _ => {
+                return Err(format!(
+                    "the protocol `{protocol}` has no ports: only `tcp` and `udp` have, and HTTP, HTTPS and SSH use `tcp`"
+                ));
+            }
         };
         let (icmp_type, icmp_code) = match icmp {
             _ if !is_icmp => (None, None),
