@@ -114,7 +114,8 @@ impl StackPolicies {
     /// Resources of the type `iam_policy`, by name.
     fn resources(&self) -> BTreeMap<String, Value> {
         let numbered = self.documents.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
-        let named = numbered.map(|(name, (document, number))| (format!("{}-{name}-{number}", self.prefix), json!({ "document": document })));
+        let named =
+            numbered.map(|(name, (document, number))| (format!("{}-{name}-{number}", self.prefix), json!({ "document": document })));
         named.collect()
     }
 }

@@ -8,11 +8,11 @@ mod outputs;
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use self::change::{FIELD_INDENT, RenderContext, TagChanges, tag_changes, write_change};
+use self::outputs::write_outputs;
 pub use self::{
     change::risks,
     listing::{details, listing},
 };
-use self::outputs::write_outputs;
 use super::{Place, Style, format_duration, layout::WIDTH, value::AddressNames};
 use crate::{
     core::{Address, printable_line},
