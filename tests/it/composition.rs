@@ -108,10 +108,10 @@ fn values_count_in_their_documented_order() {
 
 #[test]
 fn problems_of_values_point_into_their_files() {
-    let stack = ("stack.yaml", "stack: shop\nvalues: { zones: 2 }\nenvironments: { production: {} }\n");
+    let stack = ("stack.yaml", "stack: shop\nvalues: { zones: 2, size: 1 }\nenvironments: { production: {} }\n");
     assert_problems(
-        &[stack, ("values/production.yaml", "zones: '{{ zone }}'\n")],
-        &["values/production.yaml:1:8", "`zone` is not defined", "did you mean `zones`?"],
+        &[stack, ("values/production.yaml", "size: '{{ zone }}'\n")],
+        &["values/production.yaml:1:7", "`zone` is not defined", "did you mean `zones`?"],
     );
     assert_problems(
         &[stack, ("values/production.yaml", "zones: 3\nzons: 4\n")],

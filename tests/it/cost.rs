@@ -208,7 +208,6 @@ stack: shop
 region: eu-west-1
 usage:
   nat_gateway: { gb_processed: 100 }
-  nat_gateway.b: { gb_processed: 1000 }
   load_balancer: { capacity_units: 2 }
 resources:
   vpc: { main: { cidr: 10.0.0.0/16 } }
@@ -244,6 +243,7 @@ fn a_plan_shows_the_change_of_the_cost_with_the_stated_usage() {
         "  nat_gateway: { a: { subnet: a, elastic_ip: a, depends_on: [internet_gateway.main] } }\n",
         &format!("  nat_gateway:\n    a: {{ subnet: a, elastic_ip: a, depends_on: [internet_gateway.main] }}{ANOTHER_GATEWAY}\n"),
     );
+    let more = more.replace("usage:\n", "usage:\n  nat_gateway.b: { gb_processed: 1000 }\n");
     let stack = write_file(folder.path(), "stack.yaml", &more);
     let plan = plan_with_cost(&acme, &stack, &[]);
     assert_amount(&plan["cost"]["change"], 730.0 * 0.048 + 1000.0 * 0.048);
