@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Commands that the simulated cloud can't run: the page, how the command begins, and the reason.
-const NOT_RUN: [(&str, &str, &str); 24] = [
+const NOT_RUN: [(&str, &str, &str); 25] = [
     ("README.md", "", "readme.rs runs them, those without --local on a stand-in"),
     ("docs/cost.md", "aws pricing", "calls AWS"),
     ("docs/cost.md", "acme plan shop.yaml", "reads the answer of the command before"),
@@ -29,6 +29,7 @@ const NOT_RUN: [(&str, &str, &str); 24] = [
     ("docs/guides/from-eksctl.md", "name=", "for calls of CloudFormation"),
     ("docs/guides/from-eksctl.md", "jq ", "for calls of CloudFormation"),
     ("docs/guides/from-eksctl.md", "acme import web.yaml", "reads CloudFormation: bulk_import.rs"),
+    ("docs/guides/from-eksctl.md", "acme kubeconfig", "clusters of the simulated cloud have no Kubernetes API"),
     ("docs/guides/from-eksctl.md", "acme plan web.yaml", "needs the import before it"),
     ("docs/guides/remote.md", "acme apply stacks/quickstart.yaml", "starts a build in AWS: remote_run.rs"),
     ("docs/guides/remote.md", "acme destroy stacks/quickstart.yaml", "starts a build in AWS: remote_run.rs"),
@@ -38,7 +39,7 @@ const NOT_RUN: [(&str, &str, &str); 24] = [
     ("docs/guides/several-accounts.md", "AWS_PROFILE=production", "the simulated cloud has one account, which has the role of staging"),
     ("docs/stacks/alb-eks-rds.md", "acme cutover --env production    ", "watches gates for an hour: tests/it/procedures"),
     ("docs/stacks/alb-eks-rds.md", "acme cutover --env production --back", "needs the cut-over before it"),
-    ("docs/stacks/highly-available.md", "acme failover --env production    ", "asks the real standby: tests/it/procedures"),
+    ("docs/stacks/highly-available.md", "acme failover --env staging    ", "asks the real standby: tests/it/procedures"),
     ("docs/stacks/highly-available.md", "acme failback", "needs the failover before it"),
 ];
 
@@ -214,6 +215,10 @@ fn second_plan(command: &str) -> Option<String> {
     applies.then(|| format!("{} --detailed-exitcode", command.replace("acme apply ", "acme plan ").replace(" --yes", "")))
 }
 
+fn is_ellipsis(text: &str) -> bool {
+    matches!(text, "..." | "…")
+}
+
 /// Whether a line is the shown one, in which `...` and `…` stand for any text.
 fn matches(shown: &str, line: &str) -> bool {
     let shown = shown.replace('…', "...");
@@ -233,7 +238,7 @@ fn matches(shown: &str, line: &str) -> bool {
 /// The first shown line that the output lacks, in its order.
 fn missing<'a>(shown: &[&'a str], output: &str) -> Option<&'a str> {
     let mut lines = output.lines();
-    shown.iter().copied().find(|shown| !matches!(*shown, "..." | "…") && !lines.any(|line| matches(shown, line)))
+    shown.iter().copied().find(|shown| !is_ellipsis(shown) && !lines.any(|line| matches(shown, line)))
 }
 
 /// Number of commands that ran.
@@ -349,8 +354,12 @@ fn words(command: &str) -> Vec<String> {
             _ => words.last_mut().expect("a word").push(character),
         }
     }
-    words.retain(|word| !word.is_empty() && word != "…" && word != "...");
-    words
+    words.retain(|word| !word.is_empty());
+    let is_value = |at: usize| at > 0 && words[at - 1].starts_with("--");
+    let kept = words.iter().enumerate().filter(|(at, word)| !is_ellipsis(word) || is_value(*at));
+    // Placeholders are in capitals, names are not.
+    let is_placeholder = |word: &str| word.chars().all(|character| character.is_ascii_uppercase());
+    kept.map(|(_, word)| if is_placeholder(word) || is_ellipsis(word) { "placeholder".to_owned() } else { word.clone() }).collect()
 }
 
 /// Commands of acme on a page: in blocks, and between backticks.
