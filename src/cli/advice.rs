@@ -8,10 +8,17 @@ use std::{
 use clap::{ArgMatches, FromArgMatches, parser::ValueSource};
 use regex_lite::Regex;
 
-use super::{GlobalArguments, StackArguments, definition_file::default_file, open};
+use super::{
+    GlobalArguments, StackArguments,
+    definition_file::{default_file, is_definition},
+    open,
+};
 use crate::{
     definition::LoadOptions,
-    engine::{plan::Goal, session::SessionOptions},
+    engine::{
+        plan::Goal,
+        session::{SessionOptions, shell_quoted},
+    },
 };
 
 /// Stack of this process, and the options that select it.
@@ -49,8 +56,6 @@ pub(super) fn remember(name: &str, command: &ArgMatches) {
 
 /// Remembers another definition than that of the arguments: that of a saved plan.
 pub(super) fn select(target: &StackArguments, options: SessionOptions) {
-    // The first argument of some commands can be an address instead.
-    let is_definition = |path: &Path| path.exists() || path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     let path = target.path().ok().filter(|path| is_definition(path)).or_else(|| default_file(Path::new("")).ok());
     *SELECTION.lock().unwrap_or_else(PoisonError::into_inner) = path.map(|path| (path.display().to_string(), options));
 }
@@ -70,6 +75,20 @@ pub(super) fn command_line(command: &str) -> String {
         Some((file, options)) => options.command_line(command, &file),
         None => format!("acme {command}"),
     }
+}
+
+/// The command line of this process, without an option that has a value.
+pub(super) fn this_command(without: Option<&str>) -> String {
+    let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let mut kept = vec!["acme".to_owned()];
+    while let Some(word) = words.next() {
+        match without {
+            Some(option) if word == option => drop(words.next()),
+            Some(option) if word.strip_prefix(option).is_some_and(|rest| rest.starts_with('=')) => {}
+            _ => kept.push(shell_quoted(&word).into_owned()),
+        }
+    }
+    kept.join(" ")
 }
 
 /// Command line that applies a saved plan, which has its environment and values itself.

@@ -45,6 +45,16 @@ impl StackArguments {
     }
 }
 
+/// Whether an argument is a definition, in a command whose arguments can be others, such as an address.
+pub fn is_definition(path: &Path) -> bool {
+    path.exists() || path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// Whether the current folder has a default file.
+pub fn has_default_file() -> bool {
+    DEFAULT_FILES.iter().any(|file| Path::new(file).is_file())
+}
+
 /// Default file in a folder.
 ///
 /// # Errors

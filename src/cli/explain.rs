@@ -20,7 +20,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let code = arguments.code.as_str();
     let Some(text) = codes::explain(code) else {
         let mut all: Vec<&str> = codes::all_codes().map(|(code, _)| code).collect();
-        all.sort_unstable_by_key(|code| code.to_lowercase());
+        all.sort_unstable_by_key(|code| (code.to_lowercase(), *code));
         if code.trim().is_empty() {
             refuse!("unknown-code", "no code is given\n  help: the code of an error is in brackets, as in `error[unknown-field]`");
         }

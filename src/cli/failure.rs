@@ -137,7 +137,7 @@ pub(super) fn problems(definition: &Source, problems: &[Diagnostic]) -> Vec<Valu
     let problem = |problem: &Diagnostic| {
         json!({
             "code": problem.code, "message": problem.message, "help": problem.help, "notes": problem.notes,
-            "file": problem.range.as_ref().map(|_| &definition.path), "line": problem.line(definition), "column": column(problem, definition),
+            "file": problem.range.as_ref().map(|range| definition.path_at(range.start)), "line": problem.line(definition), "column": column(problem, definition),
         })
     };
     problems.iter().map(problem).collect()
@@ -193,6 +193,15 @@ mod tests {
     fn a_refusal_without_a_remedy_points_to_its_explanation() {
         let error = anyhow::Error::from(refusal::Refusal { code: "no-cluster", message: "the stack has no cluster that is ready".into() });
         assert_eq!(document(&error, &refusal::message(&error), None)["error"]["help"], json!("run `acme explain no-cluster` for details"));
+    }
+
+    #[test]
+    fn a_problem_names_the_file_that_has_it() {
+        let mut definition = Source::new("shop.yaml", "stack: shop\nvalues: { size: 1 }");
+        definition.add_values("more.yaml", "size: 2\n  é wrong: 3\n");
+        let at = definition.text.find("wrong").expect("it is there");
+        let shown = problems(&definition, &[Diagnostic::new("unknown-value", "no such value").at(Some(at..at + 5))]);
+        assert_eq!((&shown[0]["file"], &shown[0]["line"], &shown[0]["column"]), (&json!("more.yaml"), &json!(2), &json!(5)));
     }
 
     #[test]

@@ -10,11 +10,11 @@ use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
 use super::{
-    DONE, FAILED, GlobalArguments, LockArguments, OutputFormat, StackArguments, complete, confirm, lock, open, parse_key_value, plan,
-    refusal::refuse,
+    DONE, FAILED, GlobalArguments, LockArguments, OutputFormat, StackArguments, complete, confirm, definition_file::is_definition, lock,
+    open, parse_key_value, plan, refusal::refuse,
 };
 use crate::{
-    core::StackName,
+    core::{Address, StackName},
     definition::Location,
     engine::{
         generate_config::generate_config,
@@ -71,10 +71,23 @@ impl Arguments {
         let has_option = self.target.file_option.is_some();
         match (self.has_source(), self.address.take(), self.id.take()) {
             (true, None, None) => Ok(None),
-            (false, Some(id), None) => match self.target.file.take() {
-                Some(address) => Ok(Some((address.display().to_string(), id))),
+            (false, Some(second), None) => match self.target.file.take() {
+                Some(file) if !has_option && is_definition(&file) => {
+                    let file = file.display();
+                    match Address::parse(&second) {
+                        Some(_) => refuse!("address", "the id is missing: write `acme import {file} {second} ID`"),
+                        None => {
+                            refuse!("address", "the address is missing: write `acme import {file} TYPE.NAME {second}`, such as `vpc.main`")
+                        }
+                    }
+                }
+                Some(address) => Ok(Some((address.display().to_string(), second))),
                 None => refuse!("address", "an address and an id are needed, as in `acme import vpc.main vpc-0123`"),
             },
+            (false, None, None) if self.target.file.as_ref().is_some_and(|first| has_option || !is_definition(first)) => {
+                let first = self.target.file.take().unwrap_or_default();
+                refuse!("address", "the id of `{}` is missing, as in `acme import vpc.main vpc-0123`", first.display())
+            }
             (false, Some(address), Some(id)) if !has_option => Ok(Some((address, id))),
             (true, ..) => refuse!("address", "a source and an address exclude each other: remove one of them"),
             _ => refuse!(
@@ -130,6 +143,7 @@ async fn run_with_lease(arguments: &Arguments, locked: &LockedSession, target: &
             return Ok(FAILED);
         }
         locked.adopt(adoption).await?;
+        locked.record_import(1).await;
         report::eprint(&format!("{} `{}` is now `{address}` in {}.", Style::Added.paint("Done:"), live.id, stack.name));
     } else if !global.quiet {
         report::eprint(&format!("`{}` is already `{address}` in {}.", live.id, stack.name));

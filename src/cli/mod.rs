@@ -143,7 +143,8 @@ enum Command {
     History(history::Arguments),
     /// List the stacks of the account and region, with their last run, drift and lock.
     ///
-    /// Finds them by the ownership tags of their resources, and in the backend of history and locks.
+    /// Finds them by the ownership tags of their resources, and in the backend of history and locks. Region, role and backend are those of the definition,
+    /// if there is one.
     Stacks(stacks::Arguments),
     /// Test the plan on a simulated cloud, with failures injected into every call.
     Rehearse(rehearse::Arguments),
@@ -190,9 +191,9 @@ enum Command {
     Explain(explain::Arguments),
     /// Print the JSON Schema of a definition, for editors.
     Schema(OutputArguments),
-    /// Write the reference and the JSON Schema: about 100 files, one for each resource type.
+    /// Write the reference and the JSON Schema into a folder.
     Docs {
-        /// Output folder, which is created if needed; files of the same name are replaced.
+        /// Output folder; replaces files in it.
         #[arg(long, value_name = "DIR", default_value = "docs")]
         out: PathBuf,
     },
@@ -357,6 +358,9 @@ impl Cli {
         let variables = variables(&command);
         let parsed = command.try_get_matches().and_then(|matches| {
             let cli = Cli::from_arg_matches(&matches)?;
+            if let Command::Plan(arguments) = &cli.command {
+                arguments.check(&mut Cli::command())?;
+            }
             Ok(Cli { common: CommonOptions::of(&matches), ..cli })
         });
         parsed.unwrap_or_else(|mut ended| {

@@ -1,19 +1,19 @@
 //! Common first steps of commands: load the definition, open a session, show what is wrong with it.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path, sync::Once};
 
 use anyhow::{Context as _, Result};
 
 use super::{GlobalArguments, StackArguments, advice, refusal::refuse};
 use crate::{
-    core::Address,
+    core::{Address, nearest::nearest},
     definition::{self, Diagnostic, LoadOptions, Procedures, Source, Stack},
     engine::{
         plan::{Goal, Plan},
         saved_plan::SavedPlan,
         session::{Connection, Session, SessionError, SessionOptions, StackState},
     },
-    report,
+    report::{self, Style},
 };
 
 /// Reads the text of a definition.
@@ -29,7 +29,37 @@ pub fn read(target: &StackArguments) -> Result<Source> {
         };
         source.add_values(shown, &text);
     }
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| warn_of_unused_values(&source));
     Ok(source)
+}
+
+/// Warns of files of values whose name is almost that of an environment. Other stacks in the folder may have other environments.
+fn warn_of_unused_values(source: &Source) {
+    let Ok(environments) = definition::environment_names(source) else { return };
+    let names = || environments.iter().map(|name| &**name);
+    let unused = source.environment_files().filter(|(_, name)| !names().any(|known| known == *name));
+    let close: Vec<_> = unused.filter_map(|(path, name)| Some((path, name, nearest(name, names())?))).collect();
+    if close.is_empty() {
+        return;
+    }
+    let others = environments_beside(Path::new(&source.path));
+    for (path, name, near) in close.iter().filter(|(_, name, _)| !others.contains(*name)) {
+        let warning = Style::Changed.paint("warning:");
+        report::eprint(&format!("{warning} `{path}` has no effect: there is no environment `{name}`; did you mean `{near}`?"));
+    }
+}
+
+/// Names of the environments of other definitions in the folder of one.
+fn environments_beside(file: &Path) -> BTreeSet<String> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let others = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"));
+    let names = others.filter(|path| path.file_name() != file.file_name()).filter_map(|path| {
+        let text = std::fs::read_to_string(&path).ok()?;
+        definition::environment_names(&Source::new(path.display().to_string(), text)).ok()
+    });
+    names.flatten().map(|name| name.to_string()).collect()
 }
 
 /// Same, for a file, without further values.

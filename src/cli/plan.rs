@@ -14,8 +14,11 @@ use super::{
 };
 use crate::{
     core::EnvironmentName,
-    definition::Stack,
-    engine::plan::{Goal, Plan, compare_environments},
+    definition::{Diagnostic, Stack},
+    engine::{
+        plan::{Goal, Plan, compare_environments},
+        session::SessionError,
+    },
     report::{self, Style, plan::RenderOptions},
 };
 
@@ -97,15 +100,64 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
 
 /// Compares the environment with another one.
 fn compare(arguments: &Arguments, other: &EnvironmentName) -> Result<u8> {
-    let from = open::load(&arguments.target)?;
-    let to = open::load(&StackArguments { env: Some(other.clone()), ..arguments.target.clone() })?;
+    let source = open::read(&arguments.target)?;
+    let target = StackArguments { env: Some(other.clone()), ..arguments.target.clone() };
+    let (from, to) = match (open::load_source(&source, &arguments.target), open::load_source(&source, &target)) {
+        (Ok(from), Ok(to)) => (from, to),
+        (from, to) => {
+            let mut problems = Vec::new();
+            for (environment, loaded) in [(arguments.target.env.as_ref(), from), (Some(other), to)] {
+                add_problems(&mut problems, environment, loaded.err().unwrap_or_default());
+            }
+            return Err(SessionError::InvalidDefinition { definition: source, problems }.into());
+        }
+    };
     let found = compare_environments(&from, &to);
     match arguments.global.output {
-        OutputFormat::Text => report::print(report::environments::render(&found).trim_end()),
         OutputFormat::Json => report::print_json(&report::environments::json(&found))?,
-        OutputFormat::Terraform => refuse!("format", "a comparison of environments has no Terraform format: use `text` or `json`"),
+        _ => report::print(report::environments::render(&found).trim_end()),
     }
     Ok(if arguments.detailed_exitcode && !found.is_empty() { CHANGES } else { DONE })
+}
+
+/// Adds the problems of one of two environments, each with its name unless both have it. If there is no such environment, the others are those of
+/// an unrelated one.
+fn add_problems(problems: &mut Vec<Diagnostic>, environment: Option<&EnvironmentName>, mut found: Vec<Diagnostic>) {
+    if found.iter().any(|problem| problem.code == ENVIRONMENT_CODE) {
+        found.retain(|problem| problem.code == ENVIRONMENT_CODE);
+    }
+    for mut problem in found {
+        // Both have a problem of the syntax, without a name in either.
+        let same = |other: &&mut Diagnostic| (&other.message, &other.range) == (&problem.message, &problem.range);
+        if let Some(both) = problems.iter_mut().find(same) {
+            both.notes.retain(|note| !note.starts_with(IN_ENVIRONMENT));
+            continue;
+        }
+        if let Some(name) = environment.filter(|_| problem.code != ENVIRONMENT_CODE) {
+            problem.notes.insert(0, format!("{IN_ENVIRONMENT}`{name}`"));
+        }
+        problems.push(problem);
+    }
+}
+
+/// Code of a problem of the choice of an environment.
+const ENVIRONMENT_CODE: &str = "environment";
+
+/// Begin of the note with the environment of a problem.
+const IN_ENVIRONMENT: &str = "in the environment ";
+
+impl Arguments {
+    /// Refuses options that exclude each other by their values.
+    ///
+    /// # Errors
+    /// Fails as for options that exclude each other by their names.
+    pub(super) fn check(&self, command: &mut clap::Command) -> Result<(), clap::Error> {
+        if self.diff.is_none() || self.global.output != OutputFormat::Terraform {
+            return Ok(());
+        }
+        let message = "the argument '--diff <ENV>' cannot be used with '--output terraform': use `text` or `json`";
+        Err(command.error(clap::error::ErrorKind::ArgumentConflict, message))
+    }
 }
 
 /// Prints a plan to stdout.

@@ -33,6 +33,14 @@ pub struct Compiler<'a> {
     /// Locations of failed expressions, to suppress follow-up problems.
     broken_ranges: BTreeSet<(usize, usize)>,
     broken_pointers: BTreeSet<String>,
+    /// Number of failed expressions.
+    pub failed_expressions: usize,
+    /// Names under `existing` whose declaration has a problem.
+    pub broken_names: BTreeSet<String>,
+    /// Begins of the names of entries of a `for_each` with a problem.
+    pub broken_prefixes: Vec<String>,
+    /// Whether a file is missing, so that references to what it has can't be checked.
+    pub is_incomplete: bool,
     /// Locations of secrets.
     pub hidden: BTreeSet<(usize, usize)>,
     /// Resources whose `when` is false.
@@ -90,6 +98,10 @@ impl<'a> Compiler<'a> {
             problems: Vec::new(),
             broken_ranges: BTreeSet::new(),
             broken_pointers: BTreeSet::new(),
+            failed_expressions: 0,
+            broken_names: BTreeSet::new(),
+            broken_prefixes: Vec::new(),
+            is_incomplete: false,
             hidden: BTreeSet::new(),
             absent: BTreeSet::new(),
             named: Vec::new(),
@@ -308,7 +320,13 @@ impl<'a> Compiler<'a> {
         };
         let outer = self.templates.take_each();
         self.templates.restore_each(outer.clone());
-        for (each, value) in self.for_each_items(over, &child_pointer(&at, "for_each")) {
+        let failed = self.failed_expressions;
+        let items = self.for_each_items(over, &child_pointer(&at, "for_each"));
+        if self.failed_expressions != failed {
+            let begin = if is_template(key) { key.split("{{").next().unwrap_or_default().to_owned() } else { format!("{key}-") };
+            self.broken_prefixes.extend(Some(format!("{}{begin}", self.prefix)).filter(|begin| !begin.is_empty()));
+        }
+        for (each, value) in items {
             if !self.reserve_memory(ENTRY_BYTES, &at) {
                 break;
             }
@@ -367,9 +385,9 @@ impl<'a> Compiler<'a> {
     /// Returns the keys and values of a `for_each`.
     fn for_each_items(&mut self, over: &Value, at: &str) -> Vec<(String, Value)> {
         let help = "use a list, a map, a number (`3`: 0, 1, 2) or a range `{from: 1, to: 3}`";
-        let failed = self.problems.len();
+        let failed = (self.problems.len(), self.failed_expressions);
         let over = self.render_as_written(over, at);
-        if self.problems.len() != failed {
+        if (self.problems.len(), self.failed_expressions) != failed {
             return Vec::new();
         }
         let range = match &over {
@@ -420,7 +438,7 @@ impl<'a> Compiler<'a> {
             Ok(value) => scalar_text(&value).unwrap_or_else(|| key.to_owned()),
             Err(fault) => {
                 let place = self.key_range(at);
-                self.problems.push(Diagnostic::new("expression", fault.message).at(place).maybe_help(fault.help));
+                self.add_expression_error(fault, place);
                 key.to_owned()
             }
         }
@@ -428,9 +446,16 @@ impl<'a> Compiler<'a> {
 
     fn report_expression_error(&mut self, fault: ExpressionError, at: &str) {
         let place = self.value_range(at);
-        self.broken_ranges.extend(place.iter().map(|range| (range.start, range.end)));
         self.broken_pointers.insert(at.to_owned());
-        self.problems.push(Diagnostic::new("expression", fault.message).at(place).maybe_help(fault.help));
+        self.add_expression_error(fault, place);
+    }
+
+    fn add_expression_error(&mut self, fault: ExpressionError, place: Option<Range<usize>>) {
+        self.failed_expressions += 1;
+        self.broken_ranges.extend(place.iter().map(|range| (range.start, range.end)));
+        if !fault.is_consequence() {
+            self.problems.push(Diagnostic::new("expression", fault.message).at(place).maybe_help(fault.help));
+        }
     }
 }
 

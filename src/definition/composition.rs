@@ -60,6 +60,19 @@ pub(super) fn parse_entry(entry: &Value) -> Result<IncludeEntry<'_>, EntryError>
     }
 }
 
+/// Whether an entry of `include:` can have a key.
+pub(super) fn is_known_key(key: &str) -> bool {
+    MODULE_KEYS.contains(&key)
+}
+
+/// Key of an invalid entry that its problem is about: an unknown one, the checksum, or the module.
+pub(super) fn faulty_key<'a>(entry: &'a Value, message: &str) -> Option<&'a str> {
+    let map = entry.as_object()?;
+    let unknown = map.keys().find(|key| !is_known_key(key)).map(String::as_str);
+    let is_meant = |key: &&str| map.contains_key(*key) && (*key == "module" || message.contains("checksum"));
+    unknown.or_else(|| ["checksum", "module"].into_iter().find(is_meant))
+}
+
 /// Name of a module in the stack: that of `as`, or the last part of its path.
 pub(super) fn instance_name(entry: &Value) -> String {
     let named = entry.get("as").and_then(Value::as_str).map(str::to_owned);

@@ -35,6 +35,9 @@ pub struct KnownResources {
     outputs: BTreeMap<&'static str, BTreeMap<String, bool>>,
     /// Missing resources that are reported where a section names them.
     reported: BTreeSet<Address>,
+    /// Names of resources whose declaration has a problem, and begins of such names.
+    broken_names: BTreeSet<String>,
+    broken_prefixes: Vec<String>,
     /// Other stacks, with the outputs that are used so far.
     stacks: BTreeMap<String, OtherStack>,
 }
@@ -48,7 +51,19 @@ impl KnownResources {
             None => address.clone(),
         };
         let absent: BTreeSet<Address> = absent.iter().map(of_chosen_type).filter(|address| !addresses.contains(address)).collect();
-        KnownResources { addresses, absent, outputs: BTreeMap::new(), reported: BTreeSet::new(), stacks }
+        let (broken_names, broken_prefixes) = (BTreeSet::new(), Vec::new());
+        KnownResources { addresses, absent, outputs: BTreeMap::new(), reported: BTreeSet::new(), broken_names, broken_prefixes, stacks }
+    }
+
+    /// Sets names of resources whose declaration has a problem, and begins of such names: references to them have no further problem.
+    pub fn set_broken(&mut self, names: BTreeSet<String>, prefixes: Vec<String>) {
+        (self.broken_names, self.broken_prefixes) = (names, prefixes);
+    }
+
+    /// Whether the declaration of a missing resource has a problem.
+    fn is_broken(&self, address: &Address) -> bool {
+        let begins = || self.broken_prefixes.iter().any(|prefix| address.name.starts_with(prefix));
+        !self.addresses.contains(address) && (self.broken_names.contains(&address.name) || begins())
     }
 
     /// The other stacks, with the outputs that are used.
@@ -61,6 +76,11 @@ impl KnownResources {
         self.addresses.contains(address)
     }
 
+    /// Names of the resources of a type.
+    pub fn names_of(&self, type_name: &str) -> impl Iterator<Item = &str> {
+        self.addresses.iter().filter(move |address| address.type_name == type_name).map(|address| &*address.name)
+    }
+
     /// Whether the `when` of the resource at this address is false.
     pub fn is_absent(&self, address: &Address) -> bool {
         self.absent.contains(address)
@@ -69,7 +89,9 @@ impl KnownResources {
     /// Reports the names in sections that no resource has, once, rather than in everything that a section makes of them.
     pub fn check_named(&mut self, c: &mut Compiler<'_>) {
         for NamedReference { address, output, shown, pointer } in std::mem::take(&mut c.named) {
-            if !self.addresses.contains(&address) {
+            if self.is_broken(&address) {
+                self.reported.insert(address);
+            } else if !self.addresses.contains(&address) {
                 let (message, help) = self.unknown_reference(&shown, &address.type_name, &address.name, output);
                 let outside = outside_form(output);
                 let help = match help.strip_suffix('?') {
@@ -165,7 +187,7 @@ impl KnownResources {
         for (at, value) in list {
             match value.as_str().and_then(Address::parse) {
                 Some(address) if self.addresses.contains(&address) => drop(dependencies.insert(address)),
-                Some(address) if self.absent.contains(&address) => {}
+                Some(address) if self.absent.contains(&address) || self.is_broken(&address) => {}
                 Some(address) => {
                     let (message, help) = self.unknown_reference("`depends_on`", &address.type_name, &address.name, "id");
                     c.problem("unknown-reference", &at, message, help);
@@ -201,7 +223,7 @@ impl KnownResources {
                         }
                         dependencies.insert(address);
                     }
-                    Some(_) if self.reported.contains(&address) => {}
+                    Some(_) if self.reported.contains(&address) || self.is_broken(&address) => {}
                     Some((message, help)) => wrong.push((find_reference(written, &reference).unwrap_or_default(), message, help)),
                 }
             }
@@ -240,7 +262,12 @@ impl KnownResources {
             let names = self.addresses.iter().filter(|address| address.type_name == wanted).map(|address| address.name.as_str());
             let help = super::nearest::list_names(&format!("names of type `{wanted}`"), names);
             let at = c.value_range(&place(&pointer));
-            let message = format!("{shown} requires a {} here, not `{address}`", wanted.replace('_', " "));
+            let words = wanted.replace('_', " ");
+            // Spoken letter by letter: an EKS cluster, an IAM role, an S3 bucket.
+            let is_vowel =
+                words.starts_with(['a', 'e', 'i', 'o']) || ["rds", "s3", "sns", "sqs"].iter().any(|name| words.starts_with(name));
+            let article = if is_vowel { "an" } else { "a" };
+            let message = format!("{shown} requires {article} {words} here, not `{address}`");
             c.problems.push(Diagnostic::new("reference-type", message).at(at).help(help));
         }
     }

@@ -86,6 +86,12 @@ impl Diagnostic {
             .filter(|range| range.end <= text.len() && text.is_char_boundary(range.start) && text.is_char_boundary(range.end))
             .map(|range| self.hide_secrets(&text[..range.start], start).len()..self.hide_secrets(&text[..range.end], start).len());
         let text = self.hide_secrets(text, start);
+        if place.is_none() {
+            // Without a place, the renderer would draw an empty frame.
+            let notes = self.notes.iter().map(|note| ("note", note)).chain(self.help.iter().map(|help| ("help", help)));
+            let notes: String = notes.map(|(kind, text)| format!("\n  = {kind}: {}", printable(text))).collect();
+            return renderer.render(&[Group::with_title(title)]) + &notes;
+        }
         let first = match place {
             Some(range) => {
                 let annotation = AnnotationKind::Primary.span(range);

@@ -21,7 +21,7 @@ use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     core::{
         Address, DataProtection, OnDelete, PatternInputs, Problem, RESOURCE_NAME_RULE, ResourceType, Tags,
-        expression::{self, Reference, has_reference},
+        expression::{self, Reference, has_reference, references},
         iam_path, is_resource_name,
     },
 };
@@ -167,6 +167,7 @@ pub fn compile_drafts(c: &mut Compiler<'_>, document: &Map<String, Value>, mut d
     }
     let addresses = places.into_keys().chain(stack.existing.keys().cloned()).collect();
     let mut known = KnownResources::new(addresses, &c.absent, stack.stacks.clone());
+    known.set_broken(c.broken_names.clone(), c.broken_prefixes.clone());
     known.check_named(c);
     for mut draft in drafts {
         draft.spec = known.map_with_chosen_types(draft.spec);
@@ -221,7 +222,12 @@ fn compile_draft(
     let explicit = needs.clone();
 
     let spec = known.unset_absent(Value::Object(std::mem::take(&mut draft.spec)));
-    // References to itself are resolved at once: the policy of a bucket names the bucket.
+    let of_itself = own_field(&spec, &address).map(str::to_owned);
+    if let Some(field) = &of_itself {
+        let at = draft.definition_pointer(&child_pointer("", field));
+        c.problem("cycle", &at, format!("`{field}` of {shown} refers to itself"), "write the value itself");
+    }
+    // Inside a field, references to itself are resolved at once: the policy of a bucket names the bucket.
     let resolved = has_reference(&spec).then(|| own.resolve(&spec));
     c.needs_location |= has_unknown_location && resolved.as_ref().is_some_and(|resolved| *resolved != spec);
     let refers_to_itself = resolved.as_ref().is_some_and(|resolved| *resolved != spec);
@@ -249,7 +255,7 @@ fn compile_draft(
     let (spec, parsed) = (complete(spec), parsed.map(complete));
     let self_referring = self_referring.map(|one| SelfReferring { spec: complete(one.spec), own: one.own });
     known.add_references(c, parsed.as_ref().unwrap_or(&spec), &spec, &shown, &|pointer| draft.definition_pointer(pointer), &mut needs);
-    needs.remove(&address).then(|| {
+    (needs.remove(&address) && of_itself.is_none()).then(|| {
         c.problem_at_key("cycle", &draft.pointer, format!("{shown} refers to itself"), "remove the reference");
     });
     // A bare name has the field's type; only a reference in full can have another.
@@ -289,6 +295,18 @@ fn compile_draft(
         chosen_fields: draft.chosen_fields,
         dropped: Vec::new(),
     })
+}
+
+/// Field that is computed from an output of its own resource.
+fn own_field<'s>(spec: &'s Value, address: &Address) -> Option<&'s str> {
+    let is_own = |reference: &Reference<'_>| {
+        reference.type_name == address.type_name && reference.name.trim_start_matches(modules::MARK) == &*address.name
+    };
+    let mut fields = spec.as_object()?.iter();
+    // A policy as JSON in a text may name its resource, too.
+    let is_plain = |text: &&str| !text.trim_start().starts_with('{');
+    let found = fields.find(|(_, value)| value.as_str().filter(is_plain).is_some_and(|text| references(text).iter().any(is_own)));
+    found.map(|(field, _)| field.as_str())
 }
 
 /// Spec with references to the resource itself.

@@ -47,18 +47,15 @@ pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, files: &[Valu
             }
         }
     }
-    for file in files.iter().filter(|file| file.environment.as_deref() == Some(&*name)) {
-        known.extend(file.values.keys().map(String::as_str));
-        values.extend(file.values.iter().map(|(key, value)| (key.clone(), (value.clone(), place(file, key)))));
-    }
-    for file in files.iter().filter(|file| file.environment.is_none()) {
+    let of_environment = files.iter().filter(|file| file.environment.as_deref() == Some(&*name));
+    for file in of_environment.chain(files.iter().filter(|file| file.environment.is_none())) {
         for (key, value) in &file.values {
-            if known.contains(key.as_str()) {
-                values.insert(key.clone(), (value.clone(), place(file, key)));
-            } else {
+            if !known.contains(key.as_str()) {
                 let help = suggestion(key, "values", known.iter().copied());
                 c.problem_at_key("unknown-value", &place(file, key), format!("the definition has no value `{key}`"), help);
             }
+            // An unknown one is there for expressions, too: that they use it is no problem of its own.
+            values.insert(key.clone(), (value.clone(), place(file, key)));
         }
     }
     c.value_names = known.iter().map(|&name| name.to_owned()).collect();
@@ -155,14 +152,20 @@ pub fn set_values(c: &mut Compiler<'_>, values: BTreeMap<String, (Value, String)
             }
         }
     }
-    for (name, (value, at)) in unresolved.iter().filter(|(name, _)| !c.templates.has(name)).collect::<Vec<_>>() {
-        match dependencies.get(name.as_str()).and_then(|used| used.first()) {
-            Some(other) => {
-                let message = format!("value `{name}` needs `{other}`, which depends on it");
-                c.problem("expression", at, message, "values may use each other, but not in a cycle");
-            }
-            None => drop(c.render(value, at)),
+    let mut waiting: Vec<&str> = unresolved.keys().map(String::as_str).filter(|name| !c.templates.has(name)).collect();
+    // A value that uses one with a problem has none of its own, and is in no cycle.
+    while let Some(place) = waiting.iter().position(|name| dependencies[*name].iter().all(|other| !waiting.contains(other))) {
+        let name = waiting.remove(place);
+        let (value, at) = &unresolved[name];
+        drop(c.render(value, at));
+        c.templates.set_broken(name);
+    }
+    for name in waiting {
+        if let Some(other) = dependencies[name].first() {
+            let message = format!("value `{name}` needs `{other}`, which depends on it");
+            c.problem("expression", &unresolved[name].1, message, "values may use each other, but not in a cycle");
         }
+        c.templates.set_broken(name);
     }
 }
 

@@ -46,6 +46,7 @@ mod unique_keys;
 mod usage;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashSet},
     ops::Range,
     path::Path,
@@ -327,14 +328,22 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     };
     let mut c = Compiler::new(source, spans, options.location.clone());
     c.problems = problems;
-    let document = &composed.fields;
+    let mut document = Cow::Borrowed(&composed.fields);
     let known = || TOP_LEVEL_KEYS.iter().chain(sections::SECTION_NAMES).copied();
     // Keys with this prefix are the user's own, for anchors, for example.
-    for key in document.keys().filter(|key| !key.starts_with("x-") && !known().any(|k| k == key.as_str())) {
+    for key in composed.fields.keys().filter(|key| !key.starts_with("x-") && !known().any(|k| k == key.as_str())) {
         let message = format!("there is no section `{key}`");
         let help = foreign_keys::remedy(key).unwrap_or_else(|| nearest::suggestion(key, "sections", known()));
         c.problem_at_key("unknown-section", &child_pointer("", key), message, help);
+        // That the content is missing elsewhere is no problem of its own. Several environments would need a choice.
+        let is_typo = |meant: &&str| key.len().abs_diff(meant.len()) <= 2 && *meant != "environments" && !document.contains_key(*meant);
+        let meant = nearest::nearest(key, known()).filter(is_typo);
+        if let Some((meant, value)) = meant.zip(composed.fields.get(key)) {
+            c.spans.origins.insert(child_pointer("", meant), child_pointer("", key));
+            document.to_mut().insert(meant.to_owned(), value.clone());
+        }
     }
+    let document = &*document;
 
     let name = stack_name(&mut c, document);
     c.templates.set("stack", &Value::String(name.to_string()));
@@ -415,7 +424,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     stack.outputs = outputs::parse(&mut c, document, &mut known);
     stack.moved = moved::parse_moved(&mut c, document, &stack);
     stack.forget = moved::parse_forget(&mut c, document, &stack);
-    stack.usage = usage::parse(&mut c, document);
+    stack.usage = usage::parse(&mut c, document, &known);
     stack.procedures = procedures::parse(&mut c, document, &stack, &mut known);
     stack.has_unknown_location = c.needs_location || c.templates.uses_unknown_account();
     // What others own is there before the first step.
@@ -444,7 +453,10 @@ pub fn key_range(source: &Source, pointer: &str) -> Option<Range<usize>> {
 const MAX_PROBLEMS: usize = 500;
 
 fn sorted_problems(c: Compiler<'_>) -> Vec<Diagnostic> {
-    let follows = |problem: &Diagnostic| problem.code != "expression" && c.is_broken(problem.range.as_ref());
+    // What a missing file has is unknown.
+    let is_undefined = |problem: &Diagnostic| problem.code == "expression" && problem.message.contains("not defined");
+    let is_hidden = |problem: &Diagnostic| c.is_incomplete && (problem.code == "unknown-reference" || is_undefined(problem));
+    let follows = |problem: &Diagnostic| is_hidden(problem) || problem.code != "expression" && c.is_broken(problem.range.as_ref());
     let mut told = HashSet::new();
     let mut found: Vec<Diagnostic> = c.problems.iter().filter(|problem| !follows(problem) && told.insert(*problem)).cloned().collect();
     found.sort_by_key(|problem| problem.range.as_ref().map_or(0, |range| range.start));

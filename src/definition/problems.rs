@@ -237,8 +237,11 @@ fn has_secret_name(pointer: &str) -> bool {
 
 /// Rewords serde's "invalid type: string \"5\", expected u32", with a remedy.
 fn describe_wrong_type(at: &str, message: &str, wrong: Option<&Value>) -> Option<(String, Option<String>)> {
-    if let Some(text) = describe_wrong_range(message) {
-        return Some((text, None));
+    if let Some((_, expected)) = message.strip_prefix("invalid value: ").and_then(|rest| rest.split_once(", expected ")) {
+        let (least, most) = integer_range(expected)?;
+        let found =
+            wrong.filter(|value| value.is_number() && !has_secret_name(at)).map(|value| format!(", not {value}")).unwrap_or_default();
+        return Some((format!("expected a whole number from {least} to {most}{found}"), None));
     }
     let (found, expected) = message.strip_prefix("invalid type: ")?.split_once(", expected ")?;
     let number = matches!(expected, "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "f64" | "usize");
@@ -281,25 +284,24 @@ fn describe_wrong_type(at: &str, message: &str, wrong: Option<&Value>) -> Option
         Some(Value::String(_) | Value::Number(_)) if has_secret_name(at) => "a secret".to_owned(),
         Some(Value::String(text)) => format!("the string {}", quoted(text)),
         Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+        Some(Value::Null) => "null".to_owned(),
         Some(other) => describe_type(other).to_owned(),
         None => found.to_owned(),
     };
     Some((format!("expected {words}, not {found}"), remedy))
 }
 
-/// Rewords serde's "invalid value: integer `-1`, expected u32".
-fn describe_wrong_range(message: &str) -> Option<String> {
-    let (found, expected) = message.strip_prefix("invalid value: integer `")?.split_once("`, expected ")?;
-    let limit = match (expected, found.starts_with('-')) {
-        ("u8" | "u16" | "u32" | "u64" | "usize", true) => "at least 0".to_owned(),
-        ("u8", false) => format!("at most {}", u8::MAX),
-        ("u16", false) => format!("at most {}", u16::MAX),
-        ("u32", false) => format!("at most {}", u32::MAX),
-        ("i32", true) => format!("at least {}", i32::MIN),
-        ("i32", false) => format!("at most {}", i32::MAX),
+/// Range of an integer type of Rust, which serde names.
+fn integer_range(name: &str) -> Option<(i128, i128)> {
+    Some(match name {
+        "u8" => (0, u8::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u32" => (0, u32::MAX.into()),
+        "u64" | "usize" => (0, u64::MAX.into()),
+        "i32" => (i32::MIN.into(), i32::MAX.into()),
+        "i64" => (i64::MIN.into(), i64::MAX.into()),
         _ => return None,
-    };
-    Some(format!("must be {limit}, not {found}"))
+    })
 }
 
 /// Description of a top-level field in the schema.

@@ -84,6 +84,13 @@ impl Source {
     pub fn fetched_modules(&self) -> BTreeSet<&FetchedModule> {
         self.files.iter().filter_map(|file| file.fetched.as_ref()).collect()
     }
+    /// Files of values of environments, each with the name of its environment.
+    pub fn environment_files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().filter_map(|file| match &file.role {
+            FileRole::Values { environment: Some(name) } => Some((file.path.as_str(), name.as_str())),
+            _ => None,
+        })
+    }
     /// Names of the files with values given for this run.
     pub fn values_files(&self) -> impl Iterator<Item = &str> {
         self.files.iter().filter(|file| file.role == FileRole::Values { environment: None }).map(|file| file.path.as_str())
@@ -101,6 +108,12 @@ impl Source {
     pub fn line(&self, byte: usize) -> usize {
         let start = self.file_at(byte).range.start;
         self.text.as_bytes().iter().take(byte).skip(start).filter(|byte| **byte == b'\n').count() + 1
+    }
+    /// Files that determine a stack, each with its path and its text: all but the values of other environments.
+    pub fn texts_for(&self, environment: &str) -> impl Iterator<Item = (&str, &str)> {
+        let is_other = move |file: &SourceFile| matches!(&file.role, FileRole::Values { environment: Some(name) } if name != environment);
+        let own = self.files.iter().filter(move |file| !is_other(file));
+        own.filter_map(|file| Some((file.path.as_str(), self.text.get(file.range.clone())?)))
     }
     /// Text that determines a stack: all files, without the values of other environments.
     pub fn text_for(&self, environment: &str) -> Cow<'_, str> {

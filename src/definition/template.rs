@@ -27,6 +27,17 @@ pub struct ExpressionError {
     pub help: Option<String>,
 }
 
+impl ExpressionError {
+    /// Error of an expression that uses a value whose own problem is reported.
+    fn consequence() -> ExpressionError {
+        ExpressionError { message: String::new(), help: None }
+    }
+    /// Whether the problem of a value that the expression uses is reported.
+    pub fn is_consequence(&self) -> bool {
+        self.message.is_empty()
+    }
+}
+
 /// Compiled scalar.
 enum Template {
     /// Literal text, or one reference.
@@ -54,6 +65,8 @@ pub struct Templates {
     /// Types of the resources under `existing`, by name.
     existing: BTreeMap<String, BTreeSet<String>>,
     compiled: HashMap<String, Template>,
+    /// Values whose own problem is reported, as expressions name them: `size`, `modules.mail`.
+    broken: BTreeSet<String>,
     /// Whether `account` is a placeholder, and whether an expression uses it.
     unknown_account: bool,
     uses_account: bool,
@@ -138,6 +151,7 @@ impl Default for Templates {
             known_names: BTreeMap::new(),
             existing: BTreeMap::new(),
             compiled: HashMap::new(),
+            broken: BTreeSet::new(),
             unknown_account: false,
             uses_account: false,
         }
@@ -158,6 +172,14 @@ impl Templates {
     /// Sets the names under `existing`, each with its types, for `{{ existing.main.id }}`.
     pub fn set_existing(&mut self, names: BTreeMap<String, BTreeSet<String>>) {
         self.existing = names;
+    }
+    /// Marks a value whose own problem is reported, as expressions name it: those that use it have no further problem.
+    pub fn set_broken(&mut self, path: impl Into<String>) {
+        self.broken.insert(path.into());
+    }
+    /// Same for an entry of a value that is a map.
+    pub fn set_entry_broken(&mut self, of: &str, name: &str) {
+        self.broken.extend([format!("{of}.{name}"), format!("{of}[\"{name}\"]"), format!("{of}['{name}']")]);
     }
     /// Sets the account for expressions, or a placeholder of the same length.
     pub fn set_account(&mut self, location: &Location) {
@@ -235,6 +257,9 @@ impl Templates {
     /// # Errors
     /// Fails if it is not a valid template or uses an unknown value.
     pub fn render(&mut self, text: &str) -> Result<Value, ExpressionError> {
+        if self.broken.iter().any(|path| uses_value(text, path)) {
+            return Err(ExpressionError::consequence());
+        }
         if let Some(value) = (!self.written.is_empty()).then(|| self.written_value(text)).flatten() {
             return Ok(value);
         }
@@ -252,7 +277,7 @@ impl Templates {
             }
             self.compiled.insert(text.to_owned(), template);
         }
-        let fault = |error: &tera::Error| self.to_expression_error(error);
+        let fault = |error: &tera::Error| self.to_expression_error(error, text);
         match &self.compiled[text] {
             Template::Plain(plain) => Ok(Value::String(plain.clone())),
             Template::Invalid(fault) => Err(fault.clone()),
@@ -310,7 +335,7 @@ impl Templates {
             Err(error) => {
                 // The definition does not contain `typed(..)`: report the error of the original text, if it fails, too.
                 let plain = self.base.clone().add_raw_template("it", &original);
-                Template::Invalid(self.to_expression_error(plain.as_ref().err().unwrap_or(&error)))
+                Template::Invalid(self.to_expression_error(plain.as_ref().err().unwrap_or(&error), &original))
             }
         }
     }
@@ -373,7 +398,48 @@ impl Templates {
         }
     }
 
-    fn to_expression_error(&self, error: &tera::Error) -> ExpressionError {
+    /// Remedy for a name that an expression uses and that is not defined.
+    fn undefined_help(&self, text: &str, name: &str, is_field: bool) -> String {
+        if let Some((map, keys)) = self.keys_beside(text, name).filter(|_| is_field) {
+            let what = match map.as_str() {
+                "modules" => "modules".to_owned(),
+                module if module.starts_with("modules.") => format!("outputs of `{module}`"),
+                map => format!("keys of `{map}`"),
+            };
+            return suggestion(name, &what, keys.iter().map(String::as_str));
+        }
+        let values = self.known_names.keys().map(String::as_str);
+        if ["yes", "no", "on", "off"].contains(&name) {
+            return "write `true` or `false`".to_owned();
+        }
+        if sections::starts_reference(name) && !is_field {
+            return "write a value known only after apply alone: `{{ type.name.output }}`".to_owned();
+        }
+        // Only a path can begin with a section or a type.
+        let is_path = [".", "["].iter().any(|next| text.contains(&format!("{name}{next}")));
+        let heads = sections::reference_heads().filter(|_| is_path);
+        match nearest(name, values.clone().chain(heads)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => list_names("values", values),
+        }
+    }
+
+    /// Path of the map in which an expression looks for a field, and its keys.
+    fn keys_beside(&self, text: &str, field: &str) -> Option<(String, Vec<String>)> {
+        let is_path = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        text.match_indices(field).find_map(|(start, _)| {
+            let before = &text[..start];
+            let before = [".", "[\"", "['"].iter().find_map(|open| before.strip_suffix(*open))?;
+            let begin = before.char_indices().rev().find(|(_, c)| !is_path(*c)).map_or(0, |(at, c)| at + c.len_utf8());
+            let path = &before[begin..];
+            let mut parts = path.split('.');
+            let whole = self.value(parts.next()?)?;
+            let map = parts.try_fold(&whole, |value, part| value.get(part))?.as_object()?;
+            Some((path.to_owned(), map.keys().cloned().collect()))
+        })
+    }
+
+    fn to_expression_error(&self, error: &tera::Error, text: &str) -> ExpressionError {
         let message = match error.kind() {
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => report.message().to_owned(),
             other => other.to_string(),
@@ -381,17 +447,11 @@ impl Templates {
         // Tera adds its own drawing, or a list of names; acme adds its own below.
         let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
         let message = message.split(". Available").next().unwrap_or_default().trim_end_matches('.').replace(PREFIX, "");
+        let message = if message.contains("found `") { in_words(&message) } else { message };
         let message = message.as_str();
         let name = message.split('`').nth(1).unwrap_or_default();
-        let values = self.known_names.keys().map(String::as_str);
         let help = if message.contains("not defined") || message.contains("undefined") {
-            match nearest(name, values.clone().chain(sections::reference_heads())) {
-                Some(near) if near != name => Some(format!("did you mean `{near}`?")),
-                _ if sections::starts_reference(name) => {
-                    Some("write a value known only after apply alone: `{{ type.name.output }}`".into())
-                }
-                _ => Some(list_names("values", values)),
-            }
+            Some(self.undefined_help(text, name, message.to_lowercase().starts_with("field")))
         } else if message.starts_with("Unknown filter") {
             Some(suggestion(name, "filters", FILTERS.iter().copied()))
         } else if message.starts_with("Unknown function") {
@@ -406,6 +466,35 @@ impl Templates {
         let source = std::error::Error::source(error).map(|e| format!(": {e}")).unwrap_or_default();
         ExpressionError { message: format!("the expression is not valid: {first}{source}"), help }
     }
+}
+
+/// A message of Tera with the types of a definition in place of Rust's.
+fn in_words(message: &str) -> String {
+    const TYPES: &[(&str, &str)] = &[
+        ("`string`", "text"),
+        ("`i64`", "a number"),
+        ("`u64`", "a number"),
+        ("`f64`", "a number"),
+        ("`bool`", "true or false"),
+        ("`array`", "a list"),
+        ("`map`", "a map"),
+        ("`none`", "null"),
+    ];
+    let words = TYPES.iter().fold(message.to_owned(), |text, (name, words)| text.replace(name, words));
+    match words.split_once(" but expected ") {
+        Some((found, expected)) if !expected.contains('`') => format!("{found}, expected `{expected}`"),
+        _ => words,
+    }
+}
+
+/// Whether the expressions in a text use a value: `size`, or `modules.mail`.
+fn uses_value(text: &str, path: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let is_whole = |start: usize| {
+        let (before, after) = (&text[..start], &text[start + path.len()..]);
+        !before.ends_with(|c: char| is_word(c) || c == '.') && !after.starts_with(is_word)
+    };
+    is_template(text) && text.match_indices(path).any(|(start, _)| is_whole(start))
 }
 
 /// Message about a result of more than [`MAX_OUTPUT_BYTES`].

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     compiler::{Compiler, describe_type},
+    dependencies::KnownResources,
     source::child_pointer,
 };
 use crate::{
@@ -19,8 +20,10 @@ const HOURS: &str = "hours_per_month";
 const MAX_HOURS: f64 = 744.0;
 
 /// Reads the quantities of a definition.
-pub(super) fn parse(c: &mut Compiler<'_>, document: &Map<String, Value>) -> Usage {
+pub(super) fn parse(c: &mut Compiler<'_>, document: &Map<String, Value>, known: &KnownResources) -> Usage {
     let mut usage = Usage::default();
+    // Another environment may have a resource that this one lacks; the estimate notes it.
+    let has_others = document.get("environments").and_then(Value::as_object).is_some_and(|environments| environments.len() > 1);
     for (of, value) in c.top_level_map(document, "usage").cloned().into_iter().flatten() {
         let at = child_pointer("/usage", &of);
         let value = c.render(&value, &at);
@@ -34,7 +37,7 @@ pub(super) fn parse(c: &mut Compiler<'_>, document: &Map<String, Value>) -> Usag
             });
             continue;
         }
-        let Some(keys) = usage_keys(c, &of, &at) else { continue };
+        let Some(keys) = usage_keys(c, &of, &at).filter(|_| has_others || is_declared(c, &of, &at, known)) else { continue };
         let quantities = match value {
             Value::Object(quantities) => quantities,
             Value::Null => continue,
@@ -63,7 +66,6 @@ pub(super) fn parse(c: &mut Compiler<'_>, document: &Map<String, Value>) -> Usag
 
 /// The quantities of a type, or of the type of an address.
 fn usage_keys(c: &mut Compiler<'_>, of: &str, at: &str) -> Option<&'static [UsageKey]> {
-    // An address that only another environment has is fine.
     let address = Address::parse(of);
     let type_name = address.as_ref().map_or(of, |address| address.type_name.as_str());
     let keys = resource_type(type_name).map(|kind| kind.operations.usage_keys()).unwrap_or_default();
@@ -74,6 +76,15 @@ fn usage_keys(c: &mut Compiler<'_>, of: &str, at: &str) -> Option<&'static [Usag
         return None;
     }
     Some(keys)
+}
+
+/// Whether a usage is that of a type or of a resource that the definition has; reports any other.
+fn is_declared(c: &mut Compiler<'_>, of: &str, at: &str, known: &KnownResources) -> bool {
+    let Some(address) = Address::parse(of).filter(|address| !known.contains(address) && !known.is_absent(address)) else { return true };
+    let names: Vec<&str> = known.names_of(&address.type_name).collect();
+    let help = suggestion(&address.name, &format!("names of type `{}`", address.type_name), names);
+    c.problem_at_key("usage", at, format!("there is no resource `{address}`"), help);
+    false
 }
 
 fn number(c: &mut Compiler<'_>, value: &Value, at: &str) -> Option<f64> {

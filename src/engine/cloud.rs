@@ -12,17 +12,18 @@ use serde_json::Value;
 
 use crate::{
     aws::{
-        self, Aws,
-        cloudformation::{self, StackResource},
-        global_region,
+        self, Aws, global_region,
         images::{self, ImageQuery, ImageSearch},
-        services,
+        services::{
+            self,
+            cloudformation::{self, StackResource},
+        },
         types::RESOURCE_TYPES,
     },
     core::{
         ADDRESS_TAG, BackupSource, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, GateReport,
-        GateSource, IndexFilter, LeftoverRequest, Leftovers, LiveResource, NewestBackup, Phase, PlannedSpecs, Prerequisite, ResourceType,
-        Result, STACK_TAG, Scope, Shared, SimulatedFacts, TagChange, Tags,
+        GateSource, IndexFilter, LeftoverRequest, Leftovers, LiveResource, NewestBackup, Phase, PlannedSpecs, Prerequisite, REGION_TAG,
+        ResourceType, Result, STACK_TAG, Scope, Shared, SimulatedFacts, TagChange, Tags, is_account_id,
     },
     kubernetes::Kubernetes,
     simulator::Simulator,
@@ -34,6 +35,19 @@ pub enum Cloud {
     Aws(Arc<Aws>),
     /// The simulated cloud.
     Simulated(Box<Simulator>),
+}
+
+/// A stack and environment with resources.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TaggedStack {
+    /// Name of the stack.
+    pub stack: String,
+    /// Name of the environment.
+    pub environment: String,
+    /// Region of the stack to which global resources belong, if it is another one than that of the session.
+    pub region: Option<String>,
+    /// Account in the ARNs, if they have one.
+    pub account: Option<String>,
 }
 
 /// ARN → tags, by region; `None` is the stack's.
@@ -170,16 +184,19 @@ impl Cloud {
         Ok(index)
     }
 
-    /// Names of the stacks and environments with resources in the region of the session, with the number of those that the tagging API knows.
+    /// Stacks with resources in the region of the session or with global ones, with the number of those that the tagging API knows.
     ///
     /// # Errors
     /// Returns errors of the tagging API.
-    pub async fn tagged_stacks(&self) -> Result<BTreeMap<(String, String), usize>> {
+    pub async fn tagged_stacks(&self) -> Result<BTreeMap<TaggedStack, usize>> {
         let mut counts = BTreeMap::new();
-        let mut count = |tags: &Tags| {
-            if let (Some(stack), Some(environment)) = (tags.get(STACK_TAG), tags.get(ENVIRONMENT_TAG)) {
-                *counts.entry((stack.clone(), environment.clone())).or_default() += 1;
-            }
+        let mut count = |tags: &Tags, arn: Option<&str>| {
+            let (Some(stack), Some(environment)) = (tags.get(STACK_TAG), tags.get(ENVIRONMENT_TAG)) else { return };
+            // Only global resources have the tag.
+            let region = tags.get(REGION_TAG).filter(|region| *region != self.region()).cloned();
+            let account = arn.and_then(|arn| arn.split(':').nth(4)).filter(|part| is_account_id(part)).map(str::to_owned);
+            let found = TaggedStack { stack: stack.clone(), environment: environment.clone(), region, account };
+            *counts.entry(found).or_default() += 1;
         };
         match self {
             Cloud::Aws(aws) => {
@@ -187,12 +204,13 @@ impl Cloud {
                 let mut pages = aws.tagging.get_resources().tag_filters(filter).resources_per_page(100).into_paginator().send();
                 while let Some(page) = pages.next().await {
                     for resource in page?.resource_tag_mapping_list.unwrap_or_default() {
-                        count(&resource.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect());
+                        let tags = resource.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+                        count(&tags, resource.resource_arn.as_deref());
                     }
                 }
             }
             Cloud::Simulated(local) => {
-                RESOURCE_TYPES.iter().flat_map(|kind| local.resources(kind.name, None)).for_each(|live| count(&live.tags));
+                RESOURCE_TYPES.iter().flat_map(|kind| local.resources(kind.name, None)).for_each(|live| count(&live.tags, live.arn()));
             }
         }
         Ok(counts)

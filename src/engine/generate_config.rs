@@ -1,7 +1,10 @@
 //! Converts a live resource to a short definition with exactly the same meaning.
 
+mod expressions;
+
 use serde_json::{Map, Value, json};
 
+use self::expressions::Named;
 use crate::{
     core::{Address, LiveResource, ResourceType, Tags, expression::resolve},
     definition::{Location, Stack, default_name},
@@ -34,6 +37,7 @@ pub fn generate_config(
         let means_the_same = |written: &Value| parse_and_resolve(written).as_ref() == Some(&meant);
         remove_defaults(&mut spec, "", &means_the_same);
         use_references(&mut spec, "", &known, &means_the_same);
+        Named::new(&known, live.region.as_deref()).insert_expressions(&mut spec, address, &means_the_same);
     }
     let mut fields = match spec {
         Value::Object(fields) => fields,

@@ -11,6 +11,7 @@ pub mod generate_config;
 pub mod gitops;
 pub mod graph;
 pub mod history;
+pub mod import_record;
 pub mod journal;
 pub mod kubeconfig;
 mod leftovers;

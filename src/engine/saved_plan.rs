@@ -45,6 +45,9 @@ pub struct SavedPlan {
     pub account: String,
     /// Last revision of the stack when the plan was made.
     pub revision: Option<u64>,
+    /// Revisions of other stacks whose outputs it uses.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stacks: BTreeMap<String, u64>,
     /// Live resources that it changes or refers to.
     pub live: BTreeMap<Address, LiveFingerprint>,
     /// Changes as shown.
@@ -58,6 +61,9 @@ pub struct DefinitionSource {
     pub file: String,
     /// SHA-256 of the texts of all its files.
     pub sha256: String,
+    /// SHA-256 of the text of each file, by its path, to name the one that has changed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
     /// Git commit of its repository.
     pub commit: Option<String>,
     /// `--env`, if given.
@@ -121,6 +127,7 @@ impl SavedPlan {
             region: plan.region.clone(),
             account: plan.account.clone(),
             revision,
+            stacks: revisions_read(plan),
             live: live.filter_map(|change| Some((change.address.clone(), fingerprint(change.before.as_ref()?)))).collect(),
             changes: effective_changes(plan).map(serde_json::to_value).collect::<Result<_, _>>()?,
         })
@@ -174,6 +181,21 @@ impl SavedPlan {
         found.extend(left.into_iter().filter(|address| !known.contains(address)).map(|address| format!("`{address}` no longer exists")));
         found
     }
+}
+
+impl SavedPlan {
+    /// Other stacks that had a new revision since the plan was made, one sentence each.
+    pub fn changed_stacks(&self, plan: &Plan) -> Vec<String> {
+        let now = revisions_read(plan);
+        let changed = self.stacks.iter().filter_map(|(stack, then)| Some((stack, then, now.get(stack)?)));
+        let changed = changed.filter(|(_, then, now)| then != now);
+        changed.map(|(stack, then, now)| format!("the stack {stack} is at revision {now}, it was at {then}")).collect()
+    }
+}
+
+/// Revisions of the other stacks whose outputs a plan uses.
+fn revisions_read(plan: &Plan) -> BTreeMap<String, u64> {
+    plan.stacks.iter().map(|read| (format!("{} ({})", read.stack, read.environment), read.revision)).collect()
 }
 
 /// SHA-256, hex.

@@ -23,7 +23,7 @@ const MAX_KEYS: usize = 3;
 /// The sum and its change in a sentence: `Cost: 512.33 USD a month (+512.33)`.
 pub fn headline(costs: &Costs) -> String {
     let total = costs.total();
-    match costs.has_prices() {
+    match costs.is_known() {
         true => format!("Cost: {:.2} {} a month ({}){}", total.after, costs.currency, signed(total.change()), lower_bound(costs)),
         false => "Cost: not known".to_owned(),
     }
@@ -153,16 +153,17 @@ fn by_resource(costs: &Costs) -> Vec<Value> {
 
 /// The cost in the format of a plan.
 pub fn json(costs: &Costs) -> Value {
-    let total = costs.total();
+    // Unknown is not zero.
+    let total = Some(costs.total()).filter(|_| costs.is_known());
     let sections = ordered_sections(costs)
         .into_iter()
         .map(|(section, sums)| json!({ "section": section, "before": sums.before, "monthly": sums.after, "change": sums.change() }));
     json!({
         "currency": costs.currency,
         "hours_per_month": costs.hours,
-        "before": total.before,
-        "monthly": total.after,
-        "change": total.change(),
+        "before": total.map(|total| total.before),
+        "monthly": total.map(|total| total.after),
+        "change": total.map(Sums::change),
         "sections": sections.collect::<Vec<_>>(),
         "resources": by_resource(costs),
         "lines": costs.after,

@@ -44,10 +44,10 @@ pub fn find_tools() -> Result<(PathBuf, PathBuf), &'static str> {
     Ok((browser, driver))
 }
 
-/// Observations on a page.
-fn inspect_page((browser, driver): &(PathBuf, PathBuf), page: &Path, screenshot: &Path) -> Value {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/browser.mjs");
-    let done = Command::new("node").arg(script).args([browser, page, screenshot]).current_dir(driver).output().expect("node runs");
+/// Observations of a script of this folder on a page in a browser.
+fn inspect((browser, driver): &(PathBuf, PathBuf), script: &str, page: &Path, more: &[&Path]) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(script);
+    let done = Command::new("node").arg(script).args([browser, page]).args(more).current_dir(driver).output().expect("node runs");
     assert!(done.status.success(), "{}: {}", browser.display(), String::from_utf8_lossy(&done.stderr));
     serde_json::from_slice(&done.stdout).expect("it prints JSON")
 }
@@ -58,24 +58,50 @@ fn bounding_boxes(seen: &Value) -> Vec<[f64; 4]> {
     seen.as_array().expect("boxes").iter().map(|one| ["left", "top", "right", "bottom"].map(|name| side(one, name))).collect()
 }
 
+/// The tools, or none outside CI, with a note.
+fn tools_or_skip() -> Option<(PathBuf, PathBuf)> {
+    let missing = match find_tools() {
+        Ok(tools) => return Some(tools),
+        Err(missing) => missing,
+    };
+    assert!(env::var_os("CI").is_none_or(|value| value.is_empty()), "CI needs the browser test: {missing}");
+    // Not `eprintln!`, which the test harness hides for a passing test.
+    let _ = writeln!(io::stderr(), "SKIPPED: the graph page was not tested in a browser: {missing}");
+    None
+}
+
+#[test]
+fn graph_page_of_a_large_stack_opens_with_its_sections() {
+    let Some(tools) = tools_or_skip() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--env", "production"]);
+    let html = acme.run("graph", &repository_stack("microservices.yaml"), &["--format", "html"]).assert_success().stdout;
+    let seen = inspect(&tools, "sections.mjs", &write_file(folder.path(), "graph.html", &html), &[]);
+    assert_eq!(seen["errors"], Value::Array(Vec::new()));
+    let names = |part: &Value| part.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let sections = names(&seen["sections"]["names"]);
+    assert!(sections.len() < 30 && sections.contains(&"network".to_owned()) && sections.contains(&"platform".to_owned()), "{sections:?}");
+    let network = names(&seen["network"]["names"]);
+    assert!(network.contains(&"vpc.main".to_owned()) && !network.iter().any(|name| name.starts_with("helm_release.")), "{network:?}");
+    assert_eq!(seen["network"]["part"], "network");
+    assert_eq!(names(&seen["found"]["names"]), ["eks_cluster.main"]);
+    assert_eq!(names(&seen["back"]), sections, "the end of a search returns to the sections");
+    for part in ["sections", "network", "found"] {
+        let labels = &seen[part]["labels"];
+        assert!(labels["visible"] == true && labels["height"].as_f64().unwrap() > 9.0, "labels of {part} are readable: {labels}");
+    }
+}
+
 #[test]
 fn graph_page_works_in_a_browser() {
-    let tools = match find_tools() {
-        Ok(tools) => tools,
-        Err(missing) => {
-            assert!(env::var_os("CI").is_none_or(|value| value.is_empty()), "CI needs the browser test: {missing}");
-            // Not `eprintln!`, which the test harness hides for a passing test.
-            let _ = writeln!(io::stderr(), "SKIPPED: the graph page was not tested in a browser: {missing}");
-            return;
-        }
-    };
+    let Some(tools) = tools_or_skip() else { return };
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--env", "production"]);
     let text = fs::read_to_string(repository_stack("reference.yaml")).unwrap().replace("Signs the sessions of the shop", "</script><b>&");
     let html = acme.run("graph", &write_file(folder.path(), "stack.yaml", &text), &["--format", "html", "--plan"]).assert_success().stdout;
     let page = write_file(folder.path(), "graph.html", &html);
     let screenshot = standin::target_dir().join("graph.png");
-    let seen = inspect_page(&tools, &page, &screenshot);
+    let seen = inspect(&tools, "browser.mjs", &page, &[&screenshot]);
 
     assert_eq!(seen["errors"], Value::Array(Vec::new()));
     assert_eq!(seen["requests"].as_array().unwrap().len(), 1, "the page itself, and nothing else: {:#}", seen["requests"]);

@@ -110,8 +110,12 @@ fn values_count_in_their_documented_order() {
 fn problems_of_values_point_into_their_files() {
     let stack = ("stack.yaml", "stack: shop\nvalues: { zones: 2 }\nenvironments: { production: {} }\n");
     assert_problems(
-        &[stack, ("values/production.yaml", "zones: 3\nother: '{{ zone }}'\n")],
-        &["values/production.yaml:2:8", "`zone` is not defined", "did you mean `zones`?"],
+        &[stack, ("values/production.yaml", "zones: '{{ zone }}'\n")],
+        &["values/production.yaml:1:8", "`zone` is not defined", "did you mean `zones`?"],
+    );
+    assert_problems(
+        &[stack, ("values/production.yaml", "zones: 3\nzons: 4\n")],
+        &["values/production.yaml:2:1", "the definition has no value `zons`", "did you mean `zones`?"],
     );
     let folder = folder(&[stack, ("more.yaml", "zones: 3\nzone: 4\n"), ("values/test.yaml", "zones: 3\n")]);
     let more = folder.path().join("more.yaml").display().to_string();
@@ -670,7 +674,17 @@ fn examples_of_the_page_are_valid() {
     let names: Vec<&str> = chapters.iter().map(|(name, _)| *name).collect();
     assert_eq!(
         names,
-        ["Values", "Files", "Modules", "Existing resources", "Container images", "Other stacks", "Changes that others make", "Forget"]
+        [
+            "Values",
+            "Files",
+            "Modules",
+            "Existing resources",
+            "Container images",
+            "Other stacks",
+            "Changes that others make",
+            "Rename",
+            "Forget"
+        ]
     );
     for (name, files) in chapters {
         let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();

@@ -178,6 +178,22 @@ fn rejects_imports_that_conflict() {
     insta::assert_snapshot!(screens.join("\n━━\n"));
 }
 
+#[test]
+fn says_which_argument_of_an_import_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let stack = write_file(folder.path(), "i.yaml", "stack: shop\nregion: eu-west-1\n");
+    for (arguments, message) in [
+        (["sqs_queue.c", "--yes"], "error[address]: the id is missing: write `acme import "),
+        (["vpc-0123", "--yes"], "error[address]: the address is missing: write `acme import "),
+    ] {
+        let done = acme.run("import", &stack, &arguments);
+        assert!(done.code == 1 && done.stderr.contains(message), "{}", done.combined_output());
+    }
+    let done = acme.run("import", Path::new("sqs_queue.c"), &["--yes"]);
+    assert!(done.code == 1 && done.stderr.contains("error[address]: the id of `sqs_queue.c` is missing"), "{}", done.combined_output());
+}
+
 /// AWS never deletes these, so a stack with them could not be destroyed.
 #[test]
 fn refuses_to_adopt_what_aws_never_deletes() {

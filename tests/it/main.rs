@@ -7,6 +7,7 @@ mod another_vpc;
 mod backend;
 mod browser;
 mod bulk_import;
+mod causes;
 mod cloud_control_digest;
 mod composition;
 mod connection;

@@ -59,7 +59,7 @@ await inTab(executablePath, url, async (tab, seen) => {
   console.log('ready');
 
   // A run of another process.
-  await until(() => document.querySelector('.node.running') && document.querySelectorAll('.node.done').length > 5);
+  await until(() => document.querySelector('.node.running') && document.querySelectorAll('.node.done').length > 5 && document.getElementById('history').innerText.includes('running'));
   seen.during = { run: await text('#run'), running: await tab.$$eval('.node.running', all => all.length), first: (await texts('#run li'))[0], history: await text('#history') };
   seen.faint = await faintTexts();
   await tab.screenshot({ path: `${folder}/playground-during.png` });

@@ -190,10 +190,10 @@ fn selections_that_contradict_each_other_are_refused() {
     case.acme.apply(&case.stack);
     for (options, words) in [
         (&["--only", "sqs_queue.jobs", "--except", "sqs_queue.jobs"][..], "contradict each other"),
-        (&["--replace", "sqs_queue.jobs", "--except", "sqs_queue.jobs"], "contradict each other"),
-        (&["--replace", "sqs_queue.jobs", "--except", "sqs_queue.*"], "the rest of the selection leaves out"),
-        (&["--replace", "security_group.web", "--only", "sqs_queue.jobs"], "the rest of the selection leaves out"),
-        (&["--only", "sqs_queue.jobs", "--except", "sqs_queue.*"], "`--except` leaves out all that `--only` selects"),
+        (&["--replace", "sqs_queue.jobs", "--except", "sqs_queue.jobs"][..], "contradict each other"),
+        (&["--replace", "sqs_queue.jobs", "--except", "sqs_queue.*"][..], "the rest of the selection leaves out"),
+        (&["--replace", "security_group.web", "--only", "sqs_queue.jobs"][..], "the rest of the selection leaves out"),
+        (&["--only", "sqs_queue.jobs", "--except", "sqs_queue.*"][..], "`--except` leaves out all that `--only` selects"),
     ] {
         let done = case.run("plan", options);
         let shown = done.combined_output();

@@ -3,7 +3,6 @@
 mod assumed_role;
 mod call_guard;
 mod call_pacer;
-pub mod cloudformation;
 mod concurrent;
 mod error;
 mod exclusive_uses;

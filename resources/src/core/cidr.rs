@@ -35,6 +35,10 @@ impl Cidr {
     pub fn is_everywhere(&self) -> bool {
         self.range().is_some_and(|range| range.prefix_len() == 0)
     }
+    /// Whether it is a large part of all addresses, and not only private ones: up to seven bits are fixed, as in `0.0.0.0/1`.
+    pub fn is_very_wide(&self) -> bool {
+        self.range().is_some_and(|range| range.prefix_len() < 8) && !self.is_private()
+    }
     /// Whether this is an IPv6 range.
     pub fn is_v6(&self) -> bool {
         matches!(self, Cidr::Range(IpNet::V6(_)))

@@ -3,12 +3,12 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Arguments;
 use crate::{
     cli::{
-        DONE, FAILED, INCOMPLETE, OutputFormat, confirm,
+        DONE, FAILED, INCOMPLETE, OutputFormat, advice, confirm,
         definition_file::DEFAULT_FILES,
         lock, open, plan,
         refusal::{Refusal, refuse},
@@ -50,7 +50,20 @@ fn definition(arguments: &Arguments) -> Result<Source> {
     let file = path.display().to_string();
     match (path.exists(), &arguments.stack) {
         (true, None) => open::read(&target.with_path(path)),
-        (true, Some(_)) => refuse!("file-exists", "`{file}` exists already, with the name of its stack: remove `--stack`"),
+        (true, Some(name)) => {
+            let source = open::read(&target.with_path(path))?;
+            match stack_of(&source.text) {
+                Some(found) if found == **name => Ok(source),
+                Some(found) => {
+                    let command = advice::this_command(Some("--stack"));
+                    refuse!(
+                        "file-exists",
+                        "`{file}` is the definition of the stack `{found}`: name another file, or add the resources to that stack with `{command}`"
+                    )
+                }
+                None => refuse!("file-exists", "`{file}` exists already, and is not a definition: name another file"),
+            }
+        }
         (false, None) => {
             refuse!("definition-file", "`{file}` does not exist: pass `--stack NAME` to write a new definition")
         }
@@ -59,6 +72,12 @@ fn definition(arguments: &Arguments) -> Result<Source> {
             Ok(Source::new(file, format!("stack: {name}\n{region}")))
         }
     }
+}
+
+/// Name of the stack in a definition.
+fn stack_of(text: &str) -> Option<String> {
+    let document: Value = serde_yaml::from_str(text).ok()?;
+    document.get("stack")?.as_str().map(str::to_owned)
 }
 
 /// Whether both default files exist.
@@ -79,8 +98,11 @@ async fn run_with_lease(arguments: &Arguments, locked: &mut LockedSession, from_
     let import = locked.plan_import(candidates).await?;
     show_left_out("not adopted", &import.left_out);
     if import.adoptions.is_empty() {
-        report::eprint("No resource can be adopted.");
-        return Ok(FAILED);
+        match import.left_out.len() {
+            0 => refuse!("not-adoptable", "no resource can be adopted: the source has none"),
+            1 => refuse!("not-adoptable", "no resource can be adopted: the only one is left out, for the reason above"),
+            count => refuse!("not-adoptable", "no resource can be adopted: all {count} are left out, for the reasons above"),
+        }
     }
     show_parts(&parts);
     if import.definition.text != written || !PathBuf::from(&import.definition.path).exists() {
@@ -102,8 +124,7 @@ async fn run_with_lease(arguments: &Arguments, locked: &mut LockedSession, from_
         return Ok(DONE);
     }
     show_left_out("not tagged", &failed);
-    let command = locked.session().command_line("import");
-    report::eprint(&format!("  help: run the import again, which continues it: `{command}` with the same source."));
+    report::eprint(&format!("  help: run the import again, which continues it: `{}`.", advice::this_command(None)));
     Ok(INCOMPLETE)
 }
 
@@ -124,9 +145,13 @@ async fn adopt(arguments: &Arguments, locked: &LockedSession, import: &BulkImpor
     );
     if !arguments.yes && !confirm(&question)? {
         report::eprint(&format!("No resource was tagged; the definition in {} has them.", import.definition.path));
+        report::eprint(&format!("  help: `{}` continues the import.", advice::this_command(None)));
         return Ok(None);
     }
     let failed = locked.adopt_all(&import.adoptions).await?;
+    if failed.len() < missing {
+        locked.record_import(missing - failed.len()).await;
+    }
     report::eprint(&format!(
         "{} {} part of {} ({}) now.",
         Style::Added.paint("Done:"),

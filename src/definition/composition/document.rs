@@ -23,8 +23,22 @@ pub struct Document {
     pub fields: Map<String, Value>,
     /// Modules, in the order of the text.
     pub modules: Vec<ModuleUse>,
+    /// Names of modules that can't be evaluated, because of a problem that is reported.
+    pub broken_modules: Vec<String>,
+    /// Whether a file that it includes has a problem that hides its content.
+    pub is_incomplete: bool,
     /// Values beside the stack file, and of `--values`, in the order of their precedence.
     pub values: Vec<ValuesFile>,
+}
+
+impl Document {
+    /// Notes that the content of an entry of `include:` is missing.
+    fn add_broken(&mut self, entry: &Value) {
+        match entry {
+            Value::Object(_) => self.broken_modules.push(instance_name(entry)),
+            _ => self.is_incomplete = true,
+        }
+    }
 }
 
 /// A module in a definition.
@@ -51,7 +65,7 @@ pub struct ValuesFile {
     pub values: Map<String, Value>,
 }
 
-/// Keys that belong into the stack file.
+/// Keys that belong in the stack file.
 const STACK_KEYS: &[&str] = &["stack", "region", "account", "backend", "rollback"];
 
 /// Keys of a module besides sections.
@@ -135,13 +149,17 @@ impl Composer<'_> {
         };
         for (number, entry) in entries.into_iter().enumerate() {
             // The problem of an entry without a file is known.
-            let Some(&file) = self.source.files[index].includes.get(&number) else { continue };
+            let Some(&file) = self.source.files[index].includes.get(&number) else {
+                document.add_broken(&entry);
+                continue;
+            };
             let pointer = format!("/include/{number}");
             let parsed = parse::parse_file(self.source, file);
             let (content, file_spans) = match parsed {
                 Ok((value, spans)) => (into_fields(value), spans),
                 Err(problems) => {
                     self.problems.extend(problems);
+                    document.add_broken(&entry);
                     continue;
                 }
             };
@@ -169,19 +187,21 @@ impl Composer<'_> {
         (base, file): (&str, usize),
     ) {
         let name = instance_name(&entry);
+        let named_at = if entry.get("as").is_some() { child_pointer(pointer, "as") } else { pointer.to_owned() };
         if !is_resource_name(&name) || name.contains(['.', '*', '@']) {
             let help = "write `as:` with a name of letters, digits, `-` and `_`".to_owned();
-            return self.report(spans, pointer, format!("`{name}` is not a valid name of a module"), help);
+            return self.report(spans, &named_at, format!("`{name}` is not a valid name of a module"), help);
         }
         if document.modules.iter().any(|other| other.name == name) {
             let help = "write `as:` with a name for each".to_owned();
-            return self.report(spans, pointer, format!("there are two modules `{name}`"), help);
+            return self.report(spans, &named_at, format!("there are two modules `{name}`"), help);
         }
         let inputs = match entry.get("inputs") {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(map)) => map.clone(),
             Some(_) => {
                 let at = child_pointer(pointer, "inputs");
+                document.broken_modules.push(name);
                 return self.report(spans, &at, "`inputs` must be a map".to_owned(), "write `name: value` pairs below it".to_owned());
             }
         };
@@ -216,7 +236,7 @@ impl Composer<'_> {
         let role = if base.is_empty() { &self.source.files[index].role } else { &FileRole::Module };
         match role {
             FileRole::Included if STACK_KEYS.contains(&key) => {
-                let message = format!("`{key}` belongs into the stack file");
+                let message = format!("`{key}` belongs in the stack file");
                 self.report_key(spans, &at, "include", message, format!("move it to `{}`", self.source.path));
                 false
             }

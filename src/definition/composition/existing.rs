@@ -121,8 +121,9 @@ pub fn parse_existing(c: &mut Compiler<'_>, document: &Map<String, Value>) -> BT
         if type_name == CONTAINER_IMAGE {
             for (name, fields) in c.map_of(Some(&entries), &at) {
                 let at = child_pointer(&at, &name);
-                if let Some(existing) = image::parse(c, &name, &fields, &at) {
-                    found.insert(Address::new(CONTAINER_IMAGE, name), existing);
+                match image::parse(c, &name, &fields, &at) {
+                    Some(existing) => drop(found.insert(Address::new(CONTAINER_IMAGE, name), existing)),
+                    None => drop(c.broken_names.insert(name)),
                 }
             }
             continue;
@@ -131,17 +132,20 @@ pub fn parse_existing(c: &mut Compiler<'_>, document: &Map<String, Value>) -> BT
             let types = RESOURCE_TYPES.iter().map(|kind| kind.name).chain([CONTAINER_IMAGE]);
             let help = nearest::suggestion(&type_name, "types", types);
             c.problem_at_key("unknown-type", &at, format!("there is no resource type `{type_name}`"), help);
+            c.broken_names.extend(entries.as_object().into_iter().flat_map(Map::keys).cloned());
             continue;
         };
         if kind.parent.is_some() {
             let message = format!("a {} can't be looked up outside the stack", kind.name.replace('_', " "));
             c.problem_at_key("existing", &at, message, "write `{ id: … }` or `{ arn: … }` where a field refers to it");
+            c.broken_names.extend(entries.as_object().into_iter().flat_map(Map::keys).cloned());
             continue;
         }
         for (name, fields) in c.map_of(Some(&entries), &at) {
             let at = child_pointer(&at, &name);
-            if let Some(existing) = parse_entry(c, kind, &name, &fields, &at) {
-                found.insert(Address::new(kind.name, name), existing);
+            match parse_entry(c, kind, &name, &fields, &at) {
+                Some(existing) => drop(found.insert(Address::new(kind.name, name), existing)),
+                None => drop(c.broken_names.insert(name)),
             }
         }
     }
@@ -176,7 +180,17 @@ fn parse_entry(c: &mut Compiler<'_>, kind: &'static ResourceType, name: &str, fi
             false
         }
     };
+    // No tags at all would match everything.
+    let are_tags_empty = fields.get("tags").and_then(Value::as_object).is_some_and(Map::is_empty);
+    if are_tags_empty && id.is_none() && own_name.is_none() {
+        c.problem("existing", &tags_at, format!("`tags` of {shown} is empty"), HELP);
+        return None;
+    }
     let is_given = ["id", "name", "tags"].iter().any(|key| fields.get(*key).is_some_and(|value| !value.is_null()));
+    if !is_given && fields.keys().any(|key| !EXISTING_KEYS.contains(&key.as_str())) {
+        // A property with a mistyped name, which is reported.
+        return None;
+    }
     if !is_given {
         c.problem_at_key("existing", at, format!("{shown} has neither id, name nor tags"), HELP);
         return None;
@@ -227,7 +241,8 @@ fn text_field(
         }
         Some(text) => Some((text, here)),
         None => {
-            c.problem("existing", &here, format!("`{key}` of {shown} must be text, not {}", describe_type(value)), help);
+            let found = if value.as_str() == Some("") { "an empty text" } else { describe_type(value) };
+            c.problem("existing", &here, format!("`{key}` of {shown} must be text, not {found}"), help);
             None
         }
     }

@@ -7,13 +7,13 @@ use std::{
 
 use serde_json::Value;
 
-use super::{EntryError, IncludeEntry, git, parse_entry};
+use super::{EntryError, IncludeEntry, faulty_key, git, is_known_key, parse_entry};
 use crate::{
     core::EnvironmentName,
     definition::{
         diagnostic::Diagnostic,
         parse,
-        source::{FileRole, Source},
+        source::{FileRole, Source, child_pointer},
     },
 };
 
@@ -116,7 +116,11 @@ impl Reader<'_> {
             match read {
                 Ok(included) => drop(self.source.files[index].includes.insert(number, included)),
                 Err((message, help)) => {
-                    let range = spans.value_range(&self.source.text, &at);
+                    let range = match faulty_key(entry, &message) {
+                        Some(key) if is_known_key(key) => spans.value_range(&self.source.text, &child_pointer(&at, key)),
+                        Some(key) => spans.key_range(&self.source.text, &child_pointer(&at, key)),
+                        None => spans.value_range(&self.source.text, &at),
+                    };
                     self.source.problems.get_or_insert_default().push(Diagnostic::new("include", message).at(range).help(help));
                 }
             }

@@ -198,9 +198,25 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let text = String::from_utf8_lossy(&output.stderr);
-    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("git failed");
-    Err(last.trim().to_owned())
+    let reason = one_line(&String::from_utf8_lossy(&output.stderr));
+    Err(if reason.is_empty() { "git failed".to_owned() } else { reason })
+}
+
+/// What git printed, in one line, without the words that begin its messages.
+fn one_line(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("hint:")) {
+        let message = ["fatal: ", "error: ", "remote: "].iter().find_map(|begin| line.strip_prefix(begin));
+        let separator = match message {
+            _ if out.is_empty() => "",
+            Some(_) if !out.ends_with(['.', ':']) => "; ",
+            _ => " ",
+        };
+        out.push_str(separator);
+        out.push_str(message.unwrap_or(line));
+    }
+    out.truncate(out.trim_end_matches('.').len());
+    out
 }
 
 /// Folder of the fetched modules.

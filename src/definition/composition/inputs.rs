@@ -59,17 +59,18 @@ struct Declaration {
     default: Option<Value>,
 }
 
-/// Values of all inputs of a module; `given` are those of the definition, as written there and evaluated.
-pub fn resolve(c: &mut Compiler<'_>, module: &ModuleUse, given: Map<String, Value>) -> Map<String, Value> {
+/// Values of all inputs of a module, and the names of those with a problem; `given` are those of the definition, as written there and
+/// evaluated.
+pub fn resolve(c: &mut Compiler<'_>, module: &ModuleUse, given: Map<String, Value>) -> (Map<String, Value>, Vec<String>) {
     let given_at = format!("{}/inputs", module.entry);
-    let mut values = Map::new();
+    let (mut values, mut broken) = (Map::new(), Vec::new());
     let declared = match module.document.fields.get("inputs") {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Object(map)) => map.clone(),
         Some(_) => {
             let help = "write `name: { type: string, description: … }` below it";
             c.problem("module", &format!("{}/inputs", module.base), "`inputs` must be a map", help);
-            return values;
+            return (values, broken);
         }
     };
     for name in given.keys().filter(|name| !declared.contains_key(*name)) {
@@ -79,7 +80,10 @@ pub fn resolve(c: &mut Compiler<'_>, module: &ModuleUse, given: Map<String, Valu
     }
     for (name, declaration) in &declared {
         let at = format!("{}{}", module.base, child_pointer("/inputs", name));
-        let Some(declaration) = parse_declaration(c, name, declaration, &at) else { continue };
+        let Some(declaration) = parse_declaration(c, name, declaration, &at) else {
+            broken.push(name.clone());
+            continue;
+        };
         let value = match given.get(name).filter(|value| !value.is_null()) {
             Some(value) => {
                 let here = child_pointer(&given_at, name);
@@ -93,6 +97,8 @@ pub fn resolve(c: &mut Compiler<'_>, module: &ModuleUse, given: Map<String, Valu
                 }
                 accepted
             }
+            // The name of a given one is mistyped, which is reported.
+            None if declaration.default.is_none() && is_mistyped(name, &given, &declared) => None,
             None if declaration.default.is_none() => {
                 let message = format!("the module `{}` requires the input `{name}`", module.name);
                 let help =
@@ -102,9 +108,17 @@ pub fn resolve(c: &mut Compiler<'_>, module: &ModuleUse, given: Map<String, Valu
             }
             None => declaration.default,
         };
+        if value.is_none() {
+            broken.push(name.clone());
+        }
         values.insert(name.clone(), value.unwrap_or_default());
     }
-    values
+    (values, broken)
+}
+
+/// Whether an unknown name among the given ones is almost this one.
+fn is_mistyped(name: &str, given: &Map<String, Value>, declared: &Map<String, Value>) -> bool {
+    given.keys().any(|other| !declared.contains_key(other) && nearest::nearest(other, [name]).is_some())
 }
 
 /// File and line of a pointer.

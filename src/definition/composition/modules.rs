@@ -53,6 +53,8 @@ pub fn paths(document: &Document) -> BTreeMap<String, String> {
 /// Evaluates the modules of a document, in the order of their dependencies, and makes their outputs available as `modules`. `prefix` is that of
 /// the names of the document's own resources.
 pub fn expand(c: &mut Compiler<'_>, document: &Document, frame: StackContext<'_>, prefix: &str, drafts: &mut Vec<Draft>) {
+    c.is_incomplete |= document.is_incomplete;
+    document.broken_modules.iter().for_each(|name| c.templates.set_entry_broken("modules", name));
     if document.modules.is_empty() {
         return;
     }
@@ -84,15 +86,16 @@ fn uses(module: &ModuleUse, name: &str) -> bool {
 /// Evaluates one module. Returns its outputs.
 fn expand_one(c: &mut Compiler<'_>, module: &ModuleUse, frame: StackContext<'_>, outer: &str, drafts: &mut Vec<Draft>) -> Value {
     let inputs_at = format!("{}/inputs", module.entry);
-    let failed = c.problems.len();
+    let failed = (c.problems.len(), c.failed_expressions);
     let given = c.render_as_written(&Value::Object(module.inputs.clone()), &inputs_at);
-    let given = if c.problems.len() == failed { complete(&given, outer, true) } else { Value::Null };
+    let given = if (c.problems.len(), c.failed_expressions) == failed { complete(&given, outer, true) } else { Value::Null };
     let broken = given.is_null();
-    let inputs = match given {
+    let (inputs, broken_inputs) = match given {
         Value::Object(given) => inputs::resolve(c, module, given),
-        _ => Map::new(),
+        _ => Default::default(),
     };
     if broken {
+        c.templates.set_entry_broken("modules", &module.name);
         return Value::Object(Map::new());
     }
     let prefix = format!("{outer}{}-", module.name);
@@ -104,6 +107,7 @@ fn expand_one(c: &mut Compiler<'_>, module: &ModuleUse, frame: StackContext<'_>,
     }
     templates.set_account(&c.location);
     templates.set("inputs", &Value::Object(inputs));
+    broken_inputs.iter().for_each(|name| templates.set_entry_broken("inputs", name));
     let before = std::mem::replace(&mut c.templates, templates);
     let outer_prefix = std::mem::replace(&mut c.prefix, prefix.clone());
     let values = c.map_of(module.document.fields.get("values"), &format!("{}/values", module.base));
@@ -139,23 +143,26 @@ fn expand_one(c: &mut Compiler<'_>, module: &ModuleUse, frame: StackContext<'_>,
         };
     }
     drafts.extend(own);
-    let outputs = read_outputs(c, module, &prefix);
+    let (outputs, broken_outputs) = read_outputs(c, module, &prefix);
     let unknown_account = c.templates.uses_unknown_account();
     c.needs_location |= unknown_account;
     c.templates = before;
+    broken_outputs.iter().for_each(|name| c.templates.set_entry_broken(&format!("modules.{}", module.name), name));
     c.prefix = outer_prefix;
     // In a module around it, these names are complete.
     if outer.is_empty() { outputs } else { complete(&outputs, "", true) }
 }
 
-fn read_outputs(c: &mut Compiler<'_>, module: &ModuleUse, prefix: &str) -> Value {
+/// Outputs of a module, and the names of those with a problem.
+fn read_outputs(c: &mut Compiler<'_>, module: &ModuleUse, prefix: &str) -> (Value, Vec<String>) {
     let at = format!("{}/outputs", module.base);
-    let mut outputs = Map::new();
+    let (mut outputs, mut broken) = (Map::new(), Vec::new());
     for (name, output) in c.map_of(module.document.fields.get("outputs"), &at) {
         let at = child_pointer(&at, &name);
         let form = "write `{ value: \"{{ … }}\", description: … }`";
         let Value::Object(fields) = output else {
             c.problem("module", &at, format!("the output `{name}` must be a map, not {}", describe_type(&output)), form);
+            broken.push(name);
             continue;
         };
         for key in fields.keys().filter(|key| !["value", "description"].contains(&key.as_str())) {
@@ -163,15 +170,20 @@ fn read_outputs(c: &mut Compiler<'_>, module: &ModuleUse, prefix: &str) -> Value
         }
         let Some(value) = fields.get("value") else {
             c.problem_at_key("module", &at, format!("the output `{name}` has no value"), form);
+            broken.push(name);
             continue;
         };
         if fields.get("description").and_then(Value::as_str).is_none_or(str::is_empty) {
             c.problem_at_key("module", &at, format!("the output `{name}` has no description"), form);
         }
+        let failed = c.failed_expressions;
         let value = c.render(value, &child_pointer(&at, "value"));
+        if c.failed_expressions != failed {
+            broken.push(name.clone());
+        }
         outputs.insert(name, complete(&value, prefix, false));
     }
-    json!(outputs)
+    (json!(outputs), broken)
 }
 
 /// Value with complete names in its references: those without a mark get the prefix. `marked`: the result has marks.

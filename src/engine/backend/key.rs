@@ -21,6 +21,10 @@ impl Key {
     pub fn drift(stack: &StackName, environment: &EnvironmentName) -> Key {
         Key(format!("{stack}/{environment}/drift.json"))
     }
+    /// Record of the last import of a stack's environment.
+    pub fn import(stack: &StackName, environment: &EnvironmentName) -> Key {
+        Key(format!("{stack}/{environment}/import.json"))
+    }
     /// Environments of a stack.
     pub fn environments(stack: &StackName) -> Key {
         Key(stack.to_string())

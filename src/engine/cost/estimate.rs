@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
-use super::{CostLine, Costs, NotCounted, NotPriced, PriceSource, price_list, price_source::Query};
+use super::{
+    CostLine, Costs, NotCounted, NotPriced, PriceSource, price_list,
+    price_source::{NO_PRICES, Query},
+};
 use crate::{
     aws::types::resource_type,
     core::{Address, Error, ErrorKind, LiveResource, PriceComponent, PriceContext, Pricing, ResourceType, expression::references},
@@ -44,8 +47,12 @@ pub async fn estimate(plan: &Plan, stack: &Stack, source: &PriceSource) -> Costs
     }
     drop(asked);
     let mut costs = Costs { currency: "USD".to_owned(), hours: hours(stack), ..Costs::default() };
+    costs.is_unread = failure.is_some();
     costs.notes.extend(failure.as_ref().map(|error| note("the price list can't be read", error)));
     costs.notes.extend(stale.as_ref().map(|error| note("the price list can't be read; older prices are used", error)));
+    let stated = stack.usage.quantities.keys().filter_map(|of| Address::parse(of));
+    let unused = stated.filter(|address| !stack.resources.contains_key(address));
+    costs.notes.extend(unused.map(|address| format!("`usage` of `{address}` has no effect: this environment has no such resource")));
     let mut not_counted = BTreeSet::new();
     let mut not_priced = BTreeSet::new();
     for part in &parts.all {
@@ -91,7 +98,8 @@ fn hours(stack: &Stack) -> f64 {
 
 fn note(what: &str, error: &Error) -> String {
     let help = if error.kind == ErrorKind::AccessDenied { "; it needs the permission `pricing:GetProducts`" } else { "" };
-    format!("{what}: {error}{help}")
+    // The code is of use only if it is AWS's.
+    if error.code == NO_PRICES { format!("{what}: {}", error.message) } else { format!("{what}: {error}{help}") }
 }
 
 /// A price component of a resource, before or after the plan.

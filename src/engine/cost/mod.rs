@@ -34,6 +34,8 @@ pub struct Costs {
     pub not_priced: Vec<NotPriced>,
     /// Notes about the price list.
     pub notes: Vec<String>,
+    /// Whether the price list could not be read, at least for some parts.
+    pub is_unread: bool,
     /// Hours in a month for which everything runs.
     pub hours: f64,
 }
@@ -113,8 +115,8 @@ impl Costs {
         }
         sections
     }
-    /// Whether the price list has answered at all.
-    pub fn has_prices(&self) -> bool {
-        !self.before.is_empty() || !self.after.is_empty()
+    /// Whether the sums say something: some part has a price, or no part needs one.
+    pub fn is_known(&self) -> bool {
+        !self.before.is_empty() || !self.after.is_empty() || self.not_priced.is_empty()
     }
 }

@@ -16,6 +16,9 @@ use crate::{
     engine::cloud::Cloud,
 };
 
+/// Code of the error of a cloud without a price list.
+pub(super) const NO_PRICES: &str = "NoPrices";
+
 /// A request to the price list: a service, and attributes of its products.
 pub(super) type Query = (&'static str, BTreeMap<&'static str, String>);
 
@@ -79,7 +82,7 @@ impl PriceSource {
         let (aws, cache) = match self {
             PriceSource::Aws(aws, cache) => (aws, cache),
             PriceSource::Recorded(documents) => return Ok(Answer { documents: documents.clone(), stale: None }),
-            PriceSource::None(reason) => return Err(Error::new(ErrorKind::Rejected, "NoPrices", reason.clone())),
+            PriceSource::None(reason) => return Err(Error::new(ErrorKind::Rejected, NO_PRICES, reason.clone())),
         };
         let endpoint = aws.pricing_endpoint().unwrap_or_default().to_owned();
         let kept = cache.as_ref().and_then(|cache| cache.read(&endpoint, query));

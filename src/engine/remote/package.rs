@@ -199,6 +199,7 @@ mod tests {
         let definition = DefinitionSource {
             file: file.to_owned(),
             sha256: String::new(),
+            files: BTreeMap::new(),
             commit: None,
             env: None,
             set: Vec::new(),
@@ -215,6 +216,7 @@ mod tests {
             region: "eu-west-1".into(),
             account: "123456789012".into(),
             revision: None,
+            stacks: BTreeMap::new(),
             live: BTreeMap::new(),
             changes: Vec::new(),
         };

@@ -89,7 +89,11 @@ impl LockedSession {
         let mut adoptions: BTreeMap<Address, (Adoption, String)> = BTreeMap::new();
         for (candidate, kind, live) in found {
             let address = self.session().address_for(&candidate, &live, &adoptions);
-            match self.session().adoption(&address, kind, live.clone(), &live_state) {
+            let adoption = match self.session().foreign_parent(kind, &live, &live_state) {
+                Some(error) => Err(error),
+                None => self.session().adoption(&address, kind, live.clone(), &live_state),
+            };
+            match adoption {
                 Ok(adoption) => {
                     insert(&mut live_state, adoption.live.clone());
                     adoptions.insert(address, (adoption, candidate.origin));

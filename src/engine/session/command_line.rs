@@ -47,7 +47,7 @@ pub(super) fn command_line(command: &str, file: &str, environment: Option<&str>)
 }
 
 /// Text as one word of a POSIX shell.
-pub(super) fn shell_quoted(text: &str) -> Cow<'_, str> {
+pub fn shell_quoted(text: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._/:=@%+,-".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         return Cow::Borrowed(text);

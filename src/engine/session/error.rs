@@ -90,8 +90,10 @@ pub enum SessionError {
         help: String,
     },
     /// Saved plan that differs from a new one.
-    #[error("no changes made: the live state has changed since the plan in `{file}` was made\n  {}\n  help: {help}", .differences.join("\n  "))]
+    #[error("no changes made: {cause} since the plan in `{file}` was made\n  {}\n  help: {help}", .differences.join("\n  "))]
     StalePlan {
+        /// What has changed.
+        cause: &'static str,
         /// Path of the saved plan.
         file: String,
         /// Differences, one sentence each.
@@ -229,6 +231,16 @@ pub enum SessionError {
         /// Its address there.
         address: Option<Address>,
     },
+    /// Part of a resource of another stack.
+    #[error("`{id}` is part of `{parent}`, which belongs to the stack {owner}")]
+    ForeignParent {
+        /// Physical id.
+        id: String,
+        /// Physical id of the resource that it is part of.
+        parent: String,
+        /// Stack that owns that one.
+        owner: String,
+    },
     /// Failed call to the cloud or the backend.
     #[error(transparent)]
     Call(#[from] Error),
@@ -259,7 +271,7 @@ impl SessionError {
             SessionError::NotForgettable { .. } => "not-forgettable",
             SessionError::NotFound(_) | SessionError::NotInStack { .. } => "not-found",
             SessionError::AlreadyAdopted { .. } | SessionError::AddressInUse { .. } => "adopted",
-            SessionError::OtherStack { .. } => "foreign",
+            SessionError::OtherStack { .. } | SessionError::ForeignParent { .. } => "foreign",
             SessionError::Simulator(error)
             | SessionError::NotAuthenticated(error)
             | SessionError::Discovery(error)

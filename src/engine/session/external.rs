@@ -32,6 +32,8 @@ pub(super) struct ExternalValues {
     pub(super) readings: Vec<StackReading>,
     /// What is missing or not unique.
     problems: Vec<Diagnostic>,
+    /// Addresses in references of what has a problem.
+    missing: BTreeSet<Address>,
 }
 
 impl Session {
@@ -89,15 +91,22 @@ impl Session {
                     Some((format!("can't look up `{address}`: {error}"), "check the permissions: `acme policy` prints them".to_owned()))
                 }
             };
+            if problem.is_some() {
+                into.missing.insert(address.clone());
+            }
             let range = definition::key_range(&self.source, &existing.pointer);
             into.problems.extend(problem.map(|(message, help)| Diagnostic::new("existing", message).at(range).help(help)));
         }
     }
 
     async fn read_stacks(&self, account: &str, into: &mut ExternalValues) {
+        let (problems, missing) = (&mut into.problems, &mut into.missing);
         let mut report = |pointer: &str, message: String, help: String| {
             let range = definition::key_range(&self.source, pointer);
-            into.problems.push(Diagnostic::new("stacks", message).at(range).help(help));
+            let name =
+                self.stack.stacks.iter().find(|(_, other)| other.pointer == pointer || other.outputs.values().any(|at| at == pointer));
+            missing.extend(name.map(|(name, _)| Address::new(STACKS, name)));
+            problems.push(Diagnostic::new("stacks", message).at(range).help(help));
         };
         let backend = match self.stack.stacks.values().next() {
             None => return,
@@ -202,6 +211,14 @@ impl ExternalValues {
         }
     }
 
+    /// Whether a value refers to something with a problem.
+    fn uses_missing(&self, value: &Value) -> bool {
+        let mut found = false;
+        let is_missing = |one: &Reference<'_>| self.missing.contains(&Address::new(one.type_name, one.name));
+        expression::for_each_string(value, &mut |text| found |= expression::references(text).iter().any(is_missing));
+        found
+    }
+
     /// Replaces references in a stack. Returns the pointers of resources that the values do not suit, each with a message.
     fn put_into(&self, stack: &mut Stack) -> Vec<(String, String)> {
         let mut unfit = Vec::new();
@@ -214,6 +231,8 @@ impl ExternalValues {
             if resolved != declared.spec {
                 match declared.resource_type.operations.parse(&resolved) {
                     Ok(spec) => declared.spec = spec,
+                    // The problem of a missing value is reported where it is declared.
+                    Err(_) if self.uses_missing(&declared.spec) => {}
                     Err(wrong) => {
                         let first = wrong.into_iter().next();
                         let (pointer, message) = first.map(|problem| (problem.pointer, problem.message)).unwrap_or_default();

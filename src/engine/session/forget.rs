@@ -40,10 +40,10 @@ impl LockedSession {
         if let Some(address) = addresses.iter().find(|address| !forgets(address)) {
             return Err(not_in_stack(address, &owned));
         }
+        let mut fields = state.history.declared_fields(session.region(), self.account());
+        fields.retain(|address, _| !forgets(address));
         let effects = forget_effects(&session.stack, &state.live_state, &plan);
         plan.warnings.extend(effects);
-        let mut fields = state.history.declared_fields(session.region(), self.account());
-        fields.retain(|address, _| !addresses.contains(address));
         let outputs = state.history.outputs(session.region(), self.account()).cloned().unwrap_or_default();
         let declared = Declared { fields, outputs };
         let StackState { live_state, history: RunHistory { unfinished, .. }, .. } = state;

@@ -1,17 +1,18 @@
 //! Adopts existing resources.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
 use super::{LockedSession, Result, Session, SessionError, StackState};
 use crate::{
     aws::types::{self, RESOURCE_TYPES},
     core::{
         ADDRESS_TAG, Address, ENVIRONMENT_TAG, ErrorKind, LiveResource, Phase, REGION_TAG, ResourceType, STACK_TAG, Tags, UNTAGGED,
-        is_resource_name,
+        expression::for_each_string, is_resource_name,
     },
     definition::{self, Stack},
     engine::{
         discover::{Hints, LiveState, address_of, discover, find_by_id, visible_tags},
+        import_record::ImportRecord,
         plan::owner,
         run::RunHistory,
     },
@@ -118,6 +119,12 @@ impl LockedSession {
         Ok(Imported { adoption, state })
     }
 
+    /// Remembers that resources were tagged. A backend that can't be written does not matter.
+    pub async fn record_import(&self, resources: usize) {
+        let stack = self.session().stack();
+        ImportRecord::now(resources).write(self.backend(), &stack.name, &stack.environment).await.ok();
+    }
+
     /// Adopts a resource: adds the ownership tags, and changes nothing else.
     ///
     /// # Errors
@@ -166,6 +173,9 @@ impl Session {
                 let thing = kind.name.replace('_', " ");
                 return Err(SessionError::NotAdoptable(format!("AWS does not support tags on a {thing}, so it can't be adopted")));
             }
+            if let Some(owner) = owner(&live.tags).filter(|_| !self.is_owned(&live)) {
+                return Err(SessionError::OtherStack { id, owner, address: address_of(&live) });
+            }
             // It belongs to the stack as soon as it is declared and its parent belongs to the stack. The simulated cloud records that as tags.
             let needs_tags = self.is_simulated() && address_of(&live).as_ref() != Some(address);
             live.tags.extend(ownership_tags(stack, address));
@@ -189,6 +199,23 @@ impl Session {
             }
         }
         Ok(Adoption { address: address.clone(), resource_type: kind, live, before, needs_tags })
+    }
+
+    /// Error if a resource that is not this stack's yet is part of one that belongs to another stack: its parent, or anything that a resource
+    /// without tags refers to. `live_state` has the resources that were found.
+    pub(super) fn foreign_parent(&self, kind: &ResourceType, live: &LiveResource, live_state: &LiveState) -> Option<SessionError> {
+        if self.is_owned(live) {
+            return None;
+        }
+        let mut texts = BTreeSet::new();
+        for_each_string(&live.spec, &mut |text| {
+            texts.insert(text);
+        });
+        let is_named = |other: &LiveResource| texts.contains(other.id.as_str()) || other.arn().is_some_and(|arn| texts.contains(arn));
+        let is_parent = |other: &LiveResource| !kind.is_adoptable() || kind.parent == Some(other.type_name.as_str());
+        let is_foreign = |other: &LiveResource| owner(&other.tags).is_some() && !self.is_owned(other);
+        let parent = live_state.iter().find(|other| !other.is_same_as(live) && is_parent(other) && is_named(other) && is_foreign(other))?;
+        Some(SessionError::ForeignParent { id: live.id.clone(), parent: parent.id.clone(), owner: owner(&parent.tags)? })
     }
 
     /// Whether the resource belongs to this stack and environment, by its ownership tags.

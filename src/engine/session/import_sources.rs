@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Candidate, Candidates, LeftOut, LockedSession, Result, Session, SessionError, import::insert};
 use crate::{
     aws::{
-        cloudformation::StackResource,
+        services::cloudformation::StackResource,
         types::{self, RESOURCE_TYPES, aws_resource::native_type},
     },
     core::{LiveResource, ResourceType, Scope, Tags},
     engine::{
         cloud::Cloud,
-        discover::{Hints, LiveState, discover, scope},
+        discover::{Hints, LiveState, discover, scope, visible_tags},
+        plan::owner,
     },
 };
 
@@ -67,15 +68,26 @@ impl LockedSession {
                 }
             }
         }
-        if !all.iter().any(|live| live.type_name == "vpc" && live.id == vpc) {
+        let Some(network) = all.iter().find(|live| live.type_name == "vpc" && live.id == vpc) else {
             return Err(SessionError::NotFound(format!("there is no VPC `{vpc}` in {}", session.region())));
-        }
+        };
+        let foreign = owner(&network.tags).filter(|_| !session.is_owned(network));
         let inside = in_vpc(&all, vpc);
-        found.candidates.extend(all.iter().filter(|live| inside.contains(live.id.as_str())).filter_map(|live| {
-            let resource_type = types::resource_type(&live.type_name)?;
+        for live in all.iter().filter(|live| inside.contains(live.id.as_str())) {
+            let Some(resource_type) = types::resource_type(&live.type_name) else { continue };
             let origin = format!("{} {}", live.type_name, live.id);
-            Some(Candidate { resource_types: vec![resource_type], ids: vec![live.id.clone()], region: None, name: None, origin })
-        }));
+            match &foreign {
+                // AWS creates some of it with the VPC, such as the main route table.
+                Some(owner) if live.id != vpc && visible_tags(&live.tags, &Tags::new()).is_empty() => {
+                    let error = SessionError::ForeignParent { id: live.id.clone(), parent: vpc.to_owned(), owner: owner.clone() };
+                    found.left_out.push(LeftOut { origin, reason: error.to_string() });
+                }
+                _ => {
+                    let ids = vec![live.id.clone()];
+                    found.candidates.push(Candidate { resource_types: vec![resource_type], ids, region: None, name: None, origin });
+                }
+            }
+        }
         Ok(found)
     }
 

@@ -51,6 +51,7 @@ use crate::{
 };
 
 pub use bulk_import::{BulkImport, Candidate, Candidates, LeftOut, resource_name};
+pub use command_line::shell_quoted;
 pub use discovery::{DiscoveryDepth, StackState};
 pub use drift::{Drift, IgnoredDrift};
 pub use error::{Result, SessionError};
@@ -59,7 +60,7 @@ pub use import::{Adoption, ImportTarget, Imported};
 pub use locked::{ConnectedSession, LockedSession};
 pub use proposed_plan::{CheckedPlan, ProposedPlan, RunOptions};
 pub use selection::options as selection_options;
-pub use stacks::StackOverview;
+pub use stacks::{RegionalStack, StackList, StackOverview};
 
 /// Region of the simulated cloud if neither the definition nor the options name one.
 const DEFAULT_SIMULATED_REGION: &str = "us-east-1";

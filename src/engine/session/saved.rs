@@ -1,6 +1,9 @@
 //! Saved plans: made from a plan, and checked against a new one.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{ConnectedSession, ProposedPlan, Result, Session, SessionError, StackState, command_line::shell_quoted, selection::options};
 use crate::{
@@ -25,6 +28,7 @@ impl Session {
         let definition = DefinitionSource {
             file: self.source.path.clone(),
             sha256: sha256(self.source.text_for(&self.stack.environment).as_bytes()),
+            files: file_hashes(&self.source, &self.stack.environment),
             commit,
             env: self.options.definition.environment.clone(),
             set: self.options.definition.set.clone(),
@@ -32,6 +36,11 @@ impl Session {
         };
         Ok(SavedPlan::new(plan, &self.stack, (goal, self.selection.clone()), definition, revision).map_err(Error::from)?)
     }
+}
+
+/// Hashes of the files of a definition for an environment, by their paths.
+fn file_hashes(source: &Source, environment: &str) -> BTreeMap<String, String> {
+    source.texts_for(environment).map(|(path, text)| (path.to_owned(), sha256(text.as_bytes()))).collect()
 }
 
 impl SavedPlan {
@@ -43,8 +52,17 @@ impl SavedPlan {
         if sha256(definition.text_for(&self.environment).as_bytes()) == self.definition.sha256 {
             return Ok(());
         }
-        let (definition, commit) = (definition.path.clone(), self.definition.commit.clone());
-        Err(SessionError::StaleDefinition { file: definition, commit, help: self.replan_hint(file, plan_again) })
+        let (then, now) = (&self.definition.files, file_hashes(definition, &self.environment));
+        let paths: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+        let changed: Vec<&str> = paths.into_iter().filter(|path| then.get(*path) != now.get(*path)).map(String::as_str).collect();
+        // A plan for a runner has other paths.
+        let file_shown = if then.is_empty() || changed.is_empty() || changed.len() == then.len() + now.len() {
+            definition.path.clone()
+        } else {
+            changed.join("` or `")
+        };
+        let commit = self.definition.commit.clone();
+        Err(SessionError::StaleDefinition { file: file_shown, commit, help: self.replan_hint(file, plan_again) })
     }
 
     fn replan_hint(&self, file: &Path, plan_again: &str) -> String {
@@ -72,16 +90,19 @@ impl ConnectedSession {
         let session = self.session();
         let plan_again = session.command_line("plan");
         saved.check_definition(session.source(), file, &plan_again)?;
+        let stacks = saved.changed_stacks(plan);
         let latest = self.history().revision_numbers().await?.last().copied();
-        let mut differences = saved.differences(plan);
+        let differences = saved.differences(plan);
         if differences.is_empty() {
             return Ok(());
         }
+        let cause = if stacks.is_empty() { "the live state has changed" } else { "another stack has changed" };
+        let mut differences: Vec<String> = stacks.into_iter().chain(differences).collect();
         if let Some(revision) = latest.filter(|_| saved.revision != latest) {
             differences.push(format!("revision {revision} is newer than the plan (see `acme history`)"));
         }
         let user = session.options.remote_user.as_ref().and_then(|user| user.plan_again.as_ref());
         let help = user.map_or_else(|| saved.replan_hint(file, &plan_again), |line| format!("plan again with `{line}`"));
-        Err(SessionError::StalePlan { file: file.display().to_string(), differences, help })
+        Err(SessionError::StalePlan { cause, file: file.display().to_string(), differences, help })
     }
 }

@@ -5,7 +5,7 @@ const amount = value => value.toFixed(2);
 const isChanged = value => Math.abs(value) >= .005;
 const signed = value => (value > 0 ? '+' : '') + amount(value);
 function showCost(cost) {
-  if (!cost.resources.length && cost.notes.length) {
+  if (cost.monthly === null) {
     costPart.replaceChildren(line('Not known.', ''), ...cost.notes.map(note => line(note, 'faint')));
     return;
   }

@@ -39,7 +39,7 @@ fn reads_every_page_of_a_stack_and_of_its_nested_stacks() {
     let done = endpoint.run("import", &["--from-cloudformation", "old", "--yes"]);
     let screen = done.combined_output();
     for name in
-        ["Api (AWS::Lambda::Function)", "Live (AWS::Lambda::Alias)", "Inner-Base (AWS::Lambda::Layer)", "No resource can be adopted"]
+        ["Api (AWS::Lambda::Function)", "Live (AWS::Lambda::Alias)", "Inner-Base (AWS::Lambda::Layer)", "no resource can be adopted"]
     {
         assert!(screen.contains(name), "`{name}` is missing:\n{screen}");
     }

@@ -24,6 +24,7 @@ pub mod autoscaling;
 pub mod backup;
 pub mod budgets;
 pub mod cloudcontrol;
+pub mod cloudformation;
 pub mod cloudfront;
 pub mod cloudtrail;
 pub mod cloudwatch;

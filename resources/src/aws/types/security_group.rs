@@ -40,9 +40,6 @@ pub struct SecurityGroup {
     pub egress: BTreeSet<Rule>,
 }
 
-/// Why a rule for any address on the internet is risky.
-pub(super) const OPEN_TO_THE_WORLD: &str = "anyone on the internet can connect";
-
 /// The rule that every new group has: <https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html>.
 fn everything() -> BTreeSet<Rule> {
     allow_all_to("0.0.0.0/0").into_iter().collect()
@@ -139,8 +136,8 @@ impl Resource for SecurityGroup {
     type Outputs = Outputs;
 
     fn risks(&self) -> Vec<(Pointer, &'static str)> {
-        let open = self.ingress.iter().enumerate().filter(|(_, rule)| rule.is_open_to_the_world());
-        open.map(|(index, _)| (Self::POINTERS.ingress.item(index), OPEN_TO_THE_WORLD)).collect()
+        let risky = self.ingress.iter().enumerate().filter_map(|(index, rule)| Some((index, rule.exposure()?)));
+        risky.map(|(index, reason)| (Self::POINTERS.ingress.item(index), reason)).collect()
     }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -4,7 +4,7 @@ use aws_sdk_ec2::types::{self as ec2, ResourceType, SecurityGroupRuleDescription
 
 use super::{
     prelude::*,
-    security_group::{OPEN_TO_THE_WORLD, Rule, RuleSyntax, SecurityGroup, rule},
+    security_group::{Rule, RuleSyntax, SecurityGroup, rule},
 };
 use crate::core::Pointer;
 
@@ -76,8 +76,8 @@ impl Resource for SecurityGroupRule {
     type Outputs = Outputs;
 
     fn risks(&self) -> Vec<(Pointer, &'static str)> {
-        let is_open = self.direction == Direction::Ingress && self.rule.is_open_to_the_world();
-        is_open.then_some((Self::POINTERS.rule, OPEN_TO_THE_WORLD)).into_iter().collect()
+        let reason = self.rule.exposure().filter(|_| self.direction == Direction::Ingress);
+        reason.map(|reason| (Self::POINTERS.rule, reason)).into_iter().collect()
     }
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -60,6 +60,18 @@ fn a_rule_that_is_open_to_the_world_is_risky() {
 }
 
 #[test]
+fn a_rule_for_a_large_part_of_the_internet_is_risky() {
+    let sources = ["0.0.0.0/1", "128.0.0.0/1", "2000::/3", "54.0.0.0/8", "10.0.0.0/8", "fc00::/7"];
+    let kind = resource_type("security_group").expect("a type");
+    let rules = serde_json::json!([{ "port": 22, "cidrs": sources }]);
+    let spec = kind.operations.parse(&serde_json::json!({ "vpc": "main", "ingress": rules })).expect("a valid spec");
+    let risks = kind.marks(&spec).risks;
+    let mut risky: Vec<&str> = risks.iter().filter_map(|(pointer, _)| spec.pointer(pointer)?["cidr"].as_str()).collect();
+    risky.sort_unstable();
+    assert_eq!(risky, ["0.0.0.0/1", "128.0.0.0/1", "2000::/3"], "{risks:?}");
+}
+
+#[test]
 fn a_wildcard_in_the_policy_of_a_bucket_is_risky() {
     let statement = serde_json::json!({ "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shop/*" });
     let kind = resource_type("s3_bucket").expect("a type");

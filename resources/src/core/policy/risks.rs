@@ -18,7 +18,7 @@ fn risk(kind: PolicyKind, statement: &Value) -> Option<&'static str> {
     match kind {
         PolicyKind::Identity if !has("Resource", &["*"]) => None,
         PolicyKind::Identity if has("Action", &["*", "*:*"]) => Some("it allows every action on every resource: an administrator"),
-        PolicyKind::Identity if has("Action", &["iam:*"]) => Some("it allows to give any permission to anyone, itself included"),
+        PolicyKind::Identity if has("Action", &["iam:*"]) => Some("it allows granting any permission to anyone, itself included"),
         PolicyKind::Identity if statement.get("NotAction").is_some() => {
             Some("it allows every action but those it names, on every resource")
         }

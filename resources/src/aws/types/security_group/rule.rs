@@ -32,11 +32,16 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether any address on the internet is its source. Web servers are meant to be reached on ports 80 and 443, and ICMP opens no service.
-    pub(in crate::aws::types) fn is_open_to_the_world(&self) -> bool {
+    /// Why its source is risky, if it is: all of the internet, or a large part. Web servers are meant to be reached on ports 80 and 443, and ICMP
+    /// opens no service.
+    pub(in crate::aws::types) fn exposure(&self) -> Option<&'static str> {
         let is_web = matches!((self.from_port, self.to_port), (Some(80), Some(80)) | (Some(443), Some(443)));
-        let is_everywhere = self.cidr.as_ref().is_some_and(Cidr::is_everywhere);
-        is_everywhere && !is_web && !self.protocol.starts_with("icmp")
+        let source = self.cidr.as_ref().filter(|_| !is_web && !self.protocol.starts_with("icmp"))?;
+        match source {
+            source if source.is_everywhere() => Some("anyone on the internet can connect"),
+            source if source.is_very_wide() => Some("a large part of the internet can connect"),
+            _ => None,
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Stacks of CloudFormation, whose resources can be imported.
 
-use super::Aws;
-use crate::core::{Error, Result};
+use crate::{
+    aws::Aws,
+    core::{Error, Result},
+};
 
 /// A resource in a stack of CloudFormation.
 #[derive(Clone, Debug, PartialEq, Eq)]
