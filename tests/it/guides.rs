@@ -15,15 +15,18 @@ use crate::{
 };
 
 /// Commands that the simulated cloud can't run: the page, how the command begins, and the reason.
-const NOT_RUN: [(&str, &str, &str); 25] = [
+const NOT_RUN: [(&str, &str, &str); 28] = [
     ("README.md", "", "readme.rs runs them, those without --local on a stand-in"),
     ("docs/cost.md", "aws pricing", "calls AWS"),
-    ("docs/cost.md", "acme plan shop.yaml", "reads the answer of the command before"),
     ("docs/gitops.md", "", "needs a Git repository, which Argo CD reads: service_rollback.rs and tests/it/kubernetes"),
     ("docs/graph.md", "", "runs until it is stopped: playground.rs"),
     ("docs/json.md", "", "shows formats, which events.rs and json.rs compare with the output"),
-    ("docs/logs.md", "", "uses a stack that the page does not define, and jq: log.rs"),
-    ("docs/procedures.md", "", "shows sections, no whole definition: the pages of stacks run procedures"),
+    ("docs/logs.md", "acme plan", "shows times and ids of a run: log.rs"),
+    ("docs/logs.md", "jq ", "not on every machine"),
+    ("docs/procedures.md", "acme cutover shop.yaml --env production    ", "watches gates for an hour: tests/it/procedures"),
+    ("docs/procedures.md", "acme cutover shop.yaml --env production --back", "needs the cut-over before it"),
+    ("docs/procedures.md", "acme cutover shop.yaml --env production --decommission", "needs the cut-over before it"),
+    ("docs/procedures.md", "acme drill", "shows times of a run; the pages of stacks run drills"),
     ("docs/render.md", "", "needs a Git repository of the reader"),
     ("docs/guides/from-eksctl.md", "aws cloudformation", "calls CloudFormation"),
     ("docs/guides/from-eksctl.md", "name=", "for calls of CloudFormation"),
@@ -47,9 +50,16 @@ const NOT_RUN: [(&str, &str, &str); 25] = [
 const FAULTS: [(&str, i32, &str); 1] = [("docs/guides/https-and-dns.md", 4, "waiting:certificate")];
 
 /// What a page expects to exist before its first command.
-const PREPARATIONS: [(&str, &str); 1] = [(
-    "docs/guides/from-terraform.md",
-    r#"
+const PREPARATIONS: [(&str, &str); 4] = [
+    (
+        "docs/cost.md",
+        "acme new shop --with network --region eu-west-1 --out shop.yaml && cp -r \"$REPOSITORY/tests/fixtures/prices\" prices",
+    ),
+    ("docs/logs.md", "acme new shop --with network --out shop.yaml"),
+    ("docs/procedures.md", "acme new shop --like alb-eks-rds --out shop.yaml && acme apply shop.yaml --env production --yes"),
+    (
+        "docs/guides/from-terraform.md",
+        r#"
 cat > before.yaml <<'END'
 stack: before
 region: eu-west-1
@@ -68,7 +78,8 @@ cat > terraform.tfstate <<'END'
 ] }
 END
 "#,
-)];
+    ),
+];
 
 /// Commands that ask. A reader answers; the test adds `--yes`.
 const ASKING: [&str; 9] = ["apply", "cutover", "destroy", "drill", "failback", "failover", "forget", "import", "rollback"];
@@ -193,7 +204,7 @@ fn run(folder: &Path, script: &str, fault: Option<&str>) -> CommandOutput {
     let path = format!("{}:{}", folder.join("bin").display(), std::env::var("PATH").expect("a path"));
     let mut shell = standin::with_test_credentials(Command::new("sh"));
     shell.args(["-c", &format!("exec 2>&1\n{script}\nexit $?")]).current_dir(folder).env("PATH", &path);
-    shell.env("HOME", folder).env("XDG_STATE_HOME", folder.join("state")).env("NO_COLOR", "1");
+    shell.env("HOME", folder).env("XDG_STATE_HOME", folder.join("state")).env("NO_COLOR", "1").env("REPOSITORY", repository());
     for name in ["ACME_BACKEND", "ACME_ENV", "ACME_LOCAL_FAULT", "GITHUB_ACTIONS", "CI", "KUBECONFIG"] {
         shell.env_remove(name);
     }
