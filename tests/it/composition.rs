@@ -674,7 +674,17 @@ fn examples_of_the_page_are_valid() {
     let names: Vec<&str> = chapters.iter().map(|(name, _)| *name).collect();
     assert_eq!(
         names,
-        ["Values", "Files", "Modules", "Existing resources", "Container images", "Other stacks", "Changes that others make", "Forget"]
+        [
+            "Values",
+            "Files",
+            "Modules",
+            "Existing resources",
+            "Container images",
+            "Other stacks",
+            "Changes that others make",
+            "Rename",
+            "Forget"
+        ]
     );
     for (name, files) in chapters {
         let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
