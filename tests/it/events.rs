@@ -93,14 +93,15 @@ fn json_plan_matches_the_documentation() {
         )
     };
     let more = exclusive("type: CNAME, values: [old.example.net]", "spare: { vpc: spare }");
-    let before = format!("{reference}\nresources: {{ {}, {more} }}\n", groups("one", "two"));
+    let before = format!("{reference}\nresources: {{ sqs_queue: {{ old: {{}} }}, {}, {more} }}\n", groups("one", "two"));
     acme.apply(&write_file(folder.path(), "stack.yaml", &before));
     let edited = reference.replace("db_class: db.m6g.large", "db_class: db.m6g.xlarge").replace("m6i.large", "m6i.xlarge");
     let edited = edited.replace("version: \"1.34\"", "version: \"1.35\"");
     let edited = edited.replace("nat: per-az", "nat: single").replace("team: platform", "team: shop").replace(", stock, user]", "]");
     let more = exclusive("type: A, values: [192.0.2.1]", "spare: {}, other: { vpc: spare }");
-    let edited =
-        format!("{edited}\nresources: {{ sqs_queue: {{ copies: {{ region: eu-central-1 }} }}, {}, {more} }}\n", groups("three", "four"));
+    let queues = "sqs_queue: { copies: { region: eu-central-1 }, new: {} }";
+    let moved = "moved: { sqs_queue.old: sqs_queue.new }";
+    let edited = format!("{edited}\n{moved}\nresources: {{ {queues}, {}, {more} }}\n", groups("three", "four"));
     let plan_now = acme.plan(&write_file(folder.path(), "stack.yaml", &edited)).0;
     assert_eq!(keys(&plan_now), first(plan));
     let seen: BTreeSet<String> = plan_now["changes"].as_array().unwrap().iter().flat_map(keys).collect();

@@ -84,7 +84,9 @@ fn resources_under_another_key_keep_their_identity() {
             .replace("files: {", "documents: {")
             .replace("nat: {}", "gateway: {}")
             .replace("data: {", "secrets: {")
-            .replace("kms_key: data", "kms_key: secrets"),
+            .replace("kms_key: data", "kms_key: secrets")
+            // A key has no name, and data needs it.
+            .replace("resources:", "moved: { kms_key.data: kms_key.secrets }\nresources:"),
     ]);
     assert_eq!(
         plans[1].changes(),
