@@ -333,11 +333,13 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     // Keys with this prefix are the user's own, for anchors, for example.
     for key in composed.fields.keys().filter(|key| !key.starts_with("x-") && !known().any(|k| k == key.as_str())) {
         let message = format!("there is no section `{key}`");
-        let help = foreign_keys::remedy(key).unwrap_or_else(|| nearest::suggestion(key, "sections", known()));
+        let remedy = foreign_keys::remedy(key);
+        let is_foreign = remedy.is_some();
+        let help = remedy.unwrap_or_else(|| nearest::suggestion(key, "sections", known()));
         c.problem_at_key("unknown-section", &child_pointer("", key), message, help);
         // That the content is missing elsewhere is no problem of its own. Several environments would need a choice.
         let is_typo = |meant: &&str| key.len().abs_diff(meant.len()) <= 2 && *meant != "environments" && !document.contains_key(*meant);
-        let meant = nearest::nearest(key, known()).filter(is_typo);
+        let meant = nearest::nearest(key, known()).filter(|meant| !is_foreign && is_typo(meant));
         if let Some((meant, value)) = meant.zip(composed.fields.get(key)) {
             c.spans.origins.insert(child_pointer("", meant), child_pointer("", key));
             document.to_mut().insert(meant.to_owned(), value.clone());

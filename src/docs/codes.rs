@@ -109,7 +109,7 @@ mod tests {
             r#"\bcode: "([\w-]+)""#,
             r#"\.code\("([\w-]+)"\)"#,
             r#"const INVALID: &'static str = "(\w+)""#,
-            r#"const INTERRUPTED: &str = "(\w+)""#,
+            r#"const (?:INTERRUPTED|NO_PRICES): &str = "(\w+)""#,
             r#"const (?:GENERAL|DEFINITION)_CODE: &str = "([\w-]+)""#,
         ];
         let mut found: BTreeSet<String> = BTreeSet::new();

@@ -142,8 +142,8 @@ fn reworded(cause: String) -> Option<String> {
     }
     // The rest is the whole request.
     if let Some((endpoint, rest)) = cause.strip_prefix("failed to apply endpoint `").and_then(|rest| rest.split_once("` to request `")) {
-        let reason = rest.rsplit_once("`: ").map_or("", |(_, reason)| reason);
-        return Some(format!("`{endpoint}` is not a valid endpoint, such as `https://aws.example.com`: {reason}"));
+        let reason = rest.rsplit_once("`: ").map(|(_, reason)| format!(": {reason}")).unwrap_or_default();
+        return Some(format!("`{endpoint}` is not a valid endpoint, such as `https://aws.example.com`{reason}"));
     }
     if !cause.starts_with("Error { ") {
         return Some(cause);
