@@ -25,7 +25,7 @@ use crate::{
         execute::FORMAT,
         outputs::resolve,
         plan::{Goal, Plan},
-        remote::{BuildOptions, DEFAULT_PROJECT, RemoteOutcome, RemotePackage, RemoteRun, Runner, RunnerOptions, StartResult},
+        remote::{BuildOptions, DEFAULT_PROJECT, LatestRun, RemoteOutcome, RemotePackage, RemoteRun, Runner, RunnerOptions, StartResult},
         saved_plan::SavedPlan,
         session::{ConnectedSession, Session, StackState},
     },
@@ -90,8 +90,9 @@ pub(super) async fn run(
     let mut connected = connect(session, arguments.yes, global).await?;
     let aws = clients(&connected)?;
     let runner = runner(&connected, &aws, project);
-    if let Some(running) = latest_run(&runner, true, &connected).await?.filter(|run| run.build.is_in_progress()) {
-        return refuse_second(&running, &connected);
+    match latest_run(&runner, true, &connected).await? {
+        LatestRun::Built(run) if run.build.is_in_progress() => return refuse_second(&run, &connected),
+        _ => {}
     }
     if let Some((saved, _)) = &saved {
         connected.select(saved.selection.clone());
@@ -148,13 +149,20 @@ pub async fn follow_latest(arguments: &Arguments) -> Result<u8> {
     let project = arguments.project.as_deref().unwrap_or(DEFAULT_PROJECT);
     let runner = runner(&connected, &aws, project);
     let stack = connected.session().stack();
-    let Some(run) = latest_run(&runner, arguments.project.is_none(), &connected).await? else {
-        refuse!(
+    let run = match latest_run(&runner, arguments.project.is_none(), &connected).await? {
+        LatestRun::Built(run) => run,
+        LatestRun::NotStarted { actor } => refuse!(
+            "no-remote-run",
+            "the latest remote run of {} ({}), of {actor}, has no build: it is being started, or was never started; `acme history` lists all runs",
+            stack.name,
+            stack.environment
+        ),
+        LatestRun::Unknown => refuse!(
             "no-remote-run",
             "the latest builds of `{project}` have no run of {} ({}): `acme history` lists all runs",
             stack.name,
             stack.environment
-        );
+        ),
     };
     if arguments.stop {
         return stop(arguments, &runner, &run, &connected).await;
@@ -245,7 +253,7 @@ fn has_releases(stack: &Stack, plan: &Plan) -> bool {
     addresses.into_iter().any(|address| address.type_name == "helm_release")
 }
 
-async fn latest_run(runner: &Runner<'_>, of_any_project: bool, connected: &ConnectedSession) -> Result<Option<RemoteRun>> {
+async fn latest_run(runner: &Runner<'_>, of_any_project: bool, connected: &ConnectedSession) -> Result<LatestRun> {
     match runner.latest_run(of_any_project).await {
         Ok(run) => Ok(run),
         Err(error) if error.kind == ErrorKind::NotFound => no_project(connected, runner.project),

@@ -807,6 +807,9 @@ fn a_client_that_was_killed_while_it_starts_a_build_leaves_a_run_that_is_found()
         "was_refused": false,
     });
     write(&record.to_string());
+    let unknown = user.run("remote", &[]);
+    assert!(unknown.code == 1 && unknown.stderr.contains("error[no-remote-run]"), "{}", unknown.combined_output());
+    assert!(unknown.stderr.contains("of ann@laptop, has no build"), "{}", unknown.stderr);
     user.run("destroy", &["--yes", "--remote"]).assert_success();
     assert_eq!(codebuild.build_count(), 2);
 

@@ -11,7 +11,7 @@ mod variables;
 
 pub use lines::{ENDED_EVENT, LOG_EVENT, RemoteLine, STARTED_EVENT};
 pub use package::{PackageError, RemotePackage, RunnerOptions};
-pub use runner::{DEFAULT_PROJECT, RemoteOutcome, RemoteRun, Runner, StartResult, take_package};
+pub use runner::{DEFAULT_PROJECT, LatestRun, RemoteOutcome, RemoteRun, Runner, StartResult, take_package};
 pub use variables::{BuildOptions, RunVariables, VariablesError, log_level};
 
 /// Longest line of JSON in the log, in bytes: CloudWatch Logs accepted events of up to 256 KiB until 2025, and the agent of a build may split

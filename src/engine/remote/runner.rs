@@ -70,6 +70,20 @@ impl RemoteRun {
     }
 }
 
+/// Latest remote run of a stack.
+#[derive(Clone, Debug)]
+pub enum LatestRun {
+    /// None is known.
+    Unknown,
+    /// A run with its build, in progress or not.
+    Built(RemoteRun),
+    /// A client has recorded it, and no build of it is found: it is being started, or its client was killed.
+    NotStarted {
+        /// User of the client.
+        actor: String,
+    },
+}
+
 /// Result of an attempt to start a remote run.
 #[derive(Clone, Debug)]
 pub enum StartResult {
@@ -103,23 +117,24 @@ pub struct RemoteOutcome {
 }
 
 impl Runner<'_> {
-    /// The remote run of the stack that is in progress, or else the latest one; `None` if neither the record in the backend nor the latest hundred
-    /// builds of the project have one. With `of_any_project`, the recorded run may be one of another project.
+    /// The remote run of the stack that is in progress, or else the latest one, by the record in the backend, or else by the latest hundred builds of
+    /// the project. With `of_any_project`, the recorded run may be one of another project.
     ///
     /// # Errors
     /// Fails if the record or the builds can't be read: with "not found" without the project.
-    pub async fn latest_run(&self, of_any_project: bool) -> Result<Option<RemoteRun>> {
+    pub async fn latest_run(&self, of_any_project: bool) -> Result<LatestRun> {
         let record = self.record().read().await?.map(|(record, _)| record);
-        if let Some(record) = record.filter(|record| of_any_project || record.project == self.project)
-            && let Some(run) = self.recorded_run(&record).await?
-            && (run.build.is_in_progress() || record.project == self.project)
-        {
-            return Ok(Some(run));
+        if let Some(record) = record.filter(|record| of_any_project || record.project == self.project) {
+            match self.recorded_run(&record).await? {
+                Some(run) => return Ok(LatestRun::Built(run)),
+                None if record.build.is_none() && !record.was_refused => return Ok(LatestRun::NotStarted { actor: record.actor }),
+                None => {}
+            }
         }
         let builds = builds::latest_builds(self.aws, self.project).await?;
         let mut runs: Vec<RemoteRun> = builds.into_iter().filter_map(|build| self.run_of(build)).collect();
         let at = runs.iter().position(|run| run.build.is_in_progress()).unwrap_or(0);
-        Ok((at < runs.len()).then(|| runs.swap_remove(at)))
+        Ok(if at < runs.len() { LatestRun::Built(runs.swap_remove(at)) } else { LatestRun::Unknown })
     }
 
     /// The run of a record; `None` if it has no build, or none any more.
