@@ -104,9 +104,12 @@ fn unexpected(saved: &SavedPlan, stated: &StackArguments, selection: &Selection)
         (files(&definition.values), files(&stated_values)),
         (session::selection_options(&saved.selection), session::selection_options(selection)),
     ] {
-        let quoted = |options: &str| if options.is_empty() { "none".to_owned() } else { format!("`{}`", options.trim_start()) };
-        if planned != stated {
-            found.push(format!("it was made with {}; stated: {}", quoted(&planned), quoted(&stated)));
+        let (planned, stated) = (planned.trim_start(), stated.trim_start());
+        match (planned.is_empty(), stated.is_empty()) {
+            _ if planned == stated => {}
+            (true, _) => found.push(format!("it was made without `{stated}`")),
+            (_, true) => found.push(format!("it was made with `{planned}`")),
+            _ => found.push(format!("it was made with `{planned}`, not with `{stated}`")),
         }
     }
     found

@@ -677,6 +677,7 @@ fn examples_of_the_page_are_valid() {
         [
             "Values",
             "Files",
+            "Keys of your own",
             "Modules",
             "Existing resources",
             "Container images",

@@ -40,6 +40,7 @@ resources:
 ";
     acme.apply(&write_file(folder.path(), "stack.yaml", text));
     let text = text.replace("  elastic_ip: { office: {} }\n", "");
+    let text = text.replace("resources:", "moved: { security_group.old: security_group.new }\nresources:");
     let text = text.replace(", old: { vpc: main }", ", new: { vpc: main }").replace("10.0.0.0/24", "10.0.1.0/24");
     let changed = write_file(folder.path(), "stack.yaml", &text);
     let graph: Value = serde_json::from_str(&acme.run("graph", &changed, &["--plan", "--format", "json"]).assert_success().stdout).unwrap();
