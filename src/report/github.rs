@@ -61,7 +61,7 @@ pub fn summarize_plan(plan: &Plan) {
     append_to_summary(&format!("{above}{text}\n"));
 }
 
-/// A plan with its sections folded, each under its counts, in about `room` bytes. What is left out is said.
+/// A plan with its sections folded, each under its counts, in about `room` bytes. It says how much is left out.
 fn folded(parts: &PlanParts, room: usize) -> String {
     // The first line is the title, which is the heading.
     let head: Vec<&str> = parts.head.lines().skip(1).collect();

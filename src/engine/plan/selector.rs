@@ -105,7 +105,7 @@ fn is_of_section(declared: &DesiredResource, text: &str) -> bool {
         && entry.is_none_or(|entry| declared.section_entry().as_deref() == Some(entry))
 }
 
-/// Whether a text is like a pattern, in which `*` stands for any characters.
+/// Whether a text matches a pattern, in which `*` matches any characters.
 fn matches_pattern(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
